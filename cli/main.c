@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* holdfast COMMAND: finds the sub-command and hands the rest of the arguments to it. */
+#include <argp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+#ifndef HF_VERSION
+#define HF_VERSION "(version unknown)"
+#endif
+
+const char *argp_program_version = "holdfast " HF_VERSION;
+
+static const struct {
+	const char *name;
+	char *full_name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "say", (char[]){ "holdfast say" }, hf_command_say },
+	{ "watch", (char[]){ "holdfast watch" }, hf_command_watch },
+	{ "sessions", (char[]){ "holdfast sessions" }, hf_command_sessions },
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+struct found {
+	size_t command; /* COMMAND_COUNT: none */
+	int argc;
+	char **argv;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct found *found = state->input;
+
+	switch (key) {
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
+	case ARGP_KEY_ARG:
+		for (found->command = 0; found->command < COMMAND_COUNT; found->command++) {
+			if (strcmp(arg, commands[found->command].name) == 0) {
+				break;
+			}
+		}
+		if (found->command == COMMAND_COUNT) {
+			argp_error(state, "there is no command '%s'; there are say, watch and sessions", arg);
+			return EINVAL;
+		}
+		/* The rest is the sub-command's to parse. */
+		found->argc = state->argc - state->next + 1;
+		found->argv = state->argv + state->next - 1;
+		found->argv[0] = commands[found->command].full_name;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which command? There are say, watch and sessions");
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option options[] = {
+	{ .name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = "" },
+	{ 0 },
+};
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "COMMAND [ARGUMENT...]",
+	.doc = "Durable sessions between AI agents and people, from the command line.\v"
+		   "Commands:\n\n"
+		   "  say SESSION [FILE]   stream text into a session, as an agent does\n"
+		   "  watch SESSION        print a session, from any position, and follow it\n"
+		   "  sessions             list the sessions of a store\n\n"
+		   "'holdfast COMMAND --help' tells more about one, holdfast(1) about all.",
+};
+
+void hf_complain(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	fputs("holdfast: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+}
+
+int main(int argc, char **argv)
+{
+	struct found found = { .command = COMMAND_COUNT };
+
+	/* A reader that goes away shows as EPIPE where we write, so that we can end cleanly. */
+	signal(SIGPIPE, SIG_IGN);
+	argp_err_exit_status = HF_EXIT_USAGE;
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &found) || found.command == COMMAND_COUNT) {
+		return HF_EXIT_USAGE;
+	}
+	return commands[found.command].run(found.argc, found.argv);
+}

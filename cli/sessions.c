@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* holdfast sessions: what the store has, read beside a running broker or without one. */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cbor_json.h"
+#include "command.h"
+#include "store/store.h"
+
+#define STORE "/var/lib/mosquitto/holdfast"
+
+struct sessions {
+	const char *store;
+	bool json;
+	bool failed;
+	uint64_t count;
+};
+
+static void print_time(int64_t time_ms)
+{
+	time_t seconds = (time_t)(time_ms / 1000);
+	char text[32] = "-";
+	struct tm local;
+
+	if (time_ms > 0 && localtime_r(&seconds, &local)) {
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &local);
+	}
+	printf("  %-19s", text);
+}
+
+static void add(cJSON *object, const char *name, cJSON *value)
+{
+	if (!cJSON_AddItemToObject(object, name, value)) {
+		cJSON_Delete(value);
+	}
+}
+
+static bool print_json(const struct hf_session_info *info)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	add(object, "session", hf_json_from_text(info->session));
+	add(object, "head", hf_json_from_u64(info->head));
+	add(object, "tail", hf_json_from_u64(info->tail));
+	add(object, "created", hf_json_from_u64((uint64_t)info->created_ms));
+	add(object, "changed", hf_json_from_u64((uint64_t)info->changed_ms));
+	char *printed = cJSON_PrintUnformatted(object);
+	cJSON_Delete(object);
+	if (!printed) {
+		hf_complain("out of memory");
+		return false;
+	}
+	printf("%s\n", printed);
+	cJSON_free(printed);
+	return true;
+}
+
+static bool print_one(void *context, const struct hf_session_info *info)
+{
+	struct sessions *sessions = context;
+
+	if (sessions->json) {
+		sessions->failed = !print_json(info);
+	} else {
+		if (sessions->count == 0) {
+			printf("%12s  %12s  %-19s  %-19s  %s\n", "HEAD", "TAIL", "CREATED", "CHANGED", "SESSION");
+		}
+		printf("%12" PRIu64 "  %12" PRIu64, info->head, info->tail);
+		print_time(info->created_ms);
+		print_time(info->changed_ms);
+		/* Ids are of harmless characters by the topic grammar. */
+		printf("  %.*s\n", (int)info->session.len, info->session.data);
+	}
+	sessions->count++;
+	return !sessions->failed && !ferror(stdout);
+}
+
+static enum hf_exit list(struct sessions *sessions)
+{
+	const struct hf_store_options options = { .path = sessions->store, .read_only = true };
+	struct hf_store *store;
+	char message[512];
+
+	enum hf_reason reason = hf_store_open(&options, NULL, NULL, &store, message, sizeof(message));
+	if (reason != HF_OK) {
+		hf_complain("%s", message);
+		hf_complain("--store names the folder that the option plugin_opt_store names in mosquitto.conf");
+		return HF_EXIT_FAILED;
+	}
+	reason = hf_session_each(store, print_one, sessions);
+	if (reason != HF_OK) {
+		hf_complain("cannot read the store %s: %s (%s)", sessions->store, hf_reason_sentence(reason), hf_store_error(store));
+	}
+	hf_store_close(store);
+	if (reason == HF_OK && sessions->count == 0 && !sessions->json) {
+		hf_complain("the store %s has no sessions yet", sessions->store);
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		if (errno != EPIPE) {
+			hf_complain("cannot write to standard output: %s", strerror(errno));
+			return HF_EXIT_FAILED;
+		}
+	}
+	return reason == HF_OK && !sessions->failed ? HF_EXIT_OK : HF_EXIT_FAILED;
+}
+
+/* ---- options */
+
+static const struct argp_option options[] = {
+	{ .name = "store", .key = 's', .arg = "FOLDER", .doc = "The store (default: $HOLDFAST_STORE, else " STORE ")" },
+	{ .name = "json", .key = 'j', .doc = "Print a JSON object for each session, one a line; times are Unix ms" },
+	{ .name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = "" },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct sessions *sessions = state->input;
+
+	switch (key) {
+	case 's':
+		sessions->store = arg;
+		break;
+	case 'j':
+		sessions->json = true;
+		break;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "too many arguments: %s", arg);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "List the sessions of a store: offsets of the newest (head) and the oldest entry (tail), times of the first and "
+		   "the last change."
+		   "\vThe store is opened read-only: this works while the broker runs and without one, and puts no load on it. It "
+		   "needs the right to read the store's files.\n\n"
+		   "Exit status: 0 done, 1 failed, 2 wrong usage.",
+};
+
+int hf_command_sessions(int argc, char **argv)
+{
+	const char *store = getenv("HOLDFAST_STORE");
+	struct sessions sessions = { .store = store && *store ? store : STORE };
+
+	if (argp_parse(&argp, argc, argv, 0, NULL, &sessions)) {
+		return HF_EXIT_USAGE;
+	}
+	return (int)list(&sessions);
+}

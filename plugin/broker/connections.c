@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "broker/plugin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Decides nothing. A take-over sends the will of the old connection between this event and the DISCONNECT of that
+ * connection (handle_connect.c): remembering who logs in tells such a will from a publish. */
+int hf_on_basic_auth(int event, void *data, void *userdata)
+{
+	const struct mosquitto_evt_basic_auth *auth = data;
+	struct hf_plugin *plugin = userdata;
+	const char *id = mosquitto_client_id(auth->client);
+
+	(void)event;
+	free(plugin->authenticating);
+	plugin->authenticating = id ? strdup(id) : NULL;
+	return MOSQ_ERR_PLUGIN_IGNORE;
+}
+
+static void authenticated(struct hf_plugin *plugin)
+{
+	free(plugin->authenticating);
+	plugin->authenticating = NULL;
+}
+
+int hf_on_connect(int event, void *data, void *userdata)
+{
+	const struct mosquitto_evt_connect *connect = data;
+	struct hf_plugin *plugin = userdata;
+	const char *id = mosquitto_client_id(connect->client);
+
+	(void)event;
+	authenticated(plugin);
+	if (id) {
+		struct hf_connection connection = {
+			.device = id,
+			.identity = mosquitto_client_username(connect->client),
+			.token = connect->client,
+			.clean = mosquitto_client_clean_session(connect->client),
+		};
+		if (hf_connected(plugin->hub, &connection) != HF_OK) {
+			hf_log_limited(plugin, MOSQ_LOG_ERR, "no memory for client %s: it reads nothing", id);
+		}
+	}
+	return MOSQ_ERR_SUCCESS;
+}
+
+static void gone(struct hf_plugin *plugin, const struct mosquitto *client)
+{
+	const char *id = mosquitto_client_id(client);
+
+	authenticated(plugin);
+	hf_resumed_forget(plugin, client);
+	if (plugin->checked == client) {
+		plugin->checked = NULL;
+	}
+	if (id) {
+		hf_disconnected(plugin->hub, id, client);
+	}
+}
+
+int hf_on_disconnect(int event, void *data, void *userdata)
+{
+	const struct mosquitto_evt_disconnect *disconnect = data;
+
+	(void)event;
+	gone(userdata, disconnect->client);
+	return MOSQ_ERR_SUCCESS;
+}
+
+int hf_on_client_offline(int event, void *data, void *userdata)
+{
+	const struct mosquitto_evt_client_offline *offline = data;
+
+	(void)event;
+	gone(userdata, offline->client);
+	return MOSQ_ERR_SUCCESS;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The thin layer between Mosquitto and the session logic: the only code that includes Mosquitto's headers.
+ *
+ *     plugin.c       entry points: options, registration, cleanup
+ *     port.c         struct hf_broker on Mosquitto: handing messages over, retained state, time, the wake-up
+ *     properties.c   MQTT properties, to and from what an entry stores
+ *     connections.c  CONNECT, DISCONNECT, CLIENT_OFFLINE, BASIC_AUTH
+ *     publishing.c   ACL WRITE, MESSAGE_IN, wills, refusals
+ *     reading.c      ACL READ and SUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE, MESSAGE_OUT
+ *     persistence.c  PERSIST_*: durable clients, acknowledgements, restore
+ *     limited_log.c  the broker's log, without floods
+ */
+#ifndef HF_BROKER_PLUGIN_H
+#define HF_BROKER_PLUGIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <mosquitto.h>
+#include <mosquitto/broker.h>
+#include <mosquitto/broker_plugin.h>
+
+#include "session/hub.h"
+
+/* Store ids of our own messages have a node id that Mosquitto's own (database.c, db__new_msg_id) do not have. The
+ * broker keeps one copy of an entry for all devices under the id made of its LSN. */
+#define HF_STORE_ID_NODE_SHIFT 54
+#define HF_STORE_ID_ENTRY (UINT64_C(1023) << HF_STORE_ID_NODE_SHIFT)
+#define HF_STORE_ID_OTHER (UINT64_C(1022) << HF_STORE_ID_NODE_SHIFT)
+
+struct hf_refused; /* the last refused publish of a 3.1.1 client */
+struct hf_resumed; /* a QoS 2 publish the broker still holds for a client that is coming back */
+
+struct hf_plugin {
+	mosquitto_plugin_id_t *id;
+	struct hf_hub *hub;
+	struct hf_options options;
+	size_t root_len;
+	uint64_t other_id;             /* counts HF_STORE_ID_OTHER */
+	const struct mosquitto *checked; /* whose PUBLISH passed ACL WRITE; its MESSAGE_IN comes next */
+	char *authenticating;          /* client id that is logging in; a will that goes out now is of its predecessor */
+	struct hf_refused *refused;
+	struct hf_resumed *resumed;
+	struct hf_buffer properties;   /* scratch */
+	struct hf_buffer topic;        /* scratch */
+	timer_t timer;
+	bool has_timer;
+	int64_t wake_at_ms; /* 0: the timer is not set */
+	int64_t log_window_ms;
+	unsigned int log_count;
+};
+
+/* Is the topic, or filter, under the root? */
+bool hf_under_root(const struct hf_plugin *plugin, const char *topic);
+
+/* port.c */
+void hf_port(struct hf_plugin *plugin, struct hf_broker *out);
+bool hf_port_timer(struct hf_plugin *plugin);
+void hf_port_timer_end(struct hf_plugin *plugin);
+bool hf_port_woken(struct hf_plugin *plugin); /* did the time asked for last come? */
+
+/* properties.c */
+struct hf_publish_properties {
+	struct hf_slice stored; /* in plugin->properties */
+	const char *response_topic;
+	struct hf_slice correlation;
+};
+/* Pick apart the properties of a publish. HF_OK, HF_NO_MEMORY, HF_PROPERTIES_TOO_LARGE. */
+enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_property *list, struct hf_publish_properties *out);
+/* The properties of a message to a client; the caller owns the list. False: no memory, *out is NULL. */
+bool hf_properties_write(const struct hf_message *message, mosquitto_property **out);
+
+/* limited_log.c */
+void hf_log_limited(struct hf_plugin *plugin, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The callbacks, by the file they are in. Each is a MOSQ_FUNC_generic_callback with a struct hf_plugin. */
+int hf_on_basic_auth(int event, void *data, void *userdata);
+int hf_on_connect(int event, void *data, void *userdata);
+int hf_on_disconnect(int event, void *data, void *userdata);
+int hf_on_client_offline(int event, void *data, void *userdata);
+int hf_on_message_in(int event, void *data, void *userdata);
+int hf_on_acl_check(int event, void *data, void *userdata);
+int hf_on_subscribe(int event, void *data, void *userdata);
+int hf_on_unsubscribe(int event, void *data, void *userdata);
+int hf_on_message_out(int event, void *data, void *userdata);
+int hf_on_persist_client(int event, void *data, void *userdata);
+int hf_on_persist_client_delete(int event, void *data, void *userdata);
+int hf_on_persist_subscription_add(int event, void *data, void *userdata);
+int hf_on_persist_client_msg_delete(int event, void *data, void *userdata);
+int hf_on_persist_restore(int event, void *data, void *userdata);
+
+/* publishing.c: the part of ACL CHECK for access WRITE; and what it remembers of clients that are gone. */
+int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event);
+void hf_resumed_forget(struct hf_plugin *plugin, const struct mosquitto *client);
+void hf_publishing_end(struct hf_plugin *plugin);
+
+#endif

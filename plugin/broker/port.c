@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * struct hf_broker on Mosquitto.
+ *
+ * Messages are not published; they are put straight behind what the client has in flight, with the calls that are
+ * meant for restoring sessions (mosquitto_persist_base_msg_add, _client_msg_add: plugin_public.c). That happens at
+ * once, in order, for exactly the connection that is there now, and says whether the message is in flight, queued or
+ * dropped. mosquitto_broker_publish would do it at the next turn of the loop, behind whatever native fan-out does in
+ * between, for whoever has the client id by then.
+ */
+#include "broker/plugin.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Not a QoS: mosquitto_persist_client_msg_delete finds nothing to delete with it, but writes what is in flight. */
+#define QOS_NONE 3
+#define MID_NONE 65535
+#define STATE_PUBLISH_QOS0 1
+#define RC_NOT_IN_FLIGHT 2 /* db__message_insert_outgoing: queued, or dropped */
+
+/* ---- messages */
+
+static const char *topic_of(struct hf_plugin *plugin, struct hf_slice session, struct hf_slice rest)
+{
+	struct hf_buffer *topic = &plugin->topic;
+
+	hf_buffer_clear(topic);
+	bool ok = hf_buffer_append(topic, plugin->options.root, plugin->root_len) && hf_buffer_append(topic, "/", 1) &&
+		hf_buffer_append(topic, session.data, session.len) && hf_buffer_append(topic, "/", 1) &&
+		hf_buffer_append(topic, rest.data, rest.len) && hf_buffer_append(topic, "", 1);
+	return ok ? (const char *)topic->data : NULL;
+}
+
+/* Give the broker the message itself; clients refer to it by `store_id`. False: no memory. */
+static bool add_base(const char *topic, struct hf_slice payload, mosquitto_property *properties, uint64_t store_id, uint8_t qos, bool retain)
+{
+	struct mosquitto_base_msg base = {
+		.store_id = store_id,
+		.topic = topic ? mosquitto_strdup(topic) : NULL,
+		.payload = mosquitto_malloc(payload.len + 1), /* the broker's own payloads end in a zero too */
+		.payloadlen = (uint32_t)payload.len,
+		.properties = properties,
+		.qos = qos,
+		.retain = retain,
+	};
+
+	if (!base.topic || !base.payload) {
+		mosquitto_free(base.topic);
+		mosquitto_free(base.payload);
+		mosquitto_property_free_all(&base.properties);
+		return false;
+	}
+	memcpy(base.payload, payload.data, payload.len);
+	((char *)base.payload)[payload.len] = '\0';
+	return mosquitto_persist_base_msg_add(&base) == MOSQ_ERR_SUCCESS; /* owns, and frees, all of it either way */
+}
+
+static bool too_large(const struct hf_message *message, const char *topic, struct hf_slice payload, const mosquitto_property *properties)
+{
+	if (message->max_packet == 0 || !topic) {
+		return false;
+	}
+	size_t properties_len = mosquitto_property_get_length_all(properties) + (message->subscription_id_count > 0 ? 5 : 0);
+	size_t len = 2 + strlen(topic) + (message->qos ? 2 : 0) + 4 + properties_len + payload.len;
+	return len + 5 > message->max_packet;
+}
+
+static uint16_t next_packet_id(uint16_t *last)
+{
+	do {
+		++*last;
+	} while (*last == 0 || *last == MID_NONE);
+	return *last;
+}
+
+/* Is the message still there? With a direction that is none, nothing is added (plugin_public.c). */
+static bool base_exists(struct mosquitto_client_msg probe)
+{
+	probe.direction = mosq_bmd_all;
+	return mosquitto_persist_client_msg_add(&probe) == MOSQ_ERR_INVAL;
+}
+
+static void flush(void *context, const char *device)
+{
+	struct mosquitto_client_msg nothing = { .clientid = device, .mid = MID_NONE, .qos = QOS_NONE, .direction = mosq_bmd_out };
+
+	(void)context;
+	mosquitto_persist_client_msg_delete(&nothing);
+}
+
+static enum hf_handover outcome_of(int rc, const struct mosquitto_client_msg *client_msg, bool fresh)
+{
+	if (rc == MOSQ_ERR_SUCCESS) {
+		if (client_msg->qos == 0) {
+			flush(NULL, client_msg->clientid); /* the room for the next one is in the socket */
+		}
+		return HF_HANDED;
+	}
+	if (rc == RC_NOT_IN_FLIGHT && client_msg->qos > 0 && !fresh) {
+		return HF_WAITING;
+	}
+	mosquitto_persist_base_msg_delete(client_msg->store_id); /* only if no client has it */
+	return rc == RC_NOT_IN_FLIGHT && client_msg->qos > 0 && base_exists(*client_msg) ? HF_WAITING : HF_DROPPED;
+}
+
+static enum hf_handover hand(void *context, const char *device, const struct hf_message *message, uint64_t *handle)
+{
+	struct hf_plugin *plugin = context;
+	const struct hf_entry *entry = message->entry;
+	bool shared = entry && message->subscription_id_count <= 1;
+	struct mosquitto_client_msg client_msg = {
+		.clientid = device,
+		.store_id = shared ? HF_STORE_ID_ENTRY | entry->lsn : HF_STORE_ID_OTHER | ++plugin->other_id,
+		.subscription_identifier = message->subscription_id_count > 0 ? message->subscription_ids[0] : 0,
+		.mid = message->qos > 0 ? next_packet_id(message->packet_id) : 0,
+		.qos = message->qos,
+		.direction = mosq_bmd_out,
+	};
+
+	*handle = client_msg.store_id;
+	/* Another device may have the same entry in flight; then the broker has it already. */
+	if (shared && message->max_packet == 0) {
+		int rc = mosquitto_persist_client_msg_add(&client_msg);
+		if (rc != MOSQ_ERR_NOT_FOUND) {
+			return outcome_of(rc, &client_msg, false);
+		}
+	}
+	const char *topic = message->full_topic ? message->full_topic
+		: entry                             ? topic_of(plugin, entry->session, entry->topic)
+	                                        : topic_of(plugin, message->session, message->topic);
+	struct hf_slice payload = entry ? entry->payload : message->payload;
+	mosquitto_property *properties;
+	if (!mosquitto_client(device) || !hf_properties_write(message, &properties)) {
+		return HF_DROPPED;
+	}
+	if (too_large(message, topic, payload, properties)) {
+		mosquitto_property_free_all(&properties);
+		return HF_TOO_LARGE;
+	}
+	bool fresh = true;
+	if (shared && message->max_packet > 0) {
+		int rc = mosquitto_persist_client_msg_add(&client_msg);
+		if (rc != MOSQ_ERR_NOT_FOUND) {
+			mosquitto_property_free_all(&properties);
+			return outcome_of(rc, &client_msg, false);
+		}
+	}
+	if (!add_base(topic, payload, properties, client_msg.store_id, message->qos, false)) {
+		return HF_DROPPED;
+	}
+	return outcome_of(mosquitto_persist_client_msg_add(&client_msg), &client_msg, fresh);
+}
+
+/* ---- retained */
+
+static void retain(void *context, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
+{
+	struct hf_plugin *plugin = context;
+	const char *topic = topic_of(plugin, session, rest);
+	uint64_t id = HF_STORE_ID_OTHER | ++plugin->other_id;
+
+	if (add_base(topic, payload, NULL, id, 1, true)) {
+		mosquitto_persist_retain_msg_set(topic, id);
+	}
+}
+
+static void announce(void *context, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
+{
+	const char *topic = topic_of(context, session, rest);
+
+	if (topic) {
+		mosquitto_broker_publish_copy(NULL, topic, (int)payload.len, payload.data, 1, true, NULL);
+	}
+}
+
+static void unretain(void *context, struct hf_slice session, struct hf_slice rest)
+{
+	const char *topic = topic_of(context, session, rest);
+
+	if (topic) {
+		mosquitto_persist_retain_msg_delete(topic);
+	}
+}
+
+/* ---- time */
+
+static int64_t clock_ms(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t now_ms(void *context)
+{
+	(void)context;
+	return clock_ms(CLOCK_REALTIME);
+}
+
+static int64_t monotonic_ms(void *context)
+{
+	(void)context;
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
+/* The loop sleeps in epoll_wait: 100 ms in builds with WebSockets, else until something happens (mux_epoll.c). A
+ * signal ends that sleep. SIGURG is ignored by default, so a stray one does no harm. It repeats until it was
+ * noticed, since one that comes just before the sleep is lost. */
+#define WAKE_SIGNAL SIGURG
+#define WAKE_REPEAT_NS 2000000
+
+static void ignore_signal(int number)
+{
+	(void)number;
+}
+
+bool hf_port_timer(struct hf_plugin *plugin)
+{
+	struct sigaction action = { .sa_handler = ignore_signal, .sa_flags = SA_RESTART };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WAKE_SIGNAL };
+
+	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+	if (sigaction(WAKE_SIGNAL, &action, NULL) != 0 || timer_create(CLOCK_MONOTONIC, &event, &plugin->timer) != 0) {
+		mosquitto_log_printf(MOSQ_LOG_ERR, "holdfast: no timer to be had: %s", strerror(errno));
+		return false;
+	}
+	plugin->has_timer = true;
+	return true;
+}
+
+void hf_port_timer_end(struct hf_plugin *plugin)
+{
+	if (plugin->has_timer) {
+		timer_delete(plugin->timer);
+	}
+}
+
+static void wake(void *context, unsigned int in_ms)
+{
+	struct hf_plugin *plugin = context;
+	int64_t at = clock_ms(CLOCK_MONOTONIC) + (in_ms ? in_ms : 1);
+	struct itimerspec when = {
+		.it_value = { .tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000 },
+		.it_interval = { .tv_nsec = WAKE_REPEAT_NS },
+	};
+
+	if (plugin->wake_at_ms == 0 || at < plugin->wake_at_ms) {
+		plugin->wake_at_ms = at;
+		timer_settime(plugin->timer, TIMER_ABSTIME, &when, NULL);
+	}
+}
+
+bool hf_port_woken(struct hf_plugin *plugin)
+{
+	struct itimerspec never = { .it_value = { .tv_sec = 0 } };
+
+	if (!plugin->wake_at_ms || clock_ms(CLOCK_MONOTONIC) < plugin->wake_at_ms) {
+		return false;
+	}
+	plugin->wake_at_ms = 0;
+	timer_settime(plugin->timer, 0, &never, NULL);
+	return true;
+}
+
+/* ---- */
+
+static void say(void *context, enum hf_log_level level, const char *text)
+{
+	static const int levels[] = { MOSQ_LOG_INFO, MOSQ_LOG_WARNING, MOSQ_LOG_ERR };
+
+	hf_log_limited(context, levels[level], "%s", text);
+}
+
+void hf_port(struct hf_plugin *plugin, struct hf_broker *out)
+{
+	*out = (struct hf_broker){
+		.context = plugin,
+		.hand = hand,
+		.flush = flush,
+		.retain = retain,
+		.announce = announce,
+		.unretain = unretain,
+		.wake = wake,
+		.now_ms = now_ms,
+		.monotonic_ms = monotonic_ms,
+		.log = say,
+	};
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "broker/plugin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+#include <utlist.h>
+
+#define REMEMBERED_MAX 1024
+
+struct hf_refused {
+	UT_hash_handle hh;
+	unsigned int publish; /* a hash of topic and payload */
+	char client[];
+};
+
+struct hf_resumed {
+	struct hf_resumed *prev, *next;
+	const struct mosquitto *client;
+	char *topic;
+	size_t payload_len;
+	char payload[];
+};
+
+/* ---- QoS 2 publishes that are sent again
+ *
+ * MESSAGE_IN shows neither Packet Identifier nor DUP. But while a client comes back, the broker checks each of its
+ * stored inbound QoS 2 messages again (ACL WRITE before the client is in the table). Those were stored by us when
+ * they first came; the same one from the same connection is the repeat. */
+
+static void resumed_remember(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
+{
+	struct hf_resumed *resumed = calloc(1, sizeof(*resumed) + event->payloadlen);
+	char *topic = strdup(event->topic);
+
+	if (!resumed || !topic) {
+		free(resumed);
+		free(topic);
+		return;
+	}
+	resumed->client = event->client;
+	resumed->topic = topic;
+	resumed->payload_len = event->payloadlen;
+	if (event->payloadlen > 0) {
+		memcpy(resumed->payload, event->payload, event->payloadlen);
+	}
+	DL_APPEND(plugin->resumed, resumed);
+}
+
+static void resumed_free(struct hf_plugin *plugin, struct hf_resumed *resumed)
+{
+	DL_DELETE(plugin->resumed, resumed);
+	free(resumed->topic);
+	free(resumed);
+}
+
+void hf_resumed_forget(struct hf_plugin *plugin, const struct mosquitto *client)
+{
+	struct hf_resumed *resumed, *next;
+
+	DL_FOREACH_SAFE(plugin->resumed, resumed, next)
+	{
+		if (resumed->client == client) {
+			resumed_free(plugin, resumed);
+		}
+	}
+}
+
+/* A client sends its unfinished publishes again before it sends new ones (MQTT 5, 4.4): the first that is none ends it. */
+static bool is_repeat(struct hf_plugin *plugin, const struct mosquitto_evt_message *event)
+{
+	struct hf_resumed *resumed;
+
+	if (event->qos != 2 || !plugin->resumed) {
+		return false;
+	}
+	DL_FOREACH(plugin->resumed, resumed)
+	{
+		if (resumed->client == event->client && resumed->payload_len == event->payloadlen && strcmp(resumed->topic, event->topic) == 0 &&
+			(event->payloadlen == 0 || memcmp(resumed->payload, event->payload, event->payloadlen) == 0)) {
+			resumed_free(plugin, resumed);
+			return true;
+		}
+	}
+	hf_resumed_forget(plugin, event->client);
+	return false;
+}
+
+/* ---- refusals
+ *
+ * MQTT 5 clients get the refusal in the acknowledgement. MQTT 3.1.1 has no word for it: ACL_DENIED would give a plain
+ * PUBACK (handle_publish.c) and the client would believe that its message is stored. So its connection ends. Its
+ * library comes back and sends the same again, for ever, unless that is acknowledged and thrown away. */
+
+static unsigned int hash_publish(const struct mosquitto_evt_message *event)
+{
+	unsigned int topic, payload = 0;
+
+	HASH_VALUE(event->topic, strlen(event->topic), topic);
+	if (event->payloadlen > 0) {
+		HASH_VALUE(event->payload, event->payloadlen, payload);
+	}
+	return topic ^ payload * 31u;
+}
+
+static void refused_free(struct hf_plugin *plugin, struct hf_refused *refused)
+{
+	HASH_DEL(plugin->refused, refused);
+	free(refused);
+}
+
+/* Was this very publish of this client refused just before? If not, remember it. */
+static bool refused_before(struct hf_plugin *plugin, const char *client, const struct mosquitto_evt_message *event)
+{
+	unsigned int publish = hash_publish(event);
+	struct hf_refused *refused;
+
+	HASH_FIND_STR(plugin->refused, client, refused);
+	if (refused) {
+		bool same = refused->publish == publish;
+		refused->publish = publish;
+		return same;
+	}
+	if (HASH_COUNT(plugin->refused) >= REMEMBERED_MAX) {
+		refused_free(plugin, plugin->refused); /* the oldest */
+	}
+	refused = calloc(1, sizeof(*refused) + strlen(client) + 1);
+	if (refused) {
+		refused->publish = publish;
+		memcpy(refused->client, client, strlen(client) + 1);
+		HASH_ADD_STR(plugin->refused, client, refused);
+	}
+	return false;
+}
+
+static int refuse(struct hf_plugin *plugin, const struct mosquitto_evt_message *event, enum hf_reason reason)
+{
+	const char *client = mosquitto_client_id(event->client);
+	bool limit = reason == HF_PAYLOAD_TOO_LARGE || reason == HF_PROPERTIES_TOO_LARGE || reason == HF_RESPONSES_TOO_MANY;
+
+	hf_log_limited(plugin, MOSQ_LOG_WARNING, "refused a publish of %s on %s: %s", client, event->topic, hf_reason_sentence(reason));
+	if (mosquitto_client_protocol_version(event->client) == 5) {
+		return limit ? MOSQ_ERR_QUOTA_EXCEEDED : MOSQ_ERR_ACL_DENIED;
+	}
+	if (event->qos == 0 || refused_before(plugin, client, event)) {
+		return MOSQ_ERR_ACL_DENIED;
+	}
+	return MOSQ_ERR_UNKNOWN;
+}
+
+void hf_publishing_end(struct hf_plugin *plugin)
+{
+	struct hf_resumed *resumed, *next;
+
+	while (plugin->refused) {
+		refused_free(plugin, plugin->refused);
+	}
+	DL_FOREACH_SAFE(plugin->resumed, resumed, next)
+	{
+		resumed_free(plugin, resumed);
+	}
+}
+
+/* ---- publishes and wills */
+
+static enum hf_verdict publish(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
+	const mosquitto_property *properties, uint8_t qos, enum hf_reason *reason)
+{
+	struct hf_publish_properties picked;
+
+	*reason = hf_properties_read(plugin, properties, &picked);
+	if (*reason != HF_OK) {
+		return *reason == HF_NO_MEMORY ? HF_VERDICT_FAILED : HF_VERDICT_REFUSED;
+	}
+	struct hf_publish publish = {
+		.device = mosquitto_client_id(client),
+		.identity = mosquitto_client_username(client),
+		.topic = topic,
+		.payload = payload,
+		.properties = picked.stored,
+		.response_topic = picked.response_topic,
+		.correlation = picked.correlation,
+		.qos = qos,
+	};
+	return hf_publish(plugin->hub, &publish, reason);
+}
+
+/*
+ * A will is seen here and nowhere else (context.c, context__send_will). One on a logged topic becomes an entry now,
+ * in its place in the log, and is denied to the broker, which would send it round the log.
+ */
+static int acl_write_will(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
+{
+	enum hf_reason reason;
+	enum hf_verdict verdict =
+		publish(plugin, event->client, event->topic, hf_slice_from(event->payload, event->payloadlen), event->properties, event->qos, &reason);
+
+	if (verdict == HF_VERDICT_REFUSED || verdict == HF_VERDICT_FAILED) {
+		hf_log_limited(plugin, MOSQ_LOG_WARNING, "the will of %s on %s was not published: %s", mosquitto_client_id(event->client), event->topic,
+			hf_reason_sentence(reason));
+	}
+	return verdict == HF_VERDICT_PASS ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
+}
+
+/* Decides nothing about publishes: a denial here would be a plain PUBACK for MQTT 3.1.1. It tells the three occasions
+ * of this check apart: a PUBLISH, a will, and a returning client's inbound messages. */
+int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
+{
+	const char *id = mosquitto_client_id(event->client);
+
+	if (!hf_under_root(plugin, event->topic)) {
+		return MOSQ_ERR_PLUGIN_IGNORE;
+	}
+	bool taken_over = plugin->authenticating && strcmp(plugin->authenticating, id) == 0;
+	if (hf_connection_of(plugin->hub, id) == event->client && !taken_over) {
+		plugin->checked = event->client;
+		return MOSQ_ERR_SUCCESS;
+	}
+	if (mosquitto_client(id) == event->client) {
+		return acl_write_will(plugin, event);
+	}
+	resumed_remember(plugin, event);
+	return MOSQ_ERR_SUCCESS;
+}
+
+int hf_on_message_in(int event, void *data, void *userdata)
+{
+	struct mosquitto_evt_message *message = data;
+	struct hf_plugin *plugin = userdata;
+	enum hf_reason reason = HF_BRIDGE_UNSUPPORTED;
+
+	(void)event;
+	if (!hf_under_root(plugin, message->topic)) {
+		return MOSQ_ERR_SUCCESS;
+	}
+	bool checked = plugin->checked == message->client;
+	plugin->checked = NULL;
+	message->retain = false;
+	if (!checked) {
+		return refuse(plugin, message, reason);
+	}
+	if (is_repeat(plugin, message)) {
+		return MOSQ_ERR_SUCCESS;
+	}
+	switch (publish(plugin, message->client, message->topic, hf_slice_from(message->payload, message->payloadlen), message->properties,
+		message->qos, &reason)) {
+	case HF_VERDICT_OUTSIDE:
+	case HF_VERDICT_STORED:
+	case HF_VERDICT_PASS:
+		return MOSQ_ERR_SUCCESS;
+	case HF_VERDICT_REFUSED:
+		return refuse(plugin, message, reason);
+	case HF_VERDICT_FAILED:
+		break;
+	}
+	return MOSQ_ERR_UNKNOWN; /* no acknowledgement in any version of MQTT: the client sends it again */
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* State, mark and error. Keys are written shorter first, then by bytes: RFC 8949, section 4.2.1. */
+#include "codec/document.h"
+
+#include "codec/cbor.h"
+
+bool hf_document_state(struct hf_buffer *out, uint64_t head, uint64_t tail, const struct hf_document_response *open,
+	size_t open_count)
+{
+	if (!hf_cbor_put_map(out, 3) || !hf_cbor_pair_uint(out, "head", head) ||
+		!hf_cbor_put_text(out, hf_slice_of("open")) || !hf_cbor_put_array(out, open_count))
+		return false;
+	for (size_t i = 0; i < open_count; i++) {
+		if (!hf_cbor_put_map(out, 2) || !hf_cbor_pair_text(out, "id", open[i].id) ||
+			!hf_cbor_pair_text(out, "from", open[i].identity))
+			return false;
+	}
+	return hf_cbor_pair_uint(out, "tail", tail);
+}
+
+bool hf_document_caught_up(struct hf_buffer *out, uint64_t head)
+{
+	return hf_cbor_put_map(out, 2) && hf_cbor_pair_uint(out, "head", head) &&
+		hf_cbor_pair_text(out, "mark", hf_slice_of("caught-up"));
+}
+
+bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const char *why)
+{
+	return hf_cbor_put_map(out, 4) && hf_cbor_pair_uint(out, "last", last) &&
+		hf_cbor_pair_text(out, "mark", hf_slice_of("gap")) && hf_cbor_pair_uint(out, "first", first) &&
+		hf_cbor_pair_text(out, "reason", hf_slice_of(why));
+}
+
+bool hf_document_error(struct hf_buffer *out, enum hf_reason reason, struct hf_slice topic, const uint64_t *expected)
+{
+	return hf_cbor_put_map(out, expected ? 4 : 3) && hf_cbor_pair_text(out, "topic", topic) &&
+		hf_cbor_pair_text(out, "reason", hf_slice_of(hf_reason_name(reason))) &&
+		hf_cbor_pair_text(out, "message", hf_slice_of(hf_reason_sentence(reason))) &&
+		(!expected || hf_cbor_pair_uint(out, "expected", *expected));
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The CBOR documents that Holdfast itself writes and reads: state, mark, error, history. Their schemas are
+ * schemas/{state,mark,error,history}.cddl. Writers append to a buffer in the deterministic encoding of
+ * RFC 8949, section 4.2.1, and return false when there is no memory (then the buffer's content is undefined).
+ * One exception to the order of keys: `next` of a history answer comes last, so that a page can be written while
+ * it is read.
+ */
+#ifndef HF_CODEC_DOCUMENT_H
+#define HF_CODEC_DOCUMENT_H
+
+#include "codec/buffer.h"
+#include "codec/entry.h"
+#include "codec/filter.h"
+#include "codec/reason.h"
+
+/* S/state: { head, tail, open: [ * {id, from} ] }. tail is the first offset left; head + 1 when none is. */
+struct hf_document_response {
+	struct hf_slice id;
+	struct hf_slice identity;
+};
+bool hf_document_state(struct hf_buffer *out, uint64_t head, uint64_t tail, const struct hf_document_response *open, size_t open_count);
+
+/* S/mark { mark: "caught-up", head } : after the last stored entry; from here on entries are live. */
+bool hf_document_caught_up(struct hf_buffer *out, uint64_t head);
+
+/* S/mark { mark: "gap", first, last, reason } : these offsets will not come; why ("truncated" or "too-large"). */
+bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const char *why);
+
+/* S/error { reason, message, topic, ? expected } : why a publish, request or subscription of this client was
+ * refused. `topic` is the topic or filter it used. `expected` is written when not NULL (seq-gap: the next seq). */
+bool hf_document_error(struct hf_buffer *out, enum hf_reason reason, struct hf_slice topic, const uint64_t *expected);
+
+/* A request on S/history: { ? from: position as text, or an offset as a number; ? limit: uint }. An empty
+ * payload asks for the first page. Defaults: earliest, limit 0 (the caller's own default).
+ * HF_OK, HF_PAYLOAD_MALFORMED, HF_PAYLOAD_INVALID, HF_POSITION_INVALID, HF_LIMIT_INVALID (limit 0 was asked). */
+struct hf_history_request {
+	struct hf_position from;
+	uint64_t limit; /* 0: not given */
+};
+enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_history_request *out);
+
+/* The answer: { head, tail, entries: [ * { offset, time, from, role, topic, qos, payload, ? type, ? properties: [ * [name, value] ] } ], ? next }.
+ * The number of entries must be known at begin. `next` is the offset to ask for next; 0 when this was the last page. */
+bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, size_t entry_count, bool has_next);
+bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *entry);
+bool hf_document_history_end(struct hf_buffer *out, uint64_t next);
+/* Or, when refused: { reason, message }. */
+bool hf_document_history_refused(struct hf_buffer *out, enum hf_reason reason);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every way in which Holdfast can say no, in one table: the number that functions return, the name that
+ * travels on the wire (S/error, history answers) and the sentence that people read. They cannot drift apart.
+ *
+ * Names on the wire are part of the interface: add, never rename.
+ */
+#ifndef HF_CODEC_REASON_H
+#define HF_CODEC_REASON_H
+
+/* clang-format off */
+#define HF_REASON_TABLE(X) \
+	X(OK,                  "ok",                   "done") \
+	X(TOPIC_OUTSIDE,       "topic-outside",        "the topic is not under the root") \
+	X(TOPIC_INVALID,       "topic-invalid",        "a session has no such topic; the topic table in README lists them") \
+	X(TOPIC_RESERVED,      "topic-reserved",       "only Holdfast itself publishes on this topic") \
+	X(TOPIC_UNSUPPORTED,   "topic-unsupported",    "this version of Holdfast does not serve this topic yet") \
+	X(SESSION_ID_INVALID,  "session-id-invalid",   "a session id has 1 to 64 characters of A-Z a-z 0-9 _ . -") \
+	X(SESSION_UNKNOWN,     "session-unknown",      "there is no session with this id yet") \
+	X(NOT_AUTHENTICATED,   "not-authenticated",    "anonymous clients have no role here; connect with a user name") \
+	X(NOT_PERMITTED,       "not-permitted",        "the role of this identity does not allow it in this session") \
+	X(FILTER_INVALID,      "filter-invalid",       "the topic filter cannot match anything in a session") \
+	X(POSITION_INVALID,    "position-invalid",     "a position is earliest, latest, an offset from 1, -N or @ and Unix milliseconds") \
+	X(POSITION_AHEAD,      "position-ahead",       "the offset lies beyond the head of the session") \
+	X(SHARE_UNSUPPORTED,   "share-unsupported",    "shared subscriptions under the root are not served yet") \
+	X(PAYLOAD_TOO_LARGE,   "payload-too-large",    "the payload is larger than the option payload_max allows") \
+	X(PAYLOAD_MALFORMED,   "payload-malformed",    "the payload is not well-formed CBOR, or ends too early, or has bytes left over") \
+	X(PAYLOAD_INVALID,     "payload-invalid",      "the payload is CBOR but does not follow the schema of this topic") \
+	X(PROPERTIES_TOO_LARGE,"properties-too-large", "the MQTT properties of the publish are too large to store") \
+	X(SEQ_GAP,             "seq-gap",              "the batch is not the next one of its response") \
+	X(RESPONSE_CLOSED,     "response-closed",      "the response has ended; begin another with a new id") \
+	X(RESPONSES_TOO_MANY,  "responses-too-many",   "this session has too many open responses") \
+	X(RESPONSE_TOPIC,      "response-topic",       "the request needs a Response Topic outside the root that does not begin with $ and has no wildcard") \
+	X(PAGE_TOO_LARGE,      "page-too-large",       "not one entry of the page fits into the client's Maximum Packet Size") \
+	X(LIMIT_INVALID,       "limit-invalid",        "a page holds at least one entry and at most as many as the option history_page allows") \
+	X(BRIDGE_UNSUPPORTED,  "bridge-unsupported",   "publishes under the root that were not checked by Holdfast are refused; mount points are not supported") \
+	X(ROLES_INVALID,       "roles-invalid",        "a line of the roles file is not 'identity-pattern role session-patterns'") \
+	X(RECORD_CORRUPT,      "record-corrupt",       "a stored record does not decode; see the broker's log") \
+	X(STORE_FAILED,        "store-failed",         "the store did not accept the write; see the broker's log") \
+	X(STORE_BUSY,          "store-busy",           "the store is locked by another process") \
+	X(STORE_FORMAT,        "store-format",         "the store was written by another version of Holdfast") \
+	X(NO_MEMORY,           "no-memory",            "the broker is out of memory")
+/* clang-format on */
+
+enum hf_reason {
+#define HF_REASON_NUMBER(number, name, sentence) HF_##number,
+	HF_REASON_TABLE(HF_REASON_NUMBER)
+#undef HF_REASON_NUMBER
+	HF_REASON_COUNT
+};
+
+/* The name on the wire, and the sentence. Static strings; never NULL, also for numbers out of range. */
+const char *hf_reason_name(enum hf_reason reason);
+const char *hf_reason_sentence(enum hf_reason reason);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * All that the session logic asks of a broker: a dozen calls. plugin/broker implements them on Mosquitto, the
+ * tests on a fake. Every call comes from inside one of the functions of hub.h, on the same thread.
+ */
+#ifndef HF_SESSION_BROKER_H
+#define HF_SESSION_BROKER_H
+
+#include <stdint.h>
+
+#include "codec/entry.h"
+
+/* What became of a message handed to a connected client. */
+enum hf_handover {
+	HF_HANDED,    /* in flight: written at the next flush at the latest; QoS 0: written, or in the socket's queue */
+	HF_WAITING,   /* queued by the broker behind the client's Receive Maximum, goes out by itself in its turn */
+	HF_DROPPED,   /* the broker has no room for this client, or the client is gone: nothing happened */
+	HF_TOO_LARGE, /* larger than max_packet: nothing happened */
+};
+
+/* One message for one client. Everything is borrowed for the time of the call. */
+struct hf_message {
+	const struct hf_entry *entry;   /* a stored entry: its topic, payload and properties, stamped; or NULL */
+	struct hf_slice session, topic; /* without an entry: root/{session}/{topic} ... */
+	const char *full_topic;         /* ... or, when not NULL, this very topic (a Response Topic) */
+	struct hf_slice payload;
+	struct hf_slice properties; /* as in struct hf_entry */
+	struct hf_slice correlation; /* Correlation Data of an answer; empty: none */
+	uint8_t qos;
+	uint16_t *packet_id; /* the last Packet Identifier this client was given; hand moves it on */
+	uint32_t max_packet; /* Maximum Packet Size of the client; 0: none, or not known */
+	const uint32_t *subscription_ids; /* of the matching filters that have one */
+	size_t subscription_id_count;
+};
+
+enum hf_log_level {
+	HF_LOG_INFO,
+	HF_LOG_WARNING,
+	HF_LOG_ERROR,
+};
+
+struct hf_broker {
+	void *context; /* first argument of every call */
+
+	/* Put a message behind everything handed to this client before; `device` is its client id. The broker
+	 * keeps the order of what it is handed. *handle names the message in later events (hf_delivered ...). */
+	enum hf_handover (*hand)(void *context, const char *device, const struct hf_message *message, uint64_t *handle);
+
+	/* Write what was handed to this client and may go now. */
+	void (*flush)(void *context, const char *device);
+
+	/* Set the retained message of root/{session}/{topic} without sending it to subscribers that are there. */
+	void (*retain)(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload);
+	/* Set it, and send it to them. */
+	void (*announce)(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload);
+	/* Remove it, silently. */
+	void (*unretain)(void *context, struct hf_slice session, struct hf_slice topic);
+
+	/* Call hf_hub_tick within about this many milliseconds, also when nothing else happens. */
+	void (*wake)(void *context, unsigned int in_ms);
+
+	int64_t (*now_ms)(void *context);       /* wall clock, Unix ms */
+	int64_t (*monotonic_ms)(void *context); /* never steps */
+
+	void (*log)(void *context, enum hf_log_level level, const char *text);
+};
+
+#endif

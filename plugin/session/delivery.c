@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The delivery rule: an entry is handed to a device only if it is the next one that the device must see.
+ *
+ * `sent` is how far a device is, `at_head` whether anything due lies beyond. A new entry goes straight to the devices
+ * that are at the head (hf_fan_out); for all others it is one more entry of the log, where hf_pump finds it in its
+ * turn. Both end in hand_entry, the only place from which entries leave.
+ *
+ * The pump runs in the tick and nowhere else. The broker's loop comes by it after every batch of packets, so an
+ * acknowledgement is answered without delay; and events that arrive in the middle of the broker's own writing
+ * (messages transmitted, given up) only keep the books.
+ */
+#include "session/internal.h"
+
+#include <utlist.h>
+
+/* ---- what is due */
+
+static bool wants_in_any_session(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription, const struct hf_entry *entry)
+{
+	if (entry->offset < subscription->floor || !hf_role_may_read(hf_device_role(hub, device, entry->session))) {
+		return false;
+	}
+	if (subscription->last_n == 0 || entry->lsn > subscription->last_lsn) {
+		return true;
+	}
+	/* The last N of each session, counted from its head when the filter came. */
+	struct hf_session *session = hf_session_use(hub, entry->session);
+	uint64_t behind;
+	if (!session || !session->log || hf_log_offset_after(session->log, subscription->last_lsn, &behind) != HF_OK) {
+		return true;
+	}
+	return entry->offset + subscription->last_n >= behind;
+}
+
+static bool wants(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription, const struct hf_entry *entry)
+{
+	const struct hf_filter *filter = &subscription->parsed;
+
+	if (subscription->outside || !subscription->allowed || entry->lsn <= subscription->from || !(filter->kinds & HF_KIND_BIT(entry->kind))) {
+		return false;
+	}
+	if (!filter->any_session && !hf_slice_equal(filter->session, entry->session)) {
+		return false;
+	}
+	if (entry->kind == HF_KIND_SHARED && filter->key.len > 0) {
+		size_t prefix = sizeof("shared/") - 1;
+		if (!hf_slice_equal(filter->key, hf_slice_from(entry->topic.data + prefix, entry->topic.len - prefix))) {
+			return false;
+		}
+	}
+	if ((subscription->options & HF_NO_LOCAL) && hf_slice_is(entry->device, device->id)) {
+		return false;
+	}
+	return !filter->any_session || wants_in_any_session(hub, device, subscription, entry);
+}
+
+bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match)
+{
+	bool due = false;
+
+	match->qos = 0;
+	match->id_count = 0;
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		const struct hf_subscription *subscription = &device->subscriptions[i];
+		if (!wants(hub, device, subscription, entry)) {
+			continue;
+		}
+		uint8_t qos = subscription->options & 0x03;
+		due = true;
+		match->qos = qos > match->qos ? qos : match->qos;
+		if (subscription->identifier && match->id_count < HF_IDS_MAX) {
+			match->ids[match->id_count++] = subscription->identifier;
+		}
+	}
+	return due;
+}
+
+/* ---- handing over */
+
+/* Will an event of the broker bring us back to this device? */
+static bool comes_back(const struct hf_device *device)
+{
+	return device->durable ? device->unacknowledged > 0 : device->waiting > 0;
+}
+
+static bool has_room(const struct hf_hub *hub, const struct hf_device *device)
+{
+	size_t window = hub->options.window;
+
+	if (!device->durable) {
+		return device->waiting <= window / 2;
+	}
+	return device->unacknowledged < window && device->ring_count < 4 * window && device->handed_bytes < HF_HANDED_BYTES_MAX;
+}
+
+/* Hand over and keep the books of it. Entries and marks count; `handed` has LSN and size. */
+static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struct hf_message *message, struct hf_handed *handed)
+{
+	bool tracked = device->durable && message->qos > 0;
+
+	message->max_packet = device->facts.max_packet_size;
+	message->packet_id = &device->packet_id;
+	if (tracked && !hf_ring_reserve(device)) {
+		return HF_DROPPED;
+	}
+	enum hf_handover outcome = hub->broker.hand(hub->broker.context, device->id, message, &handed->handle);
+	if (outcome == HF_HANDED || outcome == HF_WAITING) {
+		if (tracked) {
+			hf_ring_push(device, handed);
+		} else if (!device->durable) {
+			device->waiting += outcome == HF_WAITING;
+			device->unwritten += outcome == HF_HANDED && message->qos > 0;
+		}
+	}
+	return outcome;
+}
+
+static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, const struct hf_match *match)
+{
+	struct hf_message message = {
+		.entry = entry,
+		.qos = match->qos,
+		.subscription_ids = match->ids,
+		.subscription_id_count = match->id_count,
+	};
+	struct hf_handed handed = { .lsn = entry->lsn, .bytes = (uint32_t)entry->payload.len };
+	enum hf_handover outcome = hand(hub, device, &message, &handed);
+
+	if (outcome == HF_TOO_LARGE) {
+		hf_gap_owed(hub, device, entry->lsn);
+	}
+	if (outcome != HF_DROPPED) {
+		device->sent = entry->lsn;
+		hf_device_dirty(hub, device);
+	}
+	return outcome;
+}
+
+bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload)
+{
+	uint8_t qos = 0;
+
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		const struct hf_subscription *subscription = &device->subscriptions[i];
+		if (!subscription->outside && (subscription->parsed.kinds & HF_KIND_BIT(kind)) && (subscription->options & 0x03) > qos) {
+			qos = subscription->options & 0x03;
+		}
+	}
+	struct hf_message message = { .session = session, .topic = hf_slice_of(hf_kind_name(kind)), .payload = payload, .qos = qos };
+	struct hf_handed handed = { .lsn = 0, .bytes = (uint32_t)payload.len };
+
+	return hand(hub, device, &message, &handed) != HF_DROPPED;
+}
+
+/* ---- live */
+
+static void offer(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry)
+{
+	struct hf_match match;
+
+	if (!device->at_head || !hf_device_wants(hub, device, entry, &match)) {
+		return; /* behind: the pump gets to it; or none of its business */
+	}
+	if (device->busy || !has_room(hub, device)) {
+		device->at_head = false;
+	} else {
+		device->busy = true;
+		device->at_head = hand_entry(hub, device, entry, &match) != HF_DROPPED;
+		hub->broker.flush(hub->broker.context, device->id);
+		device->busy = false;
+	}
+	if (!device->at_head && !comes_back(device)) {
+		hf_device_pend(hub, device, HF_RETRY_MS);
+	}
+}
+
+void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry)
+{
+	struct hf_attachment *attachment, *next;
+	struct hf_device *device, *next_device;
+
+	DL_FOREACH_SAFE(session->attached, attachment, next)
+	{
+		if (!attachment->device->any_session) {
+			offer(hub, attachment->device, entry);
+		}
+	}
+	DL_FOREACH_SAFE2(hub->wild, device, next_device, wild_next)
+	{
+		offer(hub, device, entry);
+	}
+}
+
+/* ---- from the log */
+
+enum pumped {
+	PUMPED_ALL,    /* at the head */
+	PUMPED_FULL,   /* no room: an acknowledgement, or a transmission, goes on */
+	PUMPED_PAUSED, /* it had its share of this turn, or the broker has no room */
+};
+
+struct pump {
+	struct hf_hub *hub;
+	struct hf_device *device;
+	struct hf_records *records;
+	unsigned int entries, refs;
+};
+
+/* Hand over one entry if it is due. PUMPED_ALL: go on. */
+static enum pumped pump_entry(struct pump *pump, const struct hf_entry *entry)
+{
+	struct hf_match match;
+
+	if (hf_device_skips(pump->device, entry->lsn) || !hf_device_wants(pump->hub, pump->device, entry, &match)) {
+		pump->device->sent = entry->lsn;
+		return PUMPED_ALL;
+	}
+	if (!has_room(pump->hub, pump->device)) {
+		return PUMPED_FULL;
+	}
+	if (pump->entries == 0 || hand_entry(pump->hub, pump->device, entry, &match) == HF_DROPPED) {
+		return PUMPED_PAUSED;
+	}
+	pump->entries--;
+	return PUMPED_ALL;
+}
+
+/* Every entry of the log, for devices with a wildcard in the session. */
+static enum pumped pump_log(struct pump *pump)
+{
+	for (;;) {
+		struct hf_entry entry;
+		bool found = false;
+		enum hf_reason reason = hf_records_after(pump->records, pump->device->sent, &entry, &found);
+		if (reason != HF_OK) {
+			hf_say(pump->hub, HF_LOG_ERROR, "reading the log behind %llu failed: %s", (unsigned long long)pump->device->sent,
+				hf_store_error(pump->hub->store));
+			return PUMPED_PAUSED;
+		}
+		if (!found) {
+			return PUMPED_ALL;
+		}
+		if (pump->refs-- == 0) {
+			return PUMPED_PAUSED;
+		}
+		enum pumped pumped = pump_entry(pump, &entry);
+		if (pumped != PUMPED_ALL) {
+			return pumped;
+		}
+	}
+}
+
+/* One session of a device: its entries of the wanted kinds, in order. */
+struct source {
+	struct hf_scan *scan;
+	uint32_t kinds;
+	struct hf_ref next;
+	bool more;
+};
+
+static bool source_step(struct pump *pump, struct source *source)
+{
+	do {
+		source->more = hf_scan_next(source->scan, &source->next);
+		if (pump->refs == 0) {
+			return false;
+		}
+		pump->refs--;
+	} while (source->more && !(source->kinds & HF_KIND_BIT(source->next.kind)));
+	return true;
+}
+
+static bool source_open(struct pump *pump, struct source *source, struct hf_session *session)
+{
+	const struct hf_device *device = pump->device;
+	uint64_t behind = UINT64_MAX, first;
+
+	*source = (struct source){ .more = false };
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		const struct hf_subscription *subscription = &device->subscriptions[i];
+		if (!subscription->outside && subscription->session == session) {
+			source->kinds |= subscription->parsed.kinds & HF_KINDS_LOGGED;
+			behind = subscription->from < behind ? subscription->from : behind;
+		}
+	}
+	behind = device->sent > behind ? device->sent : behind;
+	if (!session->log || source->kinds == 0 || behind >= hf_log_head_lsn(session->log)) {
+		return true;
+	}
+	if (hf_log_offset_after(session->log, behind, &first) != HF_OK || hf_scan_open(session->log, first, &source->scan) != HF_OK) {
+		hf_say(pump->hub, HF_LOG_ERROR, "reading session %s failed: %s", session->id, hf_store_error(pump->hub->store));
+		return false;
+	}
+	return source_step(pump, source);
+}
+
+static struct source *source_first(struct source *sources, size_t count)
+{
+	struct source *first = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		if (sources[i].more && (!first || sources[i].next.lsn < first->next.lsn)) {
+			first = &sources[i];
+		}
+	}
+	return first;
+}
+
+static enum pumped pump_sources(struct pump *pump, struct source *sources, size_t count)
+{
+	struct source *first;
+
+	while ((first = source_first(sources, count))) {
+		struct hf_entry entry;
+		if (!has_room(pump->hub, pump->device)) {
+			return PUMPED_FULL;
+		}
+		if (hf_records_at(pump->records, first->next.lsn, &entry) != HF_OK) {
+			/* Never skip silently: the device stays where it is until the store can be read again. */
+			hf_say(pump->hub, HF_LOG_ERROR, "entry %llu cannot be read: %s", (unsigned long long)first->next.lsn,
+				hf_store_error(pump->hub->store));
+			return PUMPED_PAUSED;
+		}
+		enum pumped pumped = pump_entry(pump, &entry);
+		if (pumped != PUMPED_ALL) {
+			return pumped;
+		}
+		if (!source_step(pump, first)) {
+			return PUMPED_PAUSED;
+		}
+	}
+	return PUMPED_ALL;
+}
+
+/* The sessions that the filters name, merged in the order of the log. */
+static enum pumped pump_sessions(struct pump *pump)
+{
+	struct source few[4], *sources = few;
+	size_t count = 0, opened = 0;
+	enum pumped pumped = PUMPED_PAUSED;
+	const struct hf_attachment *attachment;
+
+	for (attachment = pump->device->attachments; attachment; attachment = attachment->next_of_device) {
+		count++;
+	}
+	if (count > sizeof(few) / sizeof(few[0])) {
+		sources = calloc(count, sizeof(*sources));
+		if (!sources) {
+			return PUMPED_PAUSED;
+		}
+	}
+	bool ok = true;
+	for (attachment = pump->device->attachments; attachment && ok; attachment = attachment->next_of_device) {
+		ok = source_open(pump, &sources[opened++], attachment->session);
+	}
+	if (ok) {
+		pumped = pump_sources(pump, sources, count);
+	}
+	for (size_t i = 0; i < opened; i++) {
+		hf_scan_close(sources[i].scan);
+	}
+	if (sources != few) {
+		free(sources);
+	}
+	return pumped;
+}
+
+static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
+{
+	struct pump pump = { .hub = hub, .device = device, .entries = HF_SLICE_ENTRIES, .refs = HF_SLICE_REFS };
+
+	if (device->sent >= hf_store_head(hub->store)) {
+		return PUMPED_ALL;
+	}
+	if (!has_room(hub, device)) {
+		return PUMPED_FULL;
+	}
+	if (hf_records_open(hub->store, &pump.records) != HF_OK) {
+		return PUMPED_PAUSED;
+	}
+	enum pumped pumped = device->any_session ? pump_log(&pump) : pump_sessions(&pump);
+	hf_records_close(pump.records);
+	return pumped;
+}
+
+void hf_pump(struct hf_hub *hub, struct hf_device *device)
+{
+	if (!device->online) {
+		return;
+	}
+	device->busy = true;
+	hf_mark_gaps(hub, device);
+	enum pumped pumped = device->at_head ? PUMPED_ALL : pump_once(hub, device);
+	device->at_head = pumped == PUMPED_ALL;
+	if (device->at_head && !hf_mark_caught_up(hub, device)) {
+		pumped = PUMPED_PAUSED;
+	}
+	hub->broker.flush(hub->broker.context, device->id);
+	device->busy = false;
+	if (pumped == PUMPED_PAUSED || (pumped == PUMPED_FULL && !comes_back(device))) {
+		hf_device_pend(hub, device, HF_RETRY_MS);
+	}
+}
+
+/* ---- what the broker tells of messages handed over */
+
+void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_outcome outcome)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+	struct hf_handed *handed = device ? hf_ring_find(device, handle) : NULL;
+
+	if (!handed) {
+		return;
+	}
+	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && device->online) {
+		hf_gap_owed(hub, device, handed->lsn);
+	}
+	hf_ring_done(device, handed);
+	hf_device_dirty(hub, device);
+	/* In bursts of half a window: opening the log costs more than reading an entry of it. */
+	if (device->online && !device->at_head && device->unacknowledged <= hub->options.window / 2) {
+		hf_device_pend(hub, device, HF_RETRY_MS);
+	}
+}
+
+void hf_transmitted(struct hf_hub *hub, const char *id, const char *topic)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+	struct hf_topic parsed;
+
+	if (!device || !device->online || device->durable || device->waiting + device->unwritten == 0 ||
+		hf_topic_parse(hub->options.root, topic, &parsed) != HF_OK ||
+		(!hf_kind_is_logged(parsed.kind) && parsed.kind != HF_KIND_MARK && parsed.kind != HF_KIND_ERROR)) {
+		return;
+	}
+	/* Those in flight go out before those that wait behind them. */
+	if (device->unwritten > 0) {
+		device->unwritten--;
+		return;
+	}
+	device->waiting--;
+	if (!device->at_head && device->waiting <= hub->options.window / 4) {
+		hf_device_pend(hub, device, HF_RETRY_MS);
+	}
+}

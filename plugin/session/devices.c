@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Devices: who is connected, who may come back. */
+#include "session/internal.h"
+
+#include <utlist.h>
+
+struct hf_device *hf_device_find(const struct hf_hub *hub, const char *id)
+{
+	struct hf_device *device;
+
+	HASH_FIND_STR(hub->devices, id, device);
+	return device;
+}
+
+static bool set_identity(struct hf_device *device, const char *identity)
+{
+	char *copy = NULL;
+
+	if (identity && device->identity && strcmp(identity, device->identity) == 0) {
+		return true;
+	}
+	if (identity) {
+		copy = strdup(identity);
+		if (!copy) {
+			return false;
+		}
+	}
+	free(device->identity);
+	device->identity = copy;
+	device->facts.identity = copy;
+	device->role_session[0] = '\0';
+	return true;
+}
+
+struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char *identity)
+{
+	struct hf_device *device = calloc(1, sizeof(*device));
+
+	if (!device) {
+		return NULL;
+	}
+	device->id = strdup(id);
+	device->facts.device = device->id;
+	device->sent = hf_store_head(hub->store);
+	device->at_head = true;
+	if (!device->id || !set_identity(device, identity)) {
+		free(device->id);
+		free(device);
+		return NULL;
+	}
+	HASH_ADD_KEYPTR(hh, hub->devices, device->id, strlen(device->id), device);
+	return device;
+}
+
+void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
+{
+	hf_subscriptions_detach(hub, device);
+	hf_subscriptions_free(device);
+	hf_ring_clear(device);
+	if (device->pending) {
+		LL_DELETE2(hub->pending, device, pending_next);
+	}
+	if (device->dirty) {
+		LL_DELETE2(hub->dirty, device, dirty_next);
+	}
+	if (device->durable && hf_device_put(hub->store, hf_slice_of(device->id), NULL) == HF_OK) {
+		hf_hub_due(hub, &hub->flush_due_ms, hub->options.ack_flush_ms);
+	}
+	HASH_DEL(hub->devices, device);
+	free(device->gaps);
+	free(device->skip);
+	free(device->identity);
+	free(device->id);
+	free(device);
+}
+
+void hf_device_pend(struct hf_hub *hub, struct hf_device *device, unsigned int in_ms)
+{
+	if (!device->pending) {
+		device->pending = true;
+		LL_PREPEND2(hub->pending, device, pending_next);
+	}
+	hub->broker.wake(hub->broker.context, in_ms);
+}
+
+void hf_device_dirty(struct hf_hub *hub, struct hf_device *device)
+{
+	if (!device->durable || device->dirty) {
+		return;
+	}
+	device->dirty = true;
+	LL_PREPEND2(hub->dirty, device, dirty_next);
+	hf_hub_due(hub, &hub->flush_due_ms, hub->options.ack_flush_ms);
+}
+
+enum hf_role hf_identity_role(const struct hf_hub *hub, const char *identity, struct hf_slice session)
+{
+	return identity ? hf_access_role(hub->access, hf_slice_of(identity), session) : hub->options.anonymous_role;
+}
+
+bool hf_identity_reads_some(const struct hf_hub *hub, const char *identity)
+{
+	return identity ? hf_access_reads_some(hub->access, hf_slice_of(identity)) : hf_role_may_read(hub->options.anonymous_role);
+}
+
+enum hf_role hf_device_role(struct hf_hub *hub, struct hf_device *device, struct hf_slice session)
+{
+	if (device->role_session[0] == '\0' || !hf_slice_is(session, device->role_session)) {
+		device->role = hf_identity_role(hub, device->identity, session);
+		memcpy(device->role_session, session.data, session.len);
+		device->role_session[session.len] = '\0';
+	}
+	return device->role;
+}
+
+enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *connection)
+{
+	struct hf_device *device = hf_device_find(hub, connection->device);
+
+	if (device && connection->clean) {
+		hf_device_forget(hub, device);
+		device = NULL;
+	}
+	if (!device) {
+		device = hf_device_make(hub, connection->device, connection->identity);
+		if (!device) {
+			return HF_NO_MEMORY;
+		}
+	} else if (!set_identity(device, connection->identity)) {
+		return HF_NO_MEMORY;
+	}
+	device->token = connection->token;
+	device->online = true;
+	hf_subscriptions_allow(hub, device);
+	hf_subscriptions_attach(hub, device);
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		device->subscriptions[i].mark_due = !device->subscriptions[i].outside;
+	}
+	if (device->subscription_count > 0) {
+		device->at_head = false;
+		hf_device_pend(hub, device, HF_RETRY_MS);
+	}
+	return HF_OK;
+}
+
+void hf_disconnected(struct hf_hub *hub, const char *id, const void *token)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+
+	if (!device || !device->online || device->token != token) {
+		return;
+	}
+	if (!device->durable) {
+		hf_device_forget(hub, device);
+		return;
+	}
+	if (device->at_head) {
+		/* It has seen all there is: on its return the search need not begin further back. */
+		device->sent = hf_store_head(hub->store);
+		hf_device_dirty(hub, device);
+	}
+	device->online = false;
+	device->token = NULL;
+	device->gap_count = 0;
+	hf_subscriptions_detach(hub, device);
+}
+
+const void *hf_connection_of(const struct hf_hub *hub, const char *id)
+{
+	const struct hf_device *device = hf_device_find(hub, id);
+
+	return device && device->online ? device->token : NULL;
+}
+
+void hf_packet_sent(struct hf_hub *hub, const char *id)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+
+	if (device) {
+		device->packet_id++;
+	}
+}
+
+enum hf_reason hf_durable_set(struct hf_hub *hub, const struct hf_durable *durable)
+{
+	struct hf_device *device = hf_device_find(hub, durable->device);
+
+	if (!device) {
+		return HF_OK; /* not one of ours, such as a bridge */
+	}
+	device->durable = true;
+	device->facts = *durable;
+	device->facts.device = device->id;
+	device->facts.identity = device->identity;
+	hf_device_dirty(hub, device);
+	return hf_devices_write(hub);
+}
+
+void hf_durable_end(struct hf_hub *hub, const char *id)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+
+	if (!device) {
+		return;
+	}
+	if (!device->online) {
+		hf_device_forget(hub, device);
+		return;
+	}
+	/* Still connected: the end of a connection whose session ends with it; the DISCONNECT came first or comes. */
+	if (hf_device_put(hub->store, hf_slice_of(id), NULL) == HF_OK) {
+		hf_hub_due(hub, &hub->flush_due_ms, hub->options.ack_flush_ms);
+	}
+	if (device->dirty) {
+		LL_DELETE2(hub->dirty, device, dirty_next);
+		device->dirty = false;
+	}
+	device->durable = false;
+}

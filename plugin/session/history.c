@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pages of a session's log, asked for and answered over MQTT's Request/Response (MQTT 5, section 4.10). */
+#include "session/internal.h"
+
+#define HF_PAGE_BYTES_MAX (1u << 20) /* besides one payload of the greatest size */
+
+static bool response_topic_allowed(const struct hf_hub *hub, const char *topic)
+{
+	size_t root = strlen(hub->options.root);
+
+	if (!topic || !*topic || topic[0] == '$' || strpbrk(topic, "+#")) {
+		return false;
+	}
+	return strncmp(topic, hub->options.root, root) != 0 || (topic[root] != '/' && topic[root] != '\0');
+}
+
+static enum hf_reason first_of_page(struct hf_log *log, struct hf_position position, uint64_t *first)
+{
+	uint64_t head = hf_log_head(log), tail = hf_log_tail(log);
+
+	switch (position.kind) {
+	case HF_POSITION_EARLIEST:
+		*first = tail;
+		return HF_OK;
+	case HF_POSITION_LATEST:
+		*first = head + 1;
+		return HF_OK;
+	case HF_POSITION_OFFSET:
+		*first = position.value > tail ? position.value : tail;
+		return position.value > head + 1 ? HF_POSITION_AHEAD : HF_OK;
+	case HF_POSITION_LAST:
+		*first = position.value > head || head - position.value + 1 < tail ? tail : head - position.value + 1;
+		return HF_OK;
+	case HF_POSITION_TIME:
+		return hf_log_offset_at(log, position.value > INT64_MAX ? INT64_MAX : (int64_t)position.value, first);
+	}
+	return HF_POSITION_INVALID;
+}
+
+/* Entries from `first` on into hub->page, as many as the page takes. */
+static enum hf_reason collect(struct hf_hub *hub, struct hf_log *log, uint64_t first, uint64_t limit, size_t bytes_max, size_t *count, uint64_t *next)
+{
+	struct hf_scan *scan = NULL;
+	struct hf_records *records = NULL;
+	struct hf_ref ref;
+	enum hf_reason reason = hf_scan_open(log, first, &scan);
+
+	if (reason == HF_OK) {
+		reason = hf_records_open(hub->store, &records);
+	}
+	*count = 0;
+	*next = 0;
+	hf_buffer_clear(&hub->page);
+	while (reason == HF_OK && hf_scan_next(scan, &ref)) {
+		struct hf_entry entry;
+		size_t before = hub->page.len;
+		if (*count >= limit) {
+			*next = ref.offset;
+			break;
+		}
+		reason = hf_records_at(records, ref.lsn, &entry);
+		if (reason == HF_OK && !hf_document_history_entry(&hub->page, &entry)) {
+			reason = HF_NO_MEMORY;
+		}
+		if (reason == HF_OK && hub->page.len > bytes_max) {
+			hub->page.len = before;
+			*next = ref.offset;
+			reason = *count == 0 ? HF_PAGE_TOO_LARGE : HF_OK;
+			break;
+		}
+		++*count;
+	}
+	hf_records_close(records);
+	hf_scan_close(scan);
+	return reason;
+}
+
+/* What fits into a packet for this client, next to topic and properties. */
+static size_t page_bytes(const struct hf_hub *hub, const struct hf_device *device, const struct hf_publish *publish)
+{
+	size_t around = strlen(publish->response_topic) + publish->correlation.len + 256;
+	size_t max = hub->options.payload_max + HF_PAGE_BYTES_MAX;
+
+	if (device->facts.max_packet_size > 0 && device->facts.max_packet_size < max) {
+		max = device->facts.max_packet_size;
+	}
+	return max > around ? max - around : 0;
+}
+
+static enum hf_reason write_page(struct hf_hub *hub, struct hf_log *log, const struct hf_history_request *request, size_t bytes_max)
+{
+	uint64_t first, next, limit = request->limit ? request->limit : hub->options.history_page;
+	size_t count;
+
+	if (limit > hub->options.history_page) {
+		return HF_LIMIT_INVALID;
+	}
+	enum hf_reason reason = first_of_page(log, request->from, &first);
+	if (reason == HF_OK) {
+		reason = collect(hub, log, first, limit, bytes_max, &count, &next);
+	}
+	if (reason != HF_OK) {
+		return reason;
+	}
+	bool ok = hf_document_history_begin(&hub->scratch, hf_log_head(log), hf_log_tail(log), count, next != 0) &&
+		hf_buffer_append(&hub->scratch, hub->page.data ? hub->page.data : (unsigned char *)"", hub->page.len) &&
+		hf_document_history_end(&hub->scratch, next);
+	return ok ? HF_OK : HF_NO_MEMORY;
+}
+
+enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, const struct hf_topic *topic)
+{
+	struct hf_history_request request;
+	uint64_t handle;
+
+	if (!response_topic_allowed(hub, publish->response_topic)) {
+		return HF_RESPONSE_TOPIC;
+	}
+	struct hf_session *session = hf_session_use(hub, topic->session);
+	if (!session) {
+		return HF_NO_MEMORY;
+	}
+	hf_buffer_clear(&hub->scratch);
+	enum hf_reason reason = hf_history_request_decode(publish->payload, &request);
+	if (reason == HF_OK) {
+		reason = session->log ? write_page(hub, session->log, &request, page_bytes(hub, device, publish)) : HF_SESSION_UNKNOWN;
+	}
+	if (reason != HF_OK) {
+		hf_buffer_clear(&hub->scratch);
+		if (!hf_document_history_refused(&hub->scratch, reason)) {
+			return HF_NO_MEMORY;
+		}
+	}
+	struct hf_message message = {
+		.full_topic = publish->response_topic,
+		.payload = hf_buffer_slice(&hub->scratch),
+		.correlation = publish->correlation,
+		.qos = publish->qos,
+		.packet_id = &device->packet_id,
+	};
+	if (hub->broker.hand(hub->broker.context, device->id, &message, &handle) != HF_DROPPED) {
+		hub->broker.flush(hub->broker.context, device->id);
+	}
+	return HF_OK; /* refused or not, it was answered */
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of the session logic share: the hub with its devices and sessions.
+ *
+ *     hub ──┬── devices, by client id ── subscriptions (filter, cursor bound)
+ *           │        │  └── ring of messages handed over and not yet acknowledged
+ *           │        └── attachments: one for each session that a filter names ──┐
+ *           ├── sessions in memory, by id ── log (store), responses, attachments ─┘
+ *           └── devices with a filter that names no one session
+ *
+ * A device's position is a log sequence number (LSN), one for all of its filters: `sent`. Everything due up to it
+ * was handed over; nothing behind it was. A filter adds a lower bound of its own (`from`).
+ */
+#ifndef HF_SESSION_INTERNAL_H
+#define HF_SESSION_INTERNAL_H
+
+#define HASH_BLOOM 16
+#include <uthash.h>
+
+#include "codec/document.h"
+#include "codec/filter.h"
+#include "codec/token.h"
+#include "session/access.h"
+#include "session/hub.h"
+
+#define HF_NO_LOCAL 0x04
+#define HF_OPEN_RESPONSES_MAX 1000
+#define HF_HANDED_BYTES_MAX (4u << 20) /* of one device, handed over and unacknowledged */
+#define HF_SLICE_ENTRIES 256          /* one go of a catch-up, before others get their turn */
+#define HF_SLICE_REFS 20000
+#define HF_STATE_INTERVAL_MS 250 /* for what changes with every entry */
+#define HF_INDEX_FLUSH_MS 1000
+#define HF_RETRY_MS 1
+#define HF_RECOVER_MS 1000
+#define HF_IDLE_MS 5000 /* a session nobody uses leaves memory after this */
+#define HF_IDS_MAX 16
+
+/* ---- sessions */
+
+struct hf_response {
+	UT_hash_handle hh; /* key: identity, 0, id */
+	uint64_t next_seq;
+	uint64_t last_offset;
+	enum hf_end end;
+	size_t identity_len;
+	size_t key_len;
+	char key[];
+};
+
+struct hf_attachment {
+	struct hf_device *device;
+	struct hf_session *session;
+	struct hf_attachment *prev, *next; /* of the session */
+	struct hf_attachment *next_of_device;
+};
+
+struct hf_session {
+	UT_hash_handle hh;
+	char id[HF_SESSION_ID_MAX + 1];
+	size_t id_len;
+	struct hf_log *log; /* NULL until the first entry */
+	struct hf_attachment *attached;
+	struct hf_response *responses; /* the open ones, and those not yet written */
+	size_t open_count;
+	bool responses_dirty;
+	bool state_dirty; /* differs from what the broker retains */
+	bool state_shown; /* the broker retains one */
+	int64_t state_next_ms;
+	int64_t used_ms;
+};
+
+/* ---- devices */
+
+struct hf_subscription {
+	char *filter;            /* plain */
+	struct hf_filter parsed; /* into filter; meaningless when outside */
+	bool outside;            /* not under the root: kept to restore it */
+	bool allowed;            /* by the roles as they are now */
+	bool mark_due;           /* a caught-up mark is owed */
+	uint8_t options;
+	uint32_t identifier;
+	uint64_t from;   /* only entries with a greater LSN */
+	uint64_t floor;  /* with a wildcard session: only offsets from here on */
+	uint64_t last_n; /* with a wildcard session: the last N of each session as it was at last_lsn */
+	uint64_t last_lsn;
+	struct hf_session *session; /* while online: the one it names */
+};
+
+struct hf_handed {
+	uint64_t handle;
+	uint64_t lsn; /* 0: a mark, or void since the position moved back */
+	uint32_t bytes;
+	bool done;
+};
+
+struct hf_device {
+	UT_hash_handle hh;
+	char *id;
+	char *identity; /* NULL: anonymous */
+	const void *token;
+	bool online;
+	bool durable;
+	uint16_t packet_id; /* the last one used, or a later one */
+	struct hf_durable facts; /* strings point to id and identity */
+
+	struct hf_subscription *subscriptions;
+	size_t subscription_count;
+	bool any_session; /* a filter of it names no one session */
+	struct hf_device *wild_prev, *wild_next;
+	struct hf_attachment *attachments;
+
+	uint64_t *skip; /* acknowledged before the broker stopped, above `sent`: rising LSNs */
+	size_t skip_count;
+	uint64_t sent;
+	bool at_head; /* nothing due lies above `sent` */
+
+	struct hf_handed *ring; /* of ring_size, a power of two; the oldest at ring_head */
+	size_t ring_size, ring_head, ring_count;
+	size_t unacknowledged; /* of the ring */
+	size_t handed_bytes;
+	size_t waiting;   /* not durable: handed over and queued by the broker behind the Receive Maximum ... */
+	size_t unwritten; /* ... and those before them, in flight but not transmitted yet */
+	uint64_t *gaps;   /* LSNs of entries it could not be given, to be told at the next tick */
+	size_t gap_count;
+
+	bool busy;    /* handing over right now */
+	bool pending; /* in hub->pending: the next tick goes on with it */
+	bool dirty;   /* cursor or subscriptions differ from the store */
+	struct hf_device *pending_next, *dirty_next;
+
+	char role_session[HF_SESSION_ID_MAX + 1]; /* one remembered answer of hf_access_role */
+	enum hf_role role;
+};
+
+struct hf_hub {
+	struct hf_options options;
+	struct hf_broker broker;
+	struct hf_store *store;
+	struct hf_access *access;
+	struct hf_device *devices;
+	struct hf_session *sessions;
+	struct hf_device *wild;
+	struct hf_device *pending;
+	struct hf_device *dirty;
+	struct hf_buffer scratch, page;
+	unsigned int unflushed; /* entries since the index was written */
+	int64_t flush_due_ms;  /* cursors; 0: nothing pending */
+	int64_t index_due_ms;  /* indexes */
+	int64_t sync_due_ms;   /* durability interval */
+	int64_t state_due_ms;  /* states of sessions */
+	int64_t idle_due_ms;   /* look for sessions to put to rest */
+	int64_t recover_due_ms;
+};
+
+/* sessions.c */
+struct hf_session *hf_session_use(struct hf_hub *hub, struct hf_slice id); /* NULL: no memory */
+enum hf_reason hf_session_begin(struct hf_hub *hub, struct hf_session *session); /* session->log is there after HF_OK */
+void hf_sessions_rest(struct hf_hub *hub, bool all);
+void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bool at_once);
+void hf_session_show_state(struct hf_hub *hub, struct hf_session *session);
+void hf_sessions_announce(struct hf_hub *hub);
+uint64_t hf_session_head(const struct hf_session *session);
+
+/* responses.c */
+enum hf_reason hf_response_check(struct hf_hub *hub, struct hf_session *session, struct hf_slice identity,
+	const struct hf_token_batch *batch, bool *repeat, uint64_t *expected);
+void hf_response_apply(struct hf_session *session, struct hf_slice identity, const struct hf_token_batch *batch, uint64_t offset);
+enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session);
+enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session);
+void hf_responses_free(struct hf_session *session);
+void hf_response_replay(void *hub, const struct hf_entry *entry);
+
+/* devices.c */
+struct hf_device *hf_device_find(const struct hf_hub *hub, const char *id);
+struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char *identity);
+void hf_device_forget(struct hf_hub *hub, struct hf_device *device);
+void hf_device_pend(struct hf_hub *hub, struct hf_device *device, unsigned int in_ms);
+void hf_device_dirty(struct hf_hub *hub, struct hf_device *device);
+enum hf_role hf_device_role(struct hf_hub *hub, struct hf_device *device, struct hf_slice session);
+enum hf_role hf_identity_role(const struct hf_hub *hub, const char *identity, struct hf_slice session);
+bool hf_identity_reads_some(const struct hf_hub *hub, const char *identity);
+
+/* cursors.c: devices in the store */
+uint64_t hf_device_low(const struct hf_device *device); /* all due up to this LSN was acknowledged */
+enum hf_reason hf_devices_write(struct hf_hub *hub);
+enum hf_reason hf_devices_load(struct hf_hub *hub);
+bool hf_device_skips(const struct hf_device *device, uint64_t lsn); /* acknowledged before a restart */
+
+/* subscriptions.c */
+void hf_subscriptions_attach(struct hf_hub *hub, struct hf_device *device);
+void hf_subscriptions_detach(struct hf_hub *hub, struct hf_device *device);
+void hf_subscriptions_allow(struct hf_hub *hub, struct hf_device *device);
+void hf_subscriptions_free(struct hf_device *device);
+
+/* delivery.c */
+struct hf_match {
+	uint8_t qos;
+	size_t id_count;
+	uint32_t ids[HF_IDS_MAX];
+};
+bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match);
+void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry);
+void hf_pump(struct hf_hub *hub, struct hf_device *device);
+bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload);
+
+/* ring.c: what a durable device was handed and has not acknowledged */
+bool hf_ring_reserve(struct hf_device *device); /* room for one more; false: no memory */
+void hf_ring_push(struct hf_device *device, const struct hf_handed *handed);
+struct hf_handed *hf_ring_find(struct hf_device *device, uint64_t handle);
+void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
+void hf_ring_void(struct hf_device *device);
+void hf_ring_clear(struct hf_device *device);
+
+/* marks.c */
+void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, enum hf_reason reason, const uint64_t *expected);
+bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device);
+void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, uint64_t lsn);
+void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
+void hf_mark_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last, const char *why);
+
+/* history.c */
+enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, const struct hf_topic *topic);
+
+/* hub.c */
+enum hf_reason hf_hub_flush(struct hf_hub *hub); /* index, responses, cursors: all that is derived */
+void hf_hub_due(struct hf_hub *hub, int64_t *due, unsigned int in_ms);
+void hf_say(struct hf_hub *hub, enum hf_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

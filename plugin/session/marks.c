@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What Holdfast says to one client alone: caught-up, gap, error. Only to those whose filters ask for it. */
+#include "session/internal.h"
+
+static bool listens(const struct hf_device *device, struct hf_slice session, enum hf_kind kind)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		const struct hf_subscription *subscription = &device->subscriptions[i];
+		if (!subscription->outside && subscription->allowed && (subscription->parsed.kinds & HF_KIND_BIT(kind)) &&
+			(subscription->parsed.any_session || hf_slice_equal(subscription->parsed.session, session))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool mark_one(struct hf_hub *hub, struct hf_device *device, struct hf_slice session)
+{
+	const struct hf_session *found;
+
+	HASH_FIND(hh, hub->sessions, session.data, session.len, found);
+	hf_buffer_clear(&hub->scratch);
+	return hf_document_caught_up(&hub->scratch, found ? hf_session_head(found) : 0) &&
+		hf_hand_document(hub, device, session, HF_KIND_MARK, hf_buffer_slice(&hub->scratch));
+}
+
+/* One mark for each session named by a filter that was subscribed, or whose device has come back. */
+bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		struct hf_subscription *subscription = &device->subscriptions[i];
+		if (!subscription->mark_due) {
+			continue;
+		}
+		struct hf_slice session = subscription->parsed.session;
+		if (!subscription->parsed.any_session && listens(device, session, HF_KIND_MARK) && !mark_one(hub, device, session)) {
+			return false;
+		}
+		for (size_t j = 0; j < device->subscription_count; j++) {
+			struct hf_subscription *other = &device->subscriptions[j];
+			if (!other->outside && hf_slice_equal(other->parsed.session, session)) {
+				other->mark_due = false;
+			}
+		}
+		subscription->mark_due = false;
+	}
+	return true;
+}
+
+void hf_mark_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last, const char *why)
+{
+	struct hf_buffer document = { .data = NULL };
+
+	if (listens(device, session, HF_KIND_MARK) && hf_document_gap(&document, first, last, why)) {
+		hf_hand_document(hub, device, session, HF_KIND_MARK, hf_buffer_slice(&document));
+	}
+	hf_buffer_free(&document);
+}
+
+/* Told at the next tick: this may be inside the broker's own writing to the client. */
+void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, uint64_t lsn)
+{
+	uint64_t *grown = realloc(device->gaps, (device->gap_count + 1) * sizeof(*grown));
+
+	if (grown) {
+		device->gaps = grown;
+		device->gaps[device->gap_count++] = lsn;
+		hf_device_pend(hub, device, HF_RETRY_MS);
+	}
+}
+
+void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
+{
+	struct hf_records *records;
+
+	if (device->gap_count == 0 || hf_records_open(hub->store, &records) != HF_OK) {
+		return;
+	}
+	for (size_t i = 0; i < device->gap_count; i++) {
+		struct hf_entry entry;
+		if (hf_records_at(records, device->gaps[i], &entry) == HF_OK) {
+			hf_mark_gap(hub, device, entry.session, entry.offset, entry.offset, "too-large");
+		}
+	}
+	device->gap_count = 0;
+	hf_records_close(records);
+}
+
+void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, enum hf_reason reason, const uint64_t *expected)
+{
+	struct hf_buffer document = { .data = NULL };
+
+	if (device && device->online && hf_session_id_valid(session) && listens(device, session, HF_KIND_ERROR) &&
+		hf_document_error(&document, reason, topic, expected) &&
+		hf_hand_document(hub, device, session, HF_KIND_ERROR, hf_buffer_slice(&document))) {
+		hub->broker.flush(hub->broker.context, device->id);
+	}
+	hf_buffer_free(&document);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "session/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codec/topic.h"
+
+void hf_options_defaults(struct hf_options *options)
+{
+	*options = (struct hf_options){
+		.root = "sessions",
+		.durability = HF_DURABILITY_PROCESS,
+		.ack_flush_ms = 20,
+		.window = 100,
+		.payload_max = 256 * 1024,
+		.history_page = 1000,
+	};
+}
+
+static bool set_number(unsigned int *number, const char *value, unsigned long min, unsigned long max)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long parsed = strtoul(value, &end, 10);
+	if (errno || value[0] < '0' || value[0] > '9' || *end || parsed < min || parsed > max) {
+		return false;
+	}
+	*number = (unsigned int)parsed;
+	return true;
+}
+
+static bool set_text(char *text, size_t size, const char *value)
+{
+	size_t len = strlen(value);
+
+	if (len == 0 || len >= size) {
+		return false;
+	}
+	memcpy(text, value, len + 1);
+	return true;
+}
+
+static bool set_root(struct hf_options *options, const char *value)
+{
+	return hf_root_valid(value) && set_text(options->root, sizeof(options->root), value);
+}
+
+static bool set_store(struct hf_options *options, const char *value)
+{
+	return set_text(options->store, sizeof(options->store), value);
+}
+
+static bool set_roles(struct hf_options *options, const char *value)
+{
+	return set_text(options->roles, sizeof(options->roles), value);
+}
+
+static bool set_anonymous_role(struct hf_options *options, const char *value)
+{
+	enum hf_role role = hf_role_parse(hf_slice_of(value));
+
+	if (role == HF_ROLE_NONE) {
+		return false;
+	}
+	options->anonymous_role = role;
+	return true;
+}
+
+static bool set_durability(struct hf_options *options, const char *value)
+{
+	static const char interval[] = "interval:";
+
+	if (strcmp(value, "process") == 0) {
+		options->durability = HF_DURABILITY_PROCESS;
+	} else if (strcmp(value, "power") == 0) {
+		options->durability = HF_DURABILITY_POWER;
+	} else if (strncmp(value, interval, sizeof(interval) - 1) == 0) {
+		if (!set_number(&options->sync_interval_ms, value + sizeof(interval) - 1, 1, 60000)) {
+			return false;
+		}
+		options->durability = HF_DURABILITY_INTERVAL;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static bool set_ack_flush(struct hf_options *options, const char *value)
+{
+	return set_number(&options->ack_flush_ms, value, 1, 60000);
+}
+
+static bool set_window(struct hf_options *options, const char *value)
+{
+	return set_number(&options->window, value, 1, 1000);
+}
+
+static bool set_payload_max(struct hf_options *options, const char *value)
+{
+	return set_number(&options->payload_max, value, 1, 64ul << 20);
+}
+
+static bool set_history_page(struct hf_options *options, const char *value)
+{
+	return set_number(&options->history_page, value, 1, 10000);
+}
+
+static const struct {
+	const char *name;
+	bool (*set)(struct hf_options *options, const char *value);
+	const char *takes;
+} table[] = {
+	{ "store", set_store, "the path of a folder, at most 4095 bytes" },
+	{ "root", set_root, "a topic without wildcards, such as sessions" },
+	{ "roles", set_roles, "the path of the roles file" },
+	{ "anonymous_role", set_anonymous_role, "agent, user, operator, observer, auditor or admin" },
+	{ "durability", set_durability, "process, interval:N (milliseconds, 1 to 60000) or power" },
+	{ "ack_flush", set_ack_flush, "milliseconds, 1 to 60000" },
+	{ "window", set_window, "a number of entries, 1 to 1000" },
+	{ "payload_max", set_payload_max, "a number of bytes, 1 to 67108864" },
+	{ "history_page", set_history_page, "a number of entries, 1 to 10000" },
+};
+
+bool hf_options_set(struct hf_options *options, const char *name, const char *value, char *message, size_t message_size)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (strcmp(name, table[i].name) != 0) {
+			continue;
+		}
+		if (value && table[i].set(options, value)) {
+			return true;
+		}
+		snprintf(message, message_size, "plugin_opt_%s cannot be '%s': it takes %s", name, value ? value : "", table[i].takes);
+		return false;
+	}
+	snprintf(message, message_size, "plugin_opt_%s is no option of Holdfast; mosquitto.conf.sample lists them", name);
+	return false;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The options of the plugin (plugin_opt_NAME VALUE in mosquitto.conf), checked. README has the table. */
+#ifndef HF_SESSION_OPTIONS_H
+#define HF_SESSION_OPTIONS_H
+
+#include "codec/entry.h"
+#include "store/store.h"
+
+struct hf_options {
+	char root[257];
+	char store[4096];
+	char roles[4096]; /* "" when there is no roles file */
+	enum hf_role anonymous_role;
+	enum hf_durability durability;
+	unsigned int sync_interval_ms; /* of HF_DURABILITY_INTERVAL */
+	unsigned int ack_flush_ms;
+	unsigned int window;
+	unsigned int payload_max;
+	unsigned int history_page;
+};
+
+/* The defaults; store stays "" (the caller knows the broker's persistence location). */
+void hf_options_defaults(struct hf_options *options);
+
+/*
+ * Set one option. On false `message` names the option, its value, and what it takes; nothing was changed.
+ */
+bool hf_options_set(struct hf_options *options, const char *name, const char *value, char *message, size_t message_size);
+
+#endif

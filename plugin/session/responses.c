@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Responses: which batch comes next. Open ones are in memory; each has a value in the store, derived from the log
+ * and written behind it:
+ *
+ *      0  u8   format, 1
+ *      1  u8   enum hf_end
+ *      2  u64  next seq, little-endian
+ *     10  u64  offset of the last batch, little-endian
+ */
+#include "session/internal.h"
+
+#include <endian.h>
+
+#define VALUE_SIZE 18
+#define VALUE_FORMAT 1
+
+static void value_write(unsigned char value[VALUE_SIZE], enum hf_end end, uint64_t next_seq, uint64_t offset)
+{
+	uint64_t next_le = htole64(next_seq), offset_le = htole64(offset);
+
+	value[0] = VALUE_FORMAT;
+	value[1] = (unsigned char)end;
+	memcpy(value + 2, &next_le, 8);
+	memcpy(value + 10, &offset_le, 8);
+}
+
+static bool value_read(struct hf_slice value, struct hf_response *response)
+{
+	uint64_t next_le, offset_le;
+
+	if (value.len != VALUE_SIZE || value.data[0] != VALUE_FORMAT || (unsigned char)value.data[1] > HF_END_ERROR) {
+		return false;
+	}
+	memcpy(&next_le, value.data + 2, 8);
+	memcpy(&offset_le, value.data + 10, 8);
+	response->end = (enum hf_end)value.data[1];
+	response->next_seq = le64toh(next_le);
+	response->last_offset = le64toh(offset_le);
+	return true;
+}
+
+static size_t make_key(char *key, struct hf_slice identity, struct hf_slice id)
+{
+	memcpy(key, identity.data, identity.len);
+	key[identity.len] = '\0';
+	memcpy(key + identity.len + 1, id.data, id.len);
+	return identity.len + 1 + id.len;
+}
+
+static struct hf_response *find(const struct hf_session *session, struct hf_slice identity, struct hf_slice id)
+{
+	char key[HF_TOPIC_MAX + 1 + HF_RESPONSE_ID_MAX];
+	struct hf_response *response;
+
+	if (identity.len > HF_TOPIC_MAX || id.len > HF_RESPONSE_ID_MAX) {
+		return NULL;
+	}
+	size_t len = make_key(key, identity, id);
+	HASH_FIND(hh, session->responses, key, len, response);
+	return response;
+}
+
+static struct hf_response *add(struct hf_session *session, struct hf_slice identity, struct hf_slice id)
+{
+	struct hf_response *response = calloc(1, sizeof(*response) + identity.len + 1 + id.len);
+
+	if (response) {
+		response->identity_len = identity.len;
+		response->key_len = make_key(response->key, identity, id);
+		HASH_ADD(hh, session->responses, key, response->key_len, response);
+		session->open_count++;
+	}
+	return response;
+}
+
+static void drop(struct hf_session *session, struct hf_response *response)
+{
+	HASH_DEL(session->responses, response);
+	free(response);
+}
+
+/* What the store knows of a response that is not in memory: one that has ended, or is new (next_seq 0). */
+static enum hf_reason recall(struct hf_hub *hub, struct hf_session *session, struct hf_slice identity, struct hf_slice id, struct hf_response *out)
+{
+	bool found;
+
+	*out = (struct hf_response){ .end = HF_END_NONE };
+	hf_buffer_clear(&hub->scratch);
+	enum hf_reason reason = hf_response_get(hub->store, hf_slice_from(session->id, session->id_len), identity, id, &hub->scratch, &found);
+	if (reason != HF_OK) {
+		return reason;
+	}
+	return !found || value_read(hf_buffer_slice(&hub->scratch), out) ? HF_OK : HF_RECORD_CORRUPT;
+}
+
+enum hf_reason hf_response_check(struct hf_hub *hub, struct hf_session *session, struct hf_slice identity,
+	const struct hf_token_batch *batch, bool *repeat, uint64_t *expected)
+{
+	const struct hf_response *response = find(session, identity, batch->id);
+	struct hf_response recalled;
+
+	*repeat = false;
+	*expected = 0;
+	if (!response) {
+		enum hf_reason reason = session->log ? recall(hub, session, identity, batch->id, &recalled) : HF_OK;
+		if (reason != HF_OK) {
+			return reason;
+		}
+		if (!session->log) {
+			recalled = (struct hf_response){ .end = HF_END_NONE };
+		}
+		if (recalled.next_seq == 0 && session->open_count >= HF_OPEN_RESPONSES_MAX) {
+			return HF_RESPONSES_TOO_MANY;
+		}
+		response = &recalled;
+	}
+	*expected = response->next_seq;
+	if (batch->seq < response->next_seq) {
+		*repeat = true;
+		return HF_OK;
+	}
+	if (response->end != HF_END_NONE) {
+		return HF_RESPONSE_CLOSED;
+	}
+	return batch->seq == response->next_seq ? HF_OK : HF_SEQ_GAP;
+}
+
+void hf_response_apply(struct hf_session *session, struct hf_slice identity, const struct hf_token_batch *batch, uint64_t offset)
+{
+	struct hf_response *response = find(session, identity, batch->id);
+
+	if (!response) {
+		response = add(session, identity, batch->id);
+		if (!response) {
+			return; /* no memory: the next batch finds the store's value and is refused as a gap, not lost */
+		}
+	}
+	if (response->end == HF_END_NONE && batch->end != HF_END_NONE) {
+		session->open_count--;
+	}
+	response->next_seq = batch->seq + 1;
+	response->last_offset = offset;
+	response->end = batch->end;
+	session->responses_dirty = true;
+}
+
+struct load {
+	struct hf_session *session;
+	enum hf_reason reason;
+};
+
+static bool load_one(void *context, struct hf_slice identity, struct hf_slice id, struct hf_slice value)
+{
+	struct load *load = context;
+	struct hf_response stored = { .end = HF_END_NONE };
+
+	if (!value_read(value, &stored)) {
+		load->reason = HF_RECORD_CORRUPT;
+		return false;
+	}
+	if (stored.end != HF_END_NONE) {
+		return true;
+	}
+	struct hf_response *response = add(load->session, identity, id);
+	if (!response) {
+		load->reason = HF_NO_MEMORY;
+		return false;
+	}
+	response->next_seq = stored.next_seq;
+	response->last_offset = stored.last_offset;
+	return true;
+}
+
+enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session)
+{
+	struct load load = { .session = session, .reason = HF_OK };
+	enum hf_reason reason = hf_response_each(hub->store, hf_slice_from(session->id, session->id_len), load_one, &load);
+
+	return reason != HF_OK ? reason : load.reason;
+}
+
+enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session)
+{
+	struct hf_response *response, *next;
+
+	if (!session->responses_dirty) {
+		return HF_OK;
+	}
+	HASH_ITER(hh, session->responses, response, next)
+	{
+		unsigned char bytes[VALUE_SIZE];
+		value_write(bytes, response->end, response->next_seq, response->last_offset);
+		struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
+		enum hf_reason reason = hf_response_put(hub->store, hf_slice_from(session->id, session->id_len),
+			hf_slice_from(response->key, response->identity_len),
+			hf_slice_from(response->key + response->identity_len + 1, response->key_len - response->identity_len - 1), &value);
+		if (reason != HF_OK) {
+			return reason;
+		}
+		if (response->end != HF_END_NONE) {
+			drop(session, response);
+		}
+	}
+	session->responses_dirty = false;
+	return HF_OK;
+}
+
+void hf_responses_free(struct hf_session *session)
+{
+	struct hf_response *response, *next;
+
+	HASH_ITER(hh, session->responses, response, next)
+	{
+		drop(session, response);
+	}
+	session->open_count = 0;
+}
+
+/* Entries that the store's derived data may not know yet: at open, and after the store had failed. */
+void hf_response_replay(void *context, const struct hf_entry *entry)
+{
+	struct hf_hub *hub = context;
+	struct hf_token_batch batch;
+	struct hf_session *session;
+
+	if (entry->kind != HF_KIND_TOKENS || hf_token_decode(entry->payload, &batch) != HF_OK) {
+		return;
+	}
+	HASH_FIND(hh, hub->sessions, entry->session.data, entry->session.len, session);
+	if (session && session->log) {
+		hf_response_apply(session, entry->identity, &batch, entry->offset);
+		return;
+	}
+	unsigned char bytes[VALUE_SIZE];
+	value_write(bytes, batch.end, batch.seq + 1, entry->offset);
+	struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
+	if (hf_response_put(hub->store, entry->session, entry->identity, batch.id, &value) != HF_OK) {
+		hf_say(hub, HF_LOG_ERROR, "a response of session %.*s could not be taken up", (int)entry->session.len, entry->session.data);
+	}
+}

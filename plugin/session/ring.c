@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "session/internal.h"
+
+static struct hf_handed *at(const struct hf_device *device, size_t index)
+{
+	return &device->ring[(device->ring_head + index) & (device->ring_size - 1)];
+}
+
+static bool grow(struct hf_device *device)
+{
+	size_t size = device->ring_size ? device->ring_size * 2 : 16;
+	struct hf_handed *ring = malloc(size * sizeof(*ring));
+
+	if (!ring) {
+		return false;
+	}
+	for (size_t i = 0; i < device->ring_count; i++) {
+		ring[i] = *at(device, i);
+	}
+	free(device->ring);
+	device->ring = ring;
+	device->ring_size = size;
+	device->ring_head = 0;
+	return true;
+}
+
+bool hf_ring_reserve(struct hf_device *device)
+{
+	return device->ring_count < device->ring_size || grow(device);
+}
+
+void hf_ring_push(struct hf_device *device, const struct hf_handed *handed)
+{
+	device->ring_count++;
+	*at(device, device->ring_count - 1) = *handed;
+	device->unacknowledged++;
+	device->handed_bytes += handed->bytes;
+}
+
+/* Acknowledgements mostly come in order: the first place looked at is mostly the right one. */
+struct hf_handed *hf_ring_find(struct hf_device *device, uint64_t handle)
+{
+	for (size_t i = 0; i < device->ring_count; i++) {
+		struct hf_handed *handed = at(device, i);
+		if (handed->handle == handle && !handed->done) {
+			return handed;
+		}
+	}
+	return NULL;
+}
+
+void hf_ring_done(struct hf_device *device, struct hf_handed *handed)
+{
+	handed->done = true;
+	device->unacknowledged--;
+	device->handed_bytes -= handed->bytes;
+	while (device->ring_count > 0 && at(device, 0)->done) {
+		device->ring_head = (device->ring_head + 1) & (device->ring_size - 1);
+		device->ring_count--;
+	}
+}
+
+void hf_ring_void(struct hf_device *device)
+{
+	for (size_t i = 0; i < device->ring_count; i++) {
+		at(device, i)->lsn = 0;
+	}
+	device->skip_count = 0;
+}
+
+void hf_ring_clear(struct hf_device *device)
+{
+	free(device->ring);
+	device->ring = NULL;
+	device->ring_size = device->ring_head = device->ring_count = 0;
+	device->unacknowledged = device->handed_bytes = 0;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sessions in memory: those that somebody watches or has just written to. All others cost disk only. */
+#include "session/internal.h"
+
+#include <utlist.h>
+
+static void session_free(struct hf_hub *hub, struct hf_session *session)
+{
+	if (session->state_shown) {
+		hub->broker.unretain(hub->broker.context, hf_slice_from(session->id, session->id_len), hf_slice_of("state"));
+	}
+	hf_responses_free(session);
+	if (session->log) {
+		hf_log_release(session->log);
+	}
+	HASH_DEL(hub->sessions, session);
+	free(session);
+}
+
+/* The log of a session that has entries; HF_SESSION_UNKNOWN is fine, it has none yet. */
+static enum hf_reason open_log(struct hf_hub *hub, struct hf_session *session, bool create)
+{
+	enum hf_reason reason = hf_log_acquire(hub->store, hf_slice_from(session->id, session->id_len), create, &session->log);
+
+	if (reason != HF_OK) {
+		session->log = NULL;
+		return reason;
+	}
+	reason = hf_responses_load(hub, session);
+	if (reason != HF_OK) {
+		hf_log_release(session->log);
+		session->log = NULL;
+	}
+	return reason;
+}
+
+struct hf_session *hf_session_use(struct hf_hub *hub, struct hf_slice id)
+{
+	struct hf_session *session;
+
+	HASH_FIND(hh, hub->sessions, id.data, id.len, session);
+	if (!session) {
+		session = calloc(1, sizeof(*session));
+		if (!session) {
+			return NULL;
+		}
+		memcpy(session->id, id.data, id.len);
+		session->id_len = id.len;
+		HASH_ADD(hh, hub->sessions, id, id.len, session);
+		enum hf_reason reason = open_log(hub, session, false);
+		if (reason != HF_OK && reason != HF_SESSION_UNKNOWN) {
+			hf_say(hub, HF_LOG_ERROR, "session %s cannot be read: %s", session->id, hf_store_error(hub->store));
+			session_free(hub, session);
+			return NULL;
+		}
+	}
+	session->used_ms = hub->broker.monotonic_ms(hub->broker.context);
+	hf_hub_due(hub, &hub->idle_due_ms, HF_IDLE_MS);
+	return session;
+}
+
+enum hf_reason hf_session_begin(struct hf_hub *hub, struct hf_session *session)
+{
+	return session->log ? HF_OK : open_log(hub, session, true);
+}
+
+uint64_t hf_session_head(const struct hf_session *session)
+{
+	return session->log ? hf_log_head(session->log) : 0;
+}
+
+void hf_sessions_rest(struct hf_hub *hub, bool all)
+{
+	struct hf_session *session, *next;
+	int64_t now = hub->broker.monotonic_ms(hub->broker.context);
+
+	HASH_ITER(hh, hub->sessions, session, next)
+	{
+		bool idle = !session->attached && !session->responses_dirty && now - session->used_ms >= HF_IDLE_MS;
+		if (all || idle) {
+			session_free(hub, session);
+		}
+	}
+	hub->idle_due_ms = 0;
+	if (hub->sessions) {
+		hf_hub_due(hub, &hub->idle_due_ms, HF_IDLE_MS);
+	}
+}
+
+/* ---- retained state */
+
+static bool write_state(struct hf_hub *hub, const struct hf_session *session)
+{
+	struct hf_document_response *open = NULL;
+	size_t count = 0;
+
+	if (session->open_count > 0) {
+		open = calloc(session->open_count, sizeof(*open));
+		if (!open) {
+			return false;
+		}
+		for (struct hf_response *response = session->responses; response; response = response->hh.next) {
+			if (response->end == HF_END_NONE && count < session->open_count) {
+				open[count].identity = hf_slice_from(response->key, response->identity_len);
+				open[count].id = hf_slice_from(response->key + response->identity_len + 1, response->key_len - response->identity_len - 1);
+				count++;
+			}
+		}
+	}
+	hf_buffer_clear(&hub->scratch);
+	bool ok = hf_document_state(&hub->scratch, hf_log_head(session->log), hf_log_tail(session->log), open, count);
+	free(open);
+	return ok;
+}
+
+void hf_session_show_state(struct hf_hub *hub, struct hf_session *session)
+{
+	if (!session->log || (session->state_shown && !session->state_dirty) || !write_state(hub, session)) {
+		return;
+	}
+	hub->broker.retain(hub->broker.context, hf_slice_from(session->id, session->id_len), hf_slice_of("state"), hf_buffer_slice(&hub->scratch));
+	session->state_shown = true;
+	/* Still dirty when somebody already there has not been sent this one. */
+}
+
+static bool watches_state(const struct hf_device *device, const struct hf_session *session)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		const struct hf_subscription *subscription = &device->subscriptions[i];
+		if (!subscription->outside && subscription->allowed && (subscription->parsed.kinds & HF_KIND_BIT(HF_KIND_STATE)) &&
+			(subscription->parsed.any_session || subscription->session == session)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool watched(const struct hf_hub *hub, const struct hf_session *session)
+{
+	const struct hf_attachment *attachment;
+	const struct hf_device *device;
+
+	DL_FOREACH(session->attached, attachment)
+	{
+		if (watches_state(attachment->device, session)) {
+			return true;
+		}
+	}
+	DL_FOREACH2(hub->wild, device, wild_next)
+	{
+		if (watches_state(device, session)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void announce(struct hf_hub *hub, struct hf_session *session, int64_t now)
+{
+	struct hf_slice id = hf_slice_from(session->id, session->id_len);
+
+	session->state_dirty = false;
+	session->state_next_ms = now + HF_STATE_INTERVAL_MS;
+	if (watched(hub, session)) {
+		if (write_state(hub, session)) {
+			hub->broker.announce(hub->broker.context, id, hf_slice_of("state"), hf_buffer_slice(&hub->scratch));
+			session->state_shown = true;
+		}
+	} else if (session->state_shown) {
+		/* Nobody looks: the next who does gets a fresh one, and a stale one would cost memory. */
+		hub->broker.unretain(hub->broker.context, id, hf_slice_of("state"));
+		session->state_shown = false;
+	}
+}
+
+void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bool at_once)
+{
+	session->state_dirty = true;
+	if (at_once) {
+		session->state_next_ms = 0;
+	}
+	hf_hub_due(hub, &hub->state_due_ms, at_once ? 1 : HF_STATE_INTERVAL_MS);
+}
+
+void hf_sessions_announce(struct hf_hub *hub)
+{
+	int64_t now = hub->broker.monotonic_ms(hub->broker.context);
+	bool more = false;
+
+	for (struct hf_session *session = hub->sessions; session; session = session->hh.next) {
+		if (session->state_dirty && session->log) {
+			if (now >= session->state_next_ms) {
+				announce(hub, session, now);
+			} else {
+				more = true;
+			}
+		}
+	}
+	hub->state_due_ms = 0;
+	if (more) {
+		hf_hub_due(hub, &hub->state_due_ms, HF_STATE_INTERVAL_MS / 5);
+	}
+}

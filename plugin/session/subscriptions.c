@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Filters of devices: where each begins, which sessions they watch. */
+#include "session/internal.h"
+
+#include <utlist.h>
+
+static bool covers_more_than_root(const struct hf_hub *hub, const struct hf_filter *filter)
+{
+	size_t len = strlen(hub->options.root);
+
+	return filter->plain.len <= len || memcmp(filter->plain.data, hub->options.root, len) != 0;
+}
+
+static struct hf_subscription *find(struct hf_device *device, struct hf_slice plain)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		if (hf_slice_is(plain, device->subscriptions[i].filter)) {
+			return &device->subscriptions[i];
+		}
+	}
+	return NULL;
+}
+
+static struct hf_subscription *add(struct hf_device *device, struct hf_slice plain)
+{
+	struct hf_subscription *grown = realloc(device->subscriptions, (device->subscription_count + 1) * sizeof(*grown));
+	if (!grown) {
+		return NULL;
+	}
+	device->subscriptions = grown;
+	char *filter = strndup(plain.data, plain.len);
+	if (!filter) {
+		return NULL;
+	}
+	struct hf_subscription *subscription = &grown[device->subscription_count++];
+	*subscription = (struct hf_subscription){ .filter = filter };
+	return subscription;
+}
+
+static void drop(struct hf_device *device, struct hf_subscription *subscription)
+{
+	free(subscription->filter);
+	*subscription = device->subscriptions[--device->subscription_count];
+}
+
+void hf_subscriptions_free(struct hf_device *device)
+{
+	while (device->subscription_count > 0) {
+		drop(device, &device->subscriptions[0]);
+	}
+	free(device->subscriptions);
+	device->subscriptions = NULL;
+}
+
+/* ---- attachments: an entry finds its readers through them */
+
+static bool attached(const struct hf_device *device, const struct hf_session *session)
+{
+	const struct hf_attachment *attachment;
+
+	for (attachment = device->attachments; attachment; attachment = attachment->next_of_device) {
+		if (attachment->session == session) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void attach(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription)
+{
+	if (subscription->parsed.any_session) {
+		if (!device->any_session) {
+			device->any_session = true;
+			DL_APPEND2(hub->wild, device, wild_prev, wild_next);
+		}
+		return;
+	}
+	subscription->session = hf_session_use(hub, subscription->parsed.session);
+	if (!subscription->session || attached(device, subscription->session)) {
+		return;
+	}
+	struct hf_attachment *attachment = calloc(1, sizeof(*attachment));
+	if (!attachment) {
+		hf_say(hub, HF_LOG_ERROR, "no memory to watch session %s for a client", subscription->session->id);
+		return;
+	}
+	attachment->device = device;
+	attachment->session = subscription->session;
+	attachment->next_of_device = device->attachments;
+	device->attachments = attachment;
+	DL_APPEND(subscription->session->attached, attachment);
+}
+
+void hf_subscriptions_attach(struct hf_hub *hub, struct hf_device *device)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		if (!device->subscriptions[i].outside) {
+			attach(hub, device, &device->subscriptions[i]);
+		}
+	}
+}
+
+void hf_subscriptions_detach(struct hf_hub *hub, struct hf_device *device)
+{
+	while (device->attachments) {
+		struct hf_attachment *attachment = device->attachments;
+		device->attachments = attachment->next_of_device;
+		DL_DELETE(attachment->session->attached, attachment);
+		attachment->session->used_ms = hub->broker.monotonic_ms(hub->broker.context);
+		free(attachment);
+	}
+	if (device->any_session) {
+		DL_DELETE2(hub->wild, device, wild_prev, wild_next);
+		device->any_session = false;
+	}
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		device->subscriptions[i].session = NULL;
+	}
+}
+
+void hf_subscriptions_allow(struct hf_hub *hub, struct hf_device *device)
+{
+	device->role_session[0] = '\0';
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		struct hf_subscription *subscription = &device->subscriptions[i];
+		if (!subscription->outside) {
+			subscription->allowed = subscription->parsed.any_session
+				? hf_identity_reads_some(hub, device->identity)
+				: hf_role_may_read(hf_identity_role(hub, device->identity, subscription->parsed.session));
+		}
+	}
+}
+
+/* ---- may it, and where does it begin */
+
+static enum hf_reason check_position(struct hf_hub *hub, const struct hf_filter *filter)
+{
+	if (filter->any_session || filter->position.kind != HF_POSITION_OFFSET) {
+		return HF_OK;
+	}
+	struct hf_session *session = hf_session_use(hub, filter->session);
+	if (!session) {
+		return HF_NO_MEMORY;
+	}
+	return filter->position.value > hf_session_head(session) + 1 ? HF_POSITION_AHEAD : HF_OK;
+}
+
+static void show_states(struct hf_hub *hub, const struct hf_filter *filter)
+{
+	if (!(filter->kinds & HF_KIND_BIT(HF_KIND_STATE))) {
+		return;
+	}
+	if (!filter->any_session) {
+		struct hf_session *session = hf_session_use(hub, filter->session);
+		if (session) {
+			hf_session_show_state(hub, session);
+		}
+		return;
+	}
+	for (struct hf_session *session = hub->sessions; session; session = session->hh.next) {
+		hf_session_show_state(hub, session);
+	}
+}
+
+static enum hf_reason may_subscribe(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter)
+{
+	bool reads = filter->any_session ? hf_identity_reads_some(hub, device->identity)
+	                                 : hf_role_may_read(hf_identity_role(hub, device->identity, filter->session));
+
+	if (!reads) {
+		return device->identity || hub->options.anonymous_role != HF_ROLE_NONE ? HF_NOT_PERMITTED : HF_NOT_AUTHENTICATED;
+	}
+	if (filter->group.len > 0) {
+		return HF_SHARE_UNSUPPORTED;
+	}
+	return check_position(hub, filter);
+}
+
+enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *text)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+	struct hf_filter filter = { .session = HF_SLICE_NONE };
+	enum hf_reason reason = hf_filter_parse(hub->options.root, text, &filter);
+
+	if (reason == HF_TOPIC_OUTSIDE) {
+		return reason;
+	}
+	if (reason == HF_OK && filter.verb == HF_VERB_PLAIN && filter.group.len == 0 && covers_more_than_root(hub, &filter)) {
+		/* "#" and the like: others decide on it; what it may see of the root is decided entry by entry. */
+		if (device && hf_identity_reads_some(hub, device->identity)) {
+			show_states(hub, &filter);
+		}
+		return HF_TOPIC_OUTSIDE;
+	}
+	if (!device) {
+		return HF_NOT_PERMITTED;
+	}
+	if (reason == HF_OK) {
+		reason = may_subscribe(hub, device, &filter);
+	}
+	if (reason != HF_OK) {
+		hf_tell_error(hub, device, filter.session, hf_slice_of(text), reason, NULL);
+		return reason;
+	}
+	show_states(hub, &filter);
+	return HF_OK;
+}
+
+/* The LSN behind which the first entry at or after a wall-clock time lies, for all sessions together. */
+static uint64_t lsn_before_time(struct hf_hub *hub, int64_t time_ms)
+{
+	struct hf_records *records;
+	uint64_t low = 0, high = hf_store_head(hub->store);
+
+	if (hf_records_open(hub->store, &records) != HF_OK) {
+		return 0;
+	}
+	while (low < high) {
+		struct hf_entry entry;
+		bool found = false;
+		uint64_t middle = low + (high - low) / 2;
+		enum hf_reason reason = hf_records_after(records, middle, &entry, &found);
+		if (reason != HF_OK || !found || entry.lsn > high || entry.time_ms >= time_ms) {
+			high = middle;
+		} else {
+			low = entry.lsn;
+		}
+	}
+	hf_records_close(records);
+	return low;
+}
+
+/* The offset a position means in one session with entries. */
+static enum hf_reason first_offset(struct hf_log *log, struct hf_position position, uint64_t *offset)
+{
+	uint64_t head = hf_log_head(log), tail = hf_log_tail(log);
+
+	switch (position.kind) {
+	case HF_POSITION_EARLIEST:
+		*offset = tail;
+		return HF_OK;
+	case HF_POSITION_LATEST:
+		*offset = head + 1;
+		return HF_OK;
+	case HF_POSITION_OFFSET:
+		*offset = position.value;
+		return HF_OK;
+	case HF_POSITION_LAST:
+		*offset = position.value > head || head - position.value + 1 < tail ? tail : head - position.value + 1;
+		return HF_OK;
+	case HF_POSITION_TIME:
+		return hf_log_offset_at(log, position.value > INT64_MAX ? INT64_MAX : (int64_t)position.value, offset);
+	}
+	return HF_POSITION_INVALID;
+}
+
+static enum hf_reason place_in_session(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription, struct hf_position position)
+{
+	struct hf_session *session = hf_session_use(hub, subscription->parsed.session);
+	uint64_t first, tail;
+
+	subscription->from = hf_store_head(hub->store);
+	if (!session) {
+		return HF_NO_MEMORY;
+	}
+	if (!session->log) {
+		return HF_OK;
+	}
+	enum hf_reason reason = first_offset(session->log, position, &first);
+	if (reason != HF_OK) {
+		return reason;
+	}
+	tail = hf_log_tail(session->log);
+	if (first < tail) {
+		hf_mark_gap(hub, device, subscription->parsed.session, first, tail - 1, "truncated");
+		first = tail;
+	}
+	if (first <= hf_log_head(session->log)) {
+		reason = hf_log_lsn_of(session->log, first, &subscription->from);
+		subscription->from--;
+	}
+	return reason;
+}
+
+static void place_anywhere(struct hf_hub *hub, struct hf_subscription *subscription, struct hf_position position)
+{
+	uint64_t head = hf_store_head(hub->store);
+
+	subscription->from = 0;
+	switch (position.kind) {
+	case HF_POSITION_EARLIEST:
+		break;
+	case HF_POSITION_LATEST:
+		subscription->from = head;
+		break;
+	case HF_POSITION_OFFSET:
+		subscription->floor = position.value;
+		break;
+	case HF_POSITION_LAST:
+		subscription->last_n = position.value;
+		subscription->last_lsn = head;
+		break;
+	case HF_POSITION_TIME:
+		subscription->from = lsn_before_time(hub, position.value > INT64_MAX ? INT64_MAX : (int64_t)position.value);
+		break;
+	}
+}
+
+/* Move the device's position so that it covers the new filter and repeats nothing for the others. */
+static void move_device(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription)
+{
+	bool alone = true;
+
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		struct hf_subscription *other = &device->subscriptions[i];
+		if (other == subscription || other->outside) {
+			continue;
+		}
+		alone = false;
+		if (subscription->from < device->sent && other->from < device->sent) {
+			other->from = device->sent;
+		}
+	}
+	if (subscription->from < device->sent || alone) {
+		device->sent = subscription->from;
+		hf_ring_void(device);
+	} else if (device->at_head) {
+		device->sent = hf_store_head(hub->store);
+	}
+}
+
+enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text, uint8_t options, uint32_t identifier, struct hf_slice *plain)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+	struct hf_filter filter;
+	enum hf_reason reason = hf_filter_parse(hub->options.root, text, &filter);
+
+	if (reason != HF_OK || !device || !device->online) {
+		return reason == HF_OK ? HF_TOPIC_OUTSIDE : reason;
+	}
+	struct hf_subscription *subscription = find(device, filter.plain);
+	bool place = !subscription || filter.verb == HF_VERB_FROM;
+	if (!subscription) {
+		subscription = add(device, filter.plain);
+		if (!subscription) {
+			return HF_NO_MEMORY;
+		}
+		/* Parsed again, so that its slices point into the copy that lives as long as they do. */
+		hf_filter_parse(hub->options.root, subscription->filter, &subscription->parsed);
+	}
+	subscription->options = options;
+	subscription->identifier = identifier;
+	subscription->mark_due = true;
+	subscription->outside = false;
+	if (place) {
+		subscription->floor = subscription->last_n = subscription->last_lsn = 0;
+		if (filter.any_session) {
+			place_anywhere(hub, subscription, filter.position);
+		} else {
+			reason = place_in_session(hub, device, subscription, filter.position);
+		}
+		move_device(hub, device, subscription);
+	}
+	hf_subscriptions_allow(hub, device);
+	attach(hub, device, subscription);
+	hf_device_dirty(hub, device);
+	*plain = filter.plain;
+	device->at_head = false;
+	hf_device_pend(hub, device, HF_RETRY_MS); /* the tick comes after the SUBACK */
+	return reason;
+}
+
+enum hf_reason hf_subscription_keep(struct hf_hub *hub, const char *id, const char *text, uint8_t options, uint32_t identifier)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+
+	if (!device || !device->durable) {
+		return HF_OK;
+	}
+	struct hf_subscription *subscription = find(device, hf_slice_of(text));
+	if (subscription && !subscription->outside) {
+		hf_device_dirty(hub, device);
+		return hf_devices_write(hub); /* one of ours: on disk before its SUBACK */
+	}
+	if (!subscription) {
+		subscription = add(device, hf_slice_of(text));
+		if (!subscription) {
+			return HF_NO_MEMORY;
+		}
+	}
+	subscription->outside = true;
+	subscription->options = options;
+	subscription->identifier = identifier;
+	hf_device_dirty(hub, device);
+	return hf_devices_write(hub);
+}
+
+enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *id, const char *text, struct hf_slice *plain)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+	struct hf_filter filter;
+	enum hf_reason reason = hf_filter_parse(hub->options.root, text, &filter);
+
+	*plain = reason == HF_OK ? filter.plain : hf_slice_of(text);
+	struct hf_subscription *subscription = device ? find(device, *plain) : NULL;
+	if (subscription) {
+		bool online = device->online;
+		hf_subscriptions_detach(hub, device);
+		drop(device, subscription);
+		if (online) {
+			hf_subscriptions_attach(hub, device);
+		}
+		hf_device_dirty(hub, device);
+	}
+	return reason == HF_OK ? HF_OK : HF_TOPIC_OUTSIDE;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Opening and closing RocksDB, its format mark, and what it says when something is wrong. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "store/store_internal.h"
+
+#define FORMAT_KEY "format"
+#define DIRECTORY_MODE 0750 /* conversations are nobody else's business */
+#define READ_TRIES 20
+#define READ_RETRY_NS (5 * 1000 * 1000)
+
+void hf_store_say(struct hf_store *store, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(store->error, sizeof store->error, format, arguments);
+	va_end(arguments);
+}
+
+enum hf_reason hf_store_blame(struct hf_store *store, const char *doing, char *error)
+{
+	enum hf_reason reason = strncmp(error, "Corruption", 10) == 0 ? HF_RECORD_CORRUPT : HF_STORE_FAILED;
+
+	hf_store_say(store, "%s: %s: %s", store->path, doing, error);
+	rocksdb_free(error);
+	return reason;
+}
+
+enum hf_reason hf_store_fail(struct hf_store *store, const char *doing, char *error)
+{
+	(void)hf_store_blame(store, doing, error);
+	store->failed = true;
+	return HF_STORE_FAILED;
+}
+
+/* ---- opening --------------------------------------------------------------------------------------------- */
+
+/* A family that we do not know is a later version's: say so, where RocksDB would say that it was not opened. */
+static enum hf_reason check_families(struct hf_store *store, const struct hf_database_options *options)
+{
+	enum hf_reason reason = HF_OK;
+	char *error = NULL;
+	size_t count = 0;
+	char **names = rocksdb_list_column_families(options->database, store->path, &count, &error);
+
+	if (error != NULL) { /* there is none yet, or opening it will tell what is wrong */
+		rocksdb_free(error);
+		return HF_OK;
+	}
+	for (size_t i = 0; i < count && reason == HF_OK; i++) {
+		bool known = false;
+		for (enum hf_family family = 0; family < HF_FAMILY_COUNT; family++)
+			known = known || strcmp(names[i], hf_family_names[family]) == 0;
+		if (!known) {
+			hf_store_say(store, "%s: written by another program or version: it has a column family '%s'", store->path,
+				names[i]);
+			reason = HF_STORE_FORMAT;
+		}
+	}
+	rocksdb_list_column_families_destroy(names, count);
+	return reason;
+}
+
+static bool is_locked(const char *error)
+{
+	return strstr(error, "lock file") != NULL || strstr(error, "lock hold by current process") != NULL;
+}
+
+/* RocksDB's threads inherit the signal mask: the broker's signals must interrupt the broker's own thread. */
+static rocksdb_t *open_with_signals_blocked(
+	struct hf_store *store, const struct hf_database_options *options, enum hf_open_mode mode, char **error)
+{
+	const rocksdb_options_t *const *families = (const rocksdb_options_t *const *)options->families;
+	rocksdb_t *db;
+	sigset_t all;
+	sigset_t before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (mode == HF_OPEN_READ) {
+		db = rocksdb_open_for_read_only_column_families(options->database, store->path, HF_FAMILY_COUNT,
+			hf_family_names, families, store->families, 0, error);
+	} else {
+		db = rocksdb_open_column_families(
+			options->database, store->path, HF_FAMILY_COUNT, hf_family_names, families, store->families, error);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return db;
+}
+
+static enum hf_reason open_database(
+	struct hf_store *store, const struct hf_database_options *options, enum hf_open_mode mode)
+{
+	char *error = NULL;
+
+	/* A running broker may delete a file between our reading of its name and our opening of it. */
+	for (int tries = mode == HF_OPEN_READ ? READ_TRIES : 1; tries > 0; tries--) {
+		store->db = open_with_signals_blocked(store, options, mode, &error);
+		if (error == NULL || tries == 1)
+			break;
+		rocksdb_free(error);
+		error = NULL;
+		nanosleep(&(struct timespec){ .tv_nsec = READ_RETRY_NS }, NULL);
+	}
+	if (error != NULL) {
+		bool locked = is_locked(error);
+		store->db = NULL;
+		(void)hf_store_blame(store, locked ? "another process has it open" : "cannot open", error);
+		return locked ? HF_STORE_BUSY : HF_STORE_FAILED;
+	}
+	store->writable = mode != HF_OPEN_READ;
+	return HF_OK;
+}
+
+/* ---- the format mark ------------------------------------------------------------------------------------- */
+
+static enum hf_reason check_empty(struct hf_store *store)
+{
+	enum hf_reason reason = HF_OK;
+
+	for (enum hf_family family = 0; family < HF_FAMILY_COUNT && reason == HF_OK; family++) {
+		rocksdb_iterator_t *iterator = hf_database_iterate(store, family);
+		rocksdb_iter_seek_to_first(iterator);
+		if (rocksdb_iter_valid(iterator)) {
+			hf_store_say(store, "%s: a RocksDB database that is not Holdfast's", store->path);
+			reason = HF_STORE_FORMAT;
+		} else {
+			reason = hf_iterator_check(store, iterator);
+		}
+		rocksdb_iter_destroy(iterator);
+	}
+	return reason;
+}
+
+static enum hf_reason write_format(struct hf_store *store)
+{
+	const uint32_t format = htole32(HF_STORE_FORMAT);
+	rocksdb_writeoptions_t *options = rocksdb_writeoptions_create();
+	char *error = NULL;
+
+	rocksdb_writeoptions_set_sync(options, 1);
+	rocksdb_put(store->db, options, FORMAT_KEY, strlen(FORMAT_KEY), (const char *)&format, sizeof format, &error);
+	rocksdb_writeoptions_destroy(options);
+	return error == NULL ? HF_OK : hf_store_blame(store, "cannot write the format mark", error);
+}
+
+static enum hf_reason check_format(struct hf_store *store)
+{
+	rocksdb_pinnableslice_t *pinned = NULL;
+	uint32_t format = 0;
+	enum hf_reason reason = hf_database_get(store, HF_FAMILY_DEFAULT, hf_slice_of(FORMAT_KEY), &pinned);
+
+	if (reason != HF_OK)
+		return reason;
+	if (pinned == NULL) {
+		/* No mark: a new store, or one whose creation was cut short. Or not ours. */
+		reason = check_empty(store);
+		if (reason == HF_OK && !store->writable) {
+			hf_store_say(store, "%s: no store there yet", store->path);
+			reason = HF_STORE_FAILED;
+		}
+		return reason == HF_OK ? write_format(store) : reason;
+	}
+	struct hf_slice value = hf_pinned_slice(pinned);
+	if (value.len == sizeof format) {
+		memcpy(&format, value.data, sizeof format);
+		format = le32toh(format);
+	}
+	rocksdb_pinnableslice_destroy(pinned);
+	if (format == HF_STORE_FORMAT)
+		return HF_OK;
+	hf_store_say(
+		store, "%s: its format is %u, this version of Holdfast knows %d", store->path, format, HF_STORE_FORMAT);
+	return HF_STORE_FORMAT;
+}
+
+enum hf_reason hf_database_open(struct hf_store *store, enum hf_open_mode mode)
+{
+	struct hf_database_options options;
+	char *error = NULL;
+	enum hf_reason reason;
+
+	if (mode == HF_OPEN_CREATE)
+		(void)mkdir(store->path, DIRECTORY_MODE); /* where it fails, RocksDB fails too and says why */
+	if (!hf_database_options_make(&options, mode, &error))
+		return hf_store_blame(store, "RocksDB does not know an option", error);
+	reason = check_families(store, &options);
+	if (reason == HF_OK)
+		reason = open_database(store, &options, mode);
+	hf_database_options_destroy(&options);
+	if (reason != HF_OK)
+		return reason;
+	reason = check_format(store);
+	if (reason != HF_OK)
+		hf_database_close(store);
+	return reason == HF_RECORD_CORRUPT ? HF_STORE_FAILED : reason;
+}
+
+void hf_database_close(struct hf_store *store)
+{
+	if (store->db == NULL)
+		return;
+	for (enum hf_family family = 0; family < HF_FAMILY_COUNT; family++)
+		rocksdb_column_family_handle_destroy(store->families[family]);
+	rocksdb_close(store->db);
+	store->db = NULL;
+	store->writable = false;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------- */
+
+enum hf_reason hf_database_get(
+	struct hf_store *store, enum hf_family family, struct hf_slice key, rocksdb_pinnableslice_t **out)
+{
+	char *error = NULL;
+
+	*out = NULL;
+	if (store->db == NULL)
+		return HF_STORE_FAILED;
+	*out =
+		rocksdb_get_pinned_cf(store->db, store->read_options, store->families[family], key.data, key.len, &error);
+	return error == NULL ? HF_OK : hf_store_blame(store, "cannot read", error);
+}
+
+rocksdb_iterator_t *hf_database_iterate(struct hf_store *store, enum hf_family family)
+{
+	if (store->db == NULL)
+		return NULL;
+	return rocksdb_create_iterator_cf(store->db, store->read_options, store->families[family]);
+}
+
+enum hf_reason hf_iterator_check(struct hf_store *store, const rocksdb_iterator_t *iterator)
+{
+	char *error = NULL;
+
+	rocksdb_iter_get_error(iterator, &error);
+	return error == NULL ? HF_OK : hf_store_blame(store, "cannot read", error);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Responses and devices: values that the layers above derive from the log, or could not bear to lose. They wait
+ * in memory, one for each key however often it changes, until the next flush writes them.
+ *
+ *     responses  session id | 0x00 | length of the identity, u16 big-endian | identity | response id
+ *     devices    client id
+ */
+#include <assert.h>
+
+#include "store/store_internal.h"
+
+/* The key of a pending value, one byte of family in front. NULL: no memory. */
+static char *begin_key(struct hf_store *store, enum hf_family family, size_t len)
+{
+	hf_buffer_clear(&store->key);
+	char *at = (char *)hf_buffer_reserve(&store->key, 1 + len);
+	if (at == NULL)
+		return NULL;
+	at[0] = (char)family;
+	store->key.len = 1 + len;
+	return at + 1;
+}
+
+static bool response_key(struct hf_store *store, struct hf_slice session, struct hf_slice identity, struct hf_slice id)
+{
+	assert(identity.len <= UINT16_MAX);
+	size_t len = session.len + 3 + identity.len + id.len;
+	char *at = begin_key(store, HF_FAMILY_RESPONSES, len);
+
+	if (at == NULL)
+		return false;
+	memcpy(at, session.data, session.len);
+	at += session.len;
+	*at++ = 0;
+	*at++ = (char)(identity.len >> 8);
+	*at++ = (char)identity.len;
+	memcpy(at, identity.data, identity.len);
+	memcpy(at + identity.len, id.data, id.len);
+	return true;
+}
+
+static bool device_key(struct hf_store *store, struct hf_slice device)
+{
+	char *at = begin_key(store, HF_FAMILY_DEVICES, device.len);
+
+	if (at == NULL)
+		return false;
+	memcpy(at, device.data, device.len);
+	return true;
+}
+
+static struct hf_slice key_in_family(const struct hf_buffer *key)
+{
+	return hf_slice_from(key->data + 1, key->len - 1);
+}
+
+/* ---- put and get ----------------------------------------------------------------------------------------- */
+
+static struct hf_pending *find_pending(struct hf_store *store)
+{
+	struct hf_pending *pending;
+
+	HASH_FIND(hh, store->pending, store->key.data, store->key.len, pending);
+	return pending;
+}
+
+static void free_pending(struct hf_pending *pending)
+{
+	hf_buffer_free(&pending->value);
+	free(pending);
+}
+
+/* Put or remove what store->key names. */
+static enum hf_reason put(struct hf_store *store, const struct hf_slice *value)
+{
+	struct hf_pending *pending = find_pending(store);
+	bool added = pending == NULL;
+
+	if (added) {
+		pending = calloc(1, sizeof *pending + store->key.len);
+		if (pending == NULL)
+			return HF_NO_MEMORY;
+		pending->key_len = store->key.len;
+		memcpy(pending->key, store->key.data, store->key.len);
+	}
+	if (value != NULL) {
+		size_t before = pending->value.len;
+		/* Appended first and moved after, so that without memory the value before stays. */
+		if (!hf_buffer_append(&pending->value, value->data, value->len)) {
+			if (added)
+				free_pending(pending);
+			return HF_NO_MEMORY;
+		}
+		if (before > 0)
+			memmove(pending->value.data, pending->value.data + before, value->len);
+		pending->value.len = value->len;
+	}
+	pending->removed = value == NULL;
+	if (added) {
+		HASH_ADD_KEYPTR(hh, store->pending, pending->key, pending->key_len, pending);
+		if (pending->hh.tbl == NULL) {
+			free_pending(pending);
+			return HF_NO_MEMORY;
+		}
+	}
+	return HF_OK;
+}
+
+static enum hf_reason get(struct hf_store *store, enum hf_family family, struct hf_buffer *value, bool *found)
+{
+	struct hf_pending *pending = find_pending(store);
+	struct hf_slice bytes = HF_SLICE_NONE;
+	rocksdb_pinnableslice_t *pinned = NULL;
+
+	*found = false;
+	if (pending != NULL) {
+		*found = !pending->removed;
+		bytes = hf_buffer_slice(&pending->value);
+	} else {
+		enum hf_reason reason = hf_database_get(store, family, key_in_family(&store->key), &pinned);
+		if (reason != HF_OK)
+			return reason;
+		*found = pinned != NULL;
+		if (*found)
+			bytes = hf_pinned_slice(pinned);
+	}
+	bool copied = !*found || bytes.len == 0 || hf_buffer_append(value, bytes.data, bytes.len);
+	if (pinned != NULL)
+		rocksdb_pinnableslice_destroy(pinned);
+	return copied ? HF_OK : HF_NO_MEMORY;
+}
+
+enum hf_reason hf_response_put(struct hf_store *store, struct hf_slice session, struct hf_slice identity,
+	struct hf_slice id, const struct hf_slice *value)
+{
+	return response_key(store, session, identity, id) ? put(store, value) : HF_NO_MEMORY;
+}
+
+enum hf_reason hf_response_get(struct hf_store *store, struct hf_slice session, struct hf_slice identity,
+	struct hf_slice id, struct hf_buffer *value, bool *found)
+{
+	*found = false;
+	return response_key(store, session, identity, id) ? get(store, HF_FAMILY_RESPONSES, value, found) : HF_NO_MEMORY;
+}
+
+enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value)
+{
+	return device_key(store, device) ? put(store, value) : HF_NO_MEMORY;
+}
+
+enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, struct hf_buffer *value, bool *found)
+{
+	*found = false;
+	return device_key(store, device) ? get(store, HF_FAMILY_DEVICES, value, found) : HF_NO_MEMORY;
+}
+
+/* ---- walking --------------------------------------------------------------------------------------------- */
+
+/* All of a family that begins with a prefix, pending or on disk. */
+static enum hf_reason each(
+	struct hf_store *store, enum hf_family family, struct hf_slice prefix, hf_overlay_fn fn, void *context)
+{
+	struct hf_overlay_item *items = calloc(HASH_COUNT(store->pending) + (size_t)1, sizeof *items);
+	size_t count = 0;
+
+	if (items == NULL)
+		return HF_NO_MEMORY;
+	for (const struct hf_pending *pending = store->pending; pending != NULL; pending = pending->hh.next) {
+		struct hf_slice key = hf_slice_from(pending->key + 1, pending->key_len - 1);
+		if (pending->key[0] != (char)family || key.len < prefix.len || memcmp(key.data, prefix.data, prefix.len) != 0)
+			continue;
+		items[count++] = (struct hf_overlay_item){
+			.key = key,
+			.value = hf_buffer_slice(&pending->value),
+			.removed = pending->removed,
+		};
+	}
+	enum hf_reason reason = hf_overlay_each(store, family, prefix, items, count, fn, context);
+	free(items);
+	return reason;
+}
+
+struct response_visit {
+	size_t prefix_len;
+	hf_response_fn fn;
+	void *context;
+	bool damaged;
+};
+
+static bool visit_response(void *context, struct hf_slice key, struct hf_slice value)
+{
+	struct response_visit *visit = context;
+	const unsigned char *at = (const unsigned char *)key.data + visit->prefix_len;
+	size_t left = key.len - visit->prefix_len;
+	size_t identity_len = left >= 2 ? (size_t)at[0] << 8 | at[1] : SIZE_MAX;
+
+	if (left < 2 || left - 2 < identity_len) {
+		visit->damaged = true;
+		return false;
+	}
+	return visit->fn(visit->context, hf_slice_from(at + 2, identity_len),
+		hf_slice_from(at + 2 + identity_len, left - 2 - identity_len), value);
+}
+
+enum hf_reason hf_response_each(struct hf_store *store, struct hf_slice session, hf_response_fn fn, void *context)
+{
+	struct response_visit visit = { .prefix_len = session.len + 1, .fn = fn, .context = context };
+	char prefix[HF_SESSION_ID_MAX + 1];
+
+	if (session.len > HF_SESSION_ID_MAX)
+		return HF_SESSION_ID_INVALID;
+	memcpy(prefix, session.data, session.len);
+	prefix[session.len] = 0;
+	enum hf_reason reason = each(
+		store, HF_FAMILY_RESPONSES, hf_slice_from(prefix, session.len + 1), visit_response, &visit);
+	if (reason == HF_OK && visit.damaged) {
+		hf_store_say(store, "%s: session %.*s: the key of a response does not decode", store->path, (int)session.len,
+			session.data);
+		reason = HF_RECORD_CORRUPT;
+	}
+	return reason;
+}
+
+enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context)
+{
+	return each(store, HF_FAMILY_DEVICES, HF_SLICE_NONE, fn, context);
+}
+
+/* ---- flushing -------------------------------------------------------------------------------------------- */
+
+void hf_pending_batch(struct hf_store *store)
+{
+	for (const struct hf_pending *pending = store->pending; pending != NULL; pending = pending->hh.next) {
+		rocksdb_column_family_handle_t *family = store->families[(unsigned char)pending->key[0]];
+		struct hf_slice value = hf_buffer_slice(&pending->value);
+		if (pending->removed)
+			rocksdb_writebatch_delete_cf(store->batch, family, pending->key + 1, pending->key_len - 1);
+		else
+			rocksdb_writebatch_put_cf(
+				store->batch, family, pending->key + 1, pending->key_len - 1, value.data, value.len);
+	}
+}
+
+void hf_pending_clear(struct hf_store *store)
+{
+	struct hf_pending *pending;
+	struct hf_pending *next;
+
+	HASH_ITER (hh, store->pending, pending, next) {
+		HASH_DELETE(hh, store->pending, pending);
+		free_pending(pending);
+	}
+}

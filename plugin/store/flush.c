@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Writing all that is pending as one batch, which says itself up to which LSN it is complete. Nothing in memory
+ * changes before RocksDB has taken it: a flush that failed is simply done again, whether it happened or not. */
+#include "store/store_internal.h"
+
+#define INDEXED_KEY "indexed"
+
+static enum hf_reason batch_log(struct hf_store *store, const struct hf_log *log)
+{
+	char key[HF_INDEX_KEY_SIZE];
+	char value[HF_SESSION_RECORD_SIZE];
+	struct hf_session_record record = hf_log_record(log);
+
+	for (const struct hf_chunk *chunk = log->oldest; chunk != NULL && chunk->count > 0; chunk = chunk->next) {
+		hf_buffer_clear(&store->record);
+		enum hf_reason reason = hf_chunk_encode(chunk, &store->record);
+		if (reason != HF_OK)
+			return reason;
+		size_t key_len = hf_index_key(hf_log_session(log), chunk->first, key);
+		rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_INDEX], key, key_len,
+			(const char *)store->record.data, store->record.len);
+	}
+	hf_session_record_encode(&record, value);
+	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_SESSIONS], log->session, log->session_len, value,
+		sizeof value);
+	return HF_OK;
+}
+
+enum hf_reason hf_flush_write(struct hf_store *store)
+{
+	char indexed[8];
+	char *error = NULL;
+	enum hf_reason reason = HF_OK;
+
+	if (store->failed || !store->writable)
+		return HF_STORE_FAILED;
+	rocksdb_writebatch_clear(store->batch);
+	for (const struct hf_log *log = store->dirty; log != NULL && reason == HF_OK; log = log->dirty_next)
+		reason = batch_log(store, log);
+	if (reason != HF_OK)
+		return reason;
+	hf_pending_batch(store);
+	hf_put_le64(indexed, store->head);
+	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_DEFAULT], INDEXED_KEY, strlen(INDEXED_KEY),
+		indexed, sizeof indexed);
+	rocksdb_write(store->db, store->write_options, store->batch, &error);
+	if (error != NULL)
+		return hf_store_fail(store, "cannot write the index", error);
+
+	while (store->dirty != NULL) {
+		struct hf_log *log = store->dirty;
+		store->dirty = log->dirty_next;
+		hf_log_flushed(log);
+	}
+	hf_pending_clear(store);
+	store->indexed = store->head;
+	store->unflushed = 0;
+	return HF_OK;
+}
+
+enum hf_reason hf_store_flush(struct hf_store *store)
+{
+	return hf_store_dirty(store) ? hf_flush_write(store) : HF_OK;
+}
+
+enum hf_reason hf_store_commit(struct hf_store *store)
+{
+	char *error = NULL;
+
+	if (store->pending == NULL)
+		return HF_OK;
+	if (store->failed || !store->writable)
+		return HF_STORE_FAILED;
+	rocksdb_writebatch_clear(store->batch);
+	hf_pending_batch(store);
+	rocksdb_write(store->db, store->write_options, store->batch, &error);
+	if (error != NULL)
+		return hf_store_fail(store, "cannot write what is pending", error);
+	hf_pending_clear(store);
+	return HF_OK;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Walking a session by its index, without the records. */
+#include "store/store_internal.h"
+
+struct hf_scan {
+	struct hf_log *log;
+	uint64_t next;
+	enum hf_reason reason;
+	struct hf_index_reader reader;
+};
+
+enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf_scan **out)
+{
+	struct hf_scan *scan = malloc(sizeof *scan);
+
+	*out = scan;
+	if (scan == NULL)
+		return HF_NO_MEMORY;
+	scan->log = log;
+	scan->next = first_offset > log->tail ? first_offset : log->tail;
+	scan->reason = HF_OK;
+	scan->reader.iterator = NULL;
+	scan->reader.chunk.count = 0;
+	return HF_OK;
+}
+
+bool hf_scan_next(struct hf_scan *scan, struct hf_ref *ref)
+{
+	const struct hf_chunk *chunk;
+
+	if (scan->reason != HF_OK || scan->next > scan->log->head)
+		return false;
+	scan->reason = hf_index_find(&scan->reader, scan->log, scan->next, &chunk);
+	if (scan->reason != HF_OK)
+		return false;
+	uint64_t at = scan->next - chunk->first;
+	ref->offset = scan->next;
+	ref->lsn = chunk->lsns[at];
+	ref->kind = (enum hf_kind)chunk->kinds[at];
+	scan->next++;
+	return true;
+}
+
+enum hf_reason hf_scan_reason(const struct hf_scan *scan)
+{
+	return scan->reason;
+}
+
+void hf_scan_close(struct hf_scan *scan)
+{
+	if (scan == NULL)
+		return;
+	hf_index_reader_end(&scan->reader);
+	free(scan);
+}

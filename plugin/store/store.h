@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The store: one RocksDB database with everything that outlives the broker. The only code that knows RocksDB.
+ *
+ * Column families, their keys (text as it is, numbers big-endian so that byte order is numeric order) and values:
+ *
+ *     default    "format"                            -> u32 LE, HF_STORE_FORMAT
+ *                "indexed"                           -> u64 LE, the LSN up to which index, sessions and responses are complete
+ *     log        LSN u64                             -> record (codec/entry.h): the log of all sessions, in the one order they happened
+ *     index      session id | 0x00 | first offset    -> chunk: where up to HF_CHUNK_MAX entries of a session stand in the log
+ *     sessions   session id                          -> head, tail, times
+ *     responses  session id | 0x00 | length of the identity u16 | identity | response id -> opaque to the store
+ *     devices    client id                           -> opaque to the store: a durable client, its subscriptions and cursors
+ *
+ * Why so: a publish costs one put with a rising key, the cheapest write that RocksDB has. All else is derived:
+ * it is kept in memory and written in batches by hf_store_flush, at the latest HF_UNFLUSHED_MAX entries behind
+ * the log. Opening replays the part of the log above "indexed" (the hf_store_replay_fn sees these entries), so
+ * a kill at any moment loses nothing of it.
+ *
+ * One thread. Nothing here calls back except the replay. A slice given out by a call is valid until the next
+ * call with the same handle (store, session or scan), unless said otherwise.
+ */
+#ifndef HF_STORE_STORE_H
+#define HF_STORE_STORE_H
+
+#include <stdint.h>
+
+#include "codec/entry.h"
+#include "codec/reason.h"
+
+#define HF_STORE_FORMAT 1
+#define HF_CHUNK_MAX 256
+#define HF_UNFLUSHED_MAX 8192
+
+struct hf_store;
+
+enum hf_durability {
+	HF_DURABILITY_PROCESS,  /* in the kernel's page cache when the call returns: survives a kill of the process */
+	HF_DURABILITY_INTERVAL, /* the same, and fsynced whenever hf_store_sync is called */
+	HF_DURABILITY_POWER,    /* fsynced when the call returns: survives a power cut */
+};
+
+struct hf_store_options {
+	const char *path;
+	enum hf_durability durability;
+	bool read_only; /* for the command line: opens beside a running broker, sees the store as it is now, writes nothing */
+};
+
+/* Called during hf_store_open and hf_store_recover, in LSN order, for each entry that the derived data may not
+ * know yet. It may acquire logs and get and put derived data, but not append, flush, or keep the entry's slices. */
+typedef void (*hf_store_replay_fn)(void *context, const struct hf_entry *entry);
+
+/*
+ * Open the store, creating it where there is none (not when read_only: HF_STORE_FAILED; nor parents of the path),
+ * and replay. *out is set before the first entry is replayed, for the replay to use.
+ * On failure *out is NULL and `message` (of `message_size` bytes, may be NULL) says in words what was wrong
+ * and with which path. HF_OK, HF_STORE_FAILED, HF_STORE_BUSY, HF_STORE_FORMAT, HF_NO_MEMORY.
+ */
+enum hf_reason hf_store_open(const struct hf_store_options *options, hf_store_replay_fn replay, void *context,
+	struct hf_store **out, char *message, size_t message_size);
+
+/* Flush and close. NULL is allowed. Sessions and scans must have been released. */
+void hf_store_close(struct hf_store *store);
+
+/* What RocksDB said at the last failure; "" when there was none. Valid until the next call. */
+const char *hf_store_error(const struct hf_store *store);
+
+/* The LSN of the newest entry; 0 when the log is empty. */
+uint64_t hf_store_head(const struct hf_store *store);
+
+/* ---- sessions ------------------------------------------------------------------------------------------ */
+
+struct hf_log; /* the log of one session: its part of the store, in memory while somebody needs it */
+
+/*
+ * Take the log of a session into memory, or count one more user of it. With `create` false, HF_SESSION_UNKNOWN
+ * when the session has no entry; with `create` true an empty log that exists on disk with its first entry.
+ * HF_OK, HF_SESSION_UNKNOWN, HF_SESSION_ID_INVALID, HF_RECORD_CORRUPT, HF_STORE_FAILED, HF_NO_MEMORY.
+ */
+enum hf_reason hf_log_acquire(struct hf_store *store, struct hf_slice session, bool create, struct hf_log **out);
+
+/* Give it back. When the last user has, its memory is freed as soon as its derived data is flushed. */
+void hf_log_release(struct hf_log *log);
+
+struct hf_slice hf_log_session(const struct hf_log *log); /* valid as long as the log is held */
+uint64_t hf_log_head(const struct hf_log *log);           /* offset of the newest entry, 0 when empty */
+uint64_t hf_log_tail(const struct hf_log *log);           /* offset of the oldest entry that is left; head + 1 when none is */
+uint64_t hf_log_head_lsn(const struct hf_log *log);       /* LSN of the newest entry, 0 when empty */
+int64_t hf_log_time(const struct hf_log *log);            /* time of the newest entry, 0 when empty */
+
+/*
+ * Append. Fills in session, lsn, offset and time_ms (the later of `now_ms` and the entry before) and writes the
+ * record; when it returns HF_OK the entry is as durable as the store's durability says. Put what derives from the
+ * entry right after it, with no flush between: a flush says that all is derived up to the newest entry. An append
+ * that finds HF_UNFLUSHED_MAX entries unflushed begins with a flush.
+ * HF_NO_MEMORY, HF_PROPERTIES_TOO_LARGE: the entry is not there.
+ * HF_STORE_FAILED: the entry may or may not be there. The store then refuses further appends with the same
+ * reason until hf_store_recover has found out; no offset is ever given twice.
+ */
+enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t now_ms);
+
+/* The first offset whose LSN is greater than `lsn`; head + 1 when there is none. Not below the tail. This and the
+ * two that follow: HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED, HF_NO_MEMORY. */
+enum hf_reason hf_log_offset_after(struct hf_log *log, uint64_t lsn, uint64_t *offset);
+
+/* The first offset whose time is `time_ms` or later; head + 1 when there is none. */
+enum hf_reason hf_log_offset_at(struct hf_log *log, int64_t time_ms, uint64_t *offset);
+
+/* The LSN of an offset in tail..head. Asking outside is a programmer's mistake (assert). */
+enum hf_reason hf_log_lsn_of(struct hf_log *log, uint64_t offset, uint64_t *lsn);
+
+/* ---- reading ------------------------------------------------------------------------------------------- */
+
+/* Where an entry stands, without its record. */
+struct hf_ref {
+	uint64_t offset;
+	uint64_t lsn;
+	enum hf_kind kind;
+};
+
+/* Walk a session upwards, without touching the records: cheap to pass over kinds that nobody wants. A scan
+ * sees entries appended after it began, and begins at the tail if that is later. Short-lived: it may pin RocksDB resources; close it before returning
+ * to the broker. The log must stay acquired. */
+struct hf_scan;
+enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf_scan **out);
+bool hf_scan_next(struct hf_scan *scan, struct hf_ref *ref); /* false at the head, and when it cannot go on: */
+enum hf_reason hf_scan_reason(const struct hf_scan *scan);   /* HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED */
+void hf_scan_close(struct hf_scan *scan);                    /* NULL allowed */
+
+/* Read records by LSN. Reading upwards in small steps is fast (one iterator walks); jumps are a seek.
+ * Short-lived like a scan. The entry's slices are valid until the next call with this reader. */
+struct hf_records;
+enum hf_reason hf_records_open(struct hf_store *store, struct hf_records **out);
+/* The record at exactly `lsn`. HF_OK, HF_RECORD_CORRUPT (also when it is missing), HF_STORE_FAILED. */
+enum hf_reason hf_records_at(struct hf_records *records, uint64_t lsn, struct hf_entry *entry);
+/* The first record with an LSN greater than `lsn`; at the end *found is false. */
+enum hf_reason hf_records_after(struct hf_records *records, uint64_t lsn, struct hf_entry *entry, bool *found);
+void hf_records_close(struct hf_records *records); /* NULL allowed */
+
+/* ---- derived data of the layers above ------------------------------------------------------------------- */
+
+/* Put or remove (value NULL) a value; kept in the pending batch and written by hf_store_flush. A get sees what
+ * is pending. *value is appended to; *found says whether there was one. */
+enum hf_reason hf_response_put(struct hf_store *store, struct hf_slice session, struct hf_slice identity, struct hf_slice id, const struct hf_slice *value);
+enum hf_reason hf_response_get(struct hf_store *store, struct hf_slice session, struct hf_slice identity, struct hf_slice id, struct hf_buffer *value, bool *found);
+enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value);
+enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, struct hf_buffer *value, bool *found);
+
+/* Visit every response of a session, or every device, in key order, pending ones included. Return false to stop.
+ * The visitor may get, acquire and release, but not put, append or flush. */
+typedef bool (*hf_response_fn)(void *context, struct hf_slice identity, struct hf_slice id, struct hf_slice value);
+enum hf_reason hf_response_each(struct hf_store *store, struct hf_slice session, hf_response_fn fn, void *context);
+typedef bool (*hf_device_fn)(void *context, struct hf_slice device, struct hf_slice value);
+enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context);
+
+/* Visit every session in the order of ids, as of the last flush plus the replayed tail. */
+struct hf_session_info {
+	struct hf_slice session;
+	uint64_t head;
+	uint64_t tail;
+	int64_t created_ms;
+	int64_t changed_ms;
+};
+typedef bool (*hf_session_fn)(void *context, const struct hf_session_info *info);
+enum hf_reason hf_session_each(struct hf_store *store, hf_session_fn fn, void *context);
+
+/* Anything to flush? And: are appends failing since a write failed? */
+bool hf_store_dirty(const struct hf_store *store);
+bool hf_store_failed(const struct hf_store *store);
+
+/* Write everything derived that is pending, in one batch. HF_OK, or HF_STORE_FAILED: it stays pending, and appends
+ * are refused as after a failed append. HF_NO_MEMORY: it stays pending. */
+enum hf_reason hf_store_flush(struct hf_store *store);
+
+/* Write only the responses and devices that are pending, in one batch: what cursors need, which are due more often
+ * than the index of active sessions. HF_OK or HF_STORE_FAILED (then they stay pending). */
+enum hf_reason hf_store_commit(struct hf_store *store);
+
+/* fsync the write-ahead log (HF_DURABILITY_INTERVAL). HF_OK, or HF_STORE_FAILED as after a failed append. */
+enum hf_reason hf_store_sync(struct hf_store *store);
+
+/*
+ * After HF_STORE_FAILED: close and open the database again, find out whether the entry in doubt exists, bring
+ * every log in memory up to date and replay to `replay` the entries it turned up. No scan or records may be
+ * open. HF_OK: appends work again. HF_STORE_FAILED: not yet; try again later. What can be read meanwhile is read.
+ */
+enum hf_reason hf_store_recover(struct hf_store *store);
+
+#endif

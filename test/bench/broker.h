@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One Mosquitto under test: its configuration, its process on its own core, its directory, and what it costs.
+ */
+#ifndef HF_BENCH_BROKER_H
+#define HF_BENCH_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum hf_variant {
+	HF_BARE,
+	HF_SQLITE,
+	HF_HOLDFAST,
+	HF_VARIANTS,
+};
+
+extern const char *const hf_variant_name[HF_VARIANTS];
+
+struct hf_broker_setup {
+	enum hf_variant variant;
+	const char *mosquitto;   /* the program */
+	const char *plugin;      /* of the variant; not used for HF_BARE */
+	const char *parent_path; /* where its own directory is made */
+	int cpu;                 /* the core to pin it to, or -1 */
+	bool nodelay;
+};
+
+struct hf_broker;
+
+/* Start it on a free loopback port and wait until it listens. The setup's strings must outlive it. On failure
+ * NULL, and `why` says in words what happened; nothing is left behind. */
+struct hf_broker *hf_broker_start(const struct hf_broker_setup *setup, char *why, size_t why_size);
+
+/* Stop it and start it again on what it has stored. False as above; then only hf_broker_free is allowed. */
+bool hf_broker_restart(struct hf_broker *broker, char *why, size_t why_size);
+
+/* Stop it and remove its directory. False when it had died or did not end well: `why` says how. */
+bool hf_broker_free(struct hf_broker *broker, char *why, size_t why_size);
+
+uint16_t hf_broker_port(const struct hf_broker *broker);
+int64_t hf_broker_cpu_ns(const struct hf_broker *broker);   /* CPU time of all its threads */
+double hf_broker_rss_bytes(const struct hf_broker *broker); /* resident now */
+
+/* The version that it printed when it started; "" when that was not found. */
+void hf_broker_version(const struct hf_broker *broker, char *version, size_t version_size);
+
+#endif

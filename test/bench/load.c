@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "publisher.h"
+#include "reader.h"
+
+#define ANSWER_NS_MAX (10 * HF_NS_PER_S)
+#define PROGRESS_NS_MAX (5 * HF_NS_PER_S)
+#define SLICE_NS (20 * HF_NS_PER_MS)
+#define LATENCY_NS_MAX (600 * HF_NS_PER_S)
+#define SIGNIFICANT_FIGURES 3
+#define NAME_SIZE 32
+
+struct hf_load {
+	const struct hf_broker *broker;
+	struct hf_loop *loop;
+	struct hf_tally tally;
+	unsigned publisher_count;
+	struct hf_publisher *publishers[HF_PUBLISHERS_MAX];
+	char publisher_names[HF_PUBLISHERS_MAX][NAME_SIZE];
+	struct hf_reader *readers[HF_READERS_MAX];
+	char reader_names[HF_READERS_MAX][NAME_SIZE];
+};
+
+typedef bool (*condition_fn)(const struct hf_load *load, uint64_t argument);
+
+struct hf_load *hf_load_new(const struct hf_broker *broker, const volatile sig_atomic_t *stop)
+{
+	struct hf_load *load = calloc(1, sizeof(*load));
+
+	if (!load) {
+		return NULL;
+	}
+	load->broker = broker;
+	load->loop = hf_loop_new(stop);
+	if (!load->loop || hdr_init(1, LATENCY_NS_MAX, SIGNIFICANT_FIGURES, &load->tally.ack_ns) != 0 ||
+		hdr_init(1, LATENCY_NS_MAX, SIGNIFICANT_FIGURES, &load->tally.delivery_ns) != 0) {
+		hf_load_free(load);
+		return NULL;
+	}
+	return load;
+}
+
+void hf_load_free(struct hf_load *load)
+{
+	if (!load) {
+		return;
+	}
+	for (unsigned i = 0; i < load->publisher_count; i++) {
+		hf_publisher_close(load->publishers[i]);
+	}
+	for (unsigned i = 0; i < HF_READERS_MAX; i++) {
+		hf_reader_close(load->readers[i]);
+	}
+	if (load->tally.ack_ns) {
+		hdr_close(load->tally.ack_ns);
+	}
+	if (load->tally.delivery_ns) {
+		hdr_close(load->tally.delivery_ns);
+	}
+	hf_loop_free(load->loop);
+	free(load);
+}
+
+const char *hf_load_failure(const struct hf_load *load)
+{
+	return hf_loop_failure(load->loop);
+}
+
+const struct hf_tally *hf_load_tally(const struct hf_load *load)
+{
+	return &load->tally;
+}
+
+uint64_t hf_load_sent(const struct hf_load *load)
+{
+	uint64_t sent = 0;
+
+	for (unsigned i = 0; i < load->publisher_count; i++) {
+		sent += hf_publisher_sent(load->publishers[i]);
+	}
+	return sent;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------- */
+
+/* One turn of the loop, not longer than until `until_ns`. */
+static bool turn(struct hf_load *load, int64_t until_ns)
+{
+	for (unsigned i = 0; i < load->publisher_count; i++) {
+		int64_t due_ns = hf_publisher_due_ns(load->publishers[i]);
+
+		if (due_ns <= hf_now_ns()) {
+			hf_publisher_poll(load->publishers[i]);
+		}
+		due_ns = hf_publisher_due_ns(load->publishers[i]);
+		if (due_ns < until_ns) {
+			until_ns = due_ns;
+		}
+	}
+	return hf_loop_turn(load->loop, until_ns);
+}
+
+static bool run_until(struct hf_load *load, int64_t end_ns)
+{
+	while (hf_now_ns() < end_ns) {
+		if (!turn(load, end_ns)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Run until the condition holds; give up when acknowledgements and deliveries stand still for so long. */
+static bool run_while_progress(
+	struct hf_load *load, condition_fn condition, uint64_t argument, int64_t patience_ns, const char *what)
+{
+	uint64_t progress = 0;
+	int64_t deadline_ns = hf_now_ns() + patience_ns;
+
+	while (!condition(load, argument)) {
+		if (load->tally.acked + load->tally.delivered != progress) {
+			progress = load->tally.acked + load->tally.delivered;
+			deadline_ns = hf_now_ns() + patience_ns;
+		}
+		if (hf_now_ns() > deadline_ns) {
+			hf_loop_fail(load->loop, "%s: nothing more for %lld s", what, (long long)(patience_ns / HF_NS_PER_S));
+		}
+		if (!turn(load, hf_now_ns() + SLICE_NS)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool all_ready(const struct hf_load *load, uint64_t argument)
+{
+	(void)argument;
+	for (unsigned i = 0; i < load->publisher_count; i++) {
+		if (!hf_publisher_is_ready(load->publishers[i])) {
+			return false;
+		}
+	}
+	for (unsigned i = 0; i < HF_READERS_MAX; i++) {
+		if (load->readers[i] && !hf_reader_is_ready(load->readers[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool all_done(const struct hf_load *load, uint64_t expected)
+{
+	for (unsigned i = 0; i < load->publisher_count; i++) {
+		if (!hf_publisher_is_idle(load->publishers[i])) {
+			return false;
+		}
+	}
+	for (unsigned i = 0; i < HF_READERS_MAX; i++) {
+		if (load->readers[i] && hf_reader_received(load->readers[i]) < expected) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- public -------------------------------------------------------------------------------------------- */
+
+bool hf_load_add_publishers(struct hf_load *load, unsigned count, unsigned window, unsigned payload_size)
+{
+	for (unsigned i = 0; i < count && i < HF_PUBLISHERS_MAX; i++) {
+		struct hf_publisher_setup setup = {.index = i, .window = window, .payload_size = payload_size};
+
+		snprintf(load->publisher_names[i], NAME_SIZE, "bench-publisher-%u", i);
+		setup.client_id = load->publisher_names[i];
+		load->publishers[i] = hf_publisher_open(load->loop, hf_broker_port(load->broker), &setup, &load->tally);
+		if (!load->publishers[i]) {
+			return false;
+		}
+		load->publisher_count = i + 1;
+	}
+	return run_while_progress(load, all_ready, 0, ANSWER_NS_MAX, "connecting publishers");
+}
+
+bool hf_load_add_reader(struct hf_load *load, unsigned index, const char *filter, uint8_t qos)
+{
+	struct hf_reader_setup setup = {.client_id = load->reader_names[index], .filter = filter, .qos = qos};
+
+	snprintf(load->reader_names[index], NAME_SIZE, "bench-reader-%u", index);
+	load->readers[index] = hf_reader_open(load->loop, hf_broker_port(load->broker), &setup, &load->tally);
+	if (!load->readers[index]) {
+		return false;
+	}
+	return run_while_progress(load, all_ready, 0, ANSWER_NS_MAX, "connecting a reader");
+}
+
+void hf_load_remove_reader(struct hf_load *load, unsigned index)
+{
+	hf_reader_close(load->readers[index]);
+	load->readers[index] = NULL;
+}
+
+static const struct hf_pace unpaced = {.interval_ns = 0, .burst = 1};
+
+void hf_load_start(struct hf_load *load, uint64_t limit)
+{
+	for (unsigned i = 0; i < load->publisher_count; i++) {
+		hf_publisher_run(load->publishers[i], HF_EVENT_TOPIC, limit, unpaced);
+	}
+}
+
+void hf_load_start_paced(struct hf_load *load, unsigned rate_hz, unsigned burst)
+{
+	struct hf_pace pace = {.interval_ns = HF_NS_PER_S / rate_hz, .burst = burst};
+
+	for (unsigned i = 0; i < load->publisher_count; i++) {
+		hf_publisher_run(load->publishers[i], HF_EVENT_TOPIC, HF_UNLIMITED, pace);
+	}
+}
+
+void hf_load_stop(struct hf_load *load)
+{
+	for (unsigned i = 0; i < load->publisher_count; i++) {
+		hf_publisher_stop(load->publishers[i]);
+	}
+}
+
+bool hf_load_publish_sessions(struct hf_load *load, unsigned count)
+{
+	char topic[64];
+
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(topic, sizeof(topic), "sessions/" HF_SESSION "-%u/event", i);
+		hf_publisher_run(load->publishers[0], topic, 1, unpaced);
+		if (!hf_load_drain(load, 0)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool hf_load_measure(struct hf_load *load, int64_t warm_up_ns, int64_t duration_ns, struct hf_interval *interval)
+{
+	struct hf_interval begin;
+
+	if (!run_until(load, hf_now_ns() + warm_up_ns)) {
+		return false;
+	}
+	hdr_reset(load->tally.ack_ns);
+	hdr_reset(load->tally.delivery_ns);
+	begin.acked = load->tally.acked;
+	begin.delivered = load->tally.delivered;
+	begin.broker_cpu_ns = hf_broker_cpu_ns(load->broker);
+	begin.load_cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	begin.duration_ns = hf_now_ns();
+	if (!run_until(load, begin.duration_ns + duration_ns)) {
+		return false;
+	}
+	interval->duration_ns = hf_now_ns() - begin.duration_ns;
+	interval->acked = load->tally.acked - begin.acked;
+	interval->delivered = load->tally.delivered - begin.delivered;
+	interval->broker_cpu_ns = hf_broker_cpu_ns(load->broker) - begin.broker_cpu_ns;
+	interval->load_cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin.load_cpu_ns;
+	return true;
+}
+
+bool hf_load_drain(struct hf_load *load, uint64_t expected)
+{
+	return run_while_progress(load, all_done, expected, PROGRESS_NS_MAX, "waiting for what was published");
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The load on one broker: publishers and readers on one loop, and the interval in which they are measured.
+ * Calls that return bool return false on failure; hf_load_failure says in words what it was.
+ */
+#ifndef HF_BENCH_LOAD_H
+#define HF_BENCH_LOAD_H
+
+#include "broker.h"
+#include "client.h"
+#include "tally.h"
+
+#define HF_READERS_MAX 16
+#define HF_UNLIMITED UINT64_MAX
+
+struct hf_load;
+
+/* What one measured interval brought. */
+struct hf_interval {
+	int64_t duration_ns;
+	uint64_t acked;
+	uint64_t delivered;
+	int64_t broker_cpu_ns;
+	int64_t load_cpu_ns; /* of this process: near duration_ns the load generator was the bottleneck */
+};
+
+/* The broker must outlive it. NULL when out of memory. */
+struct hf_load *hf_load_new(const struct hf_broker *broker, const volatile sig_atomic_t *stop);
+void hf_load_free(struct hf_load *load); /* NULL allowed */
+const char *hf_load_failure(const struct hf_load *load);
+const struct hf_tally *hf_load_tally(const struct hf_load *load);
+
+/* Connect publishers that send messages of this size, and wait until they are connected. */
+bool hf_load_add_publishers(struct hf_load *load, unsigned count, unsigned window, unsigned payload_size);
+
+/* Connect reader number `index` and wait until it is connected and subscribed; see hf_reader_setup for a NULL filter.
+ */
+bool hf_load_add_reader(struct hf_load *load, unsigned index, const char *filter, uint8_t qos);
+void hf_load_remove_reader(struct hf_load *load, unsigned index); /* it goes offline; its session stays */
+
+/* All publishers begin to send to HF_EVENT_TOPIC as fast as they can, up to `limit` messages each. */
+void hf_load_start(struct hf_load *load, uint64_t limit);
+
+/* The same without a limit, each at `rate_hz` messages a second, `burst` (at least 1) of them at once. */
+void hf_load_start_paced(struct hf_load *load, unsigned rate_hz, unsigned burst);
+void hf_load_stop(struct hf_load *load);
+
+/* Publish `count` messages, one to each of `count` sessions named after their number, by the first publisher. */
+bool hf_load_publish_sessions(struct hf_load *load, unsigned count);
+
+/* Run for a while: first without measuring, then with, from empty histograms. */
+bool hf_load_measure(struct hf_load *load, int64_t warm_up_ns, int64_t duration_ns, struct hf_interval *interval);
+
+/* Run until everything that was sent is acknowledged and each reader has received `expected` messages (or more).
+ * Fails when that makes no progress for some seconds. */
+bool hf_load_drain(struct hf_load *load, uint64_t expected);
+
+uint64_t hf_load_sent(const struct hf_load *load); /* by all publishers */
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "results.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WHY_SIZE 512
+
+struct outcome {
+	bool ran;
+	unsigned failures;
+	char why[WHY_SIZE];
+	struct hf_sample *samples; /* one per round */
+};
+
+struct hf_results {
+	unsigned rounds;
+	struct outcome *outcomes; /* [case][variant] */
+	struct hf_sample *samples;
+};
+
+struct hf_results *hf_results_new(unsigned rounds)
+{
+	struct hf_results *results = calloc(1, sizeof(*results));
+	size_t count = hf_case_count * HF_VARIANTS;
+
+	if (!results) {
+		return NULL;
+	}
+	results->rounds = rounds;
+	results->outcomes = calloc(count, sizeof(*results->outcomes));
+	results->samples = calloc(count * rounds, sizeof(*results->samples));
+	if (!results->outcomes || !results->samples) {
+		hf_results_free(results);
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++) {
+		results->outcomes[i].samples = results->samples + i * rounds;
+	}
+	for (size_t i = 0; i < count * rounds; i++) {
+		hf_sample_clear(&results->samples[i]);
+	}
+	return results;
+}
+
+void hf_results_free(struct hf_results *results)
+{
+	if (!results) {
+		return;
+	}
+	free(results->samples);
+	free(results->outcomes);
+	free(results);
+}
+
+static struct outcome *outcome_of(const struct hf_results *results, size_t which, enum hf_variant variant)
+{
+	return &results->outcomes[which * HF_VARIANTS + variant];
+}
+
+unsigned hf_results_rounds(const struct hf_results *results)
+{
+	return results->rounds;
+}
+
+void hf_results_put(struct hf_results *results, size_t which, enum hf_variant variant, unsigned round,
+	const struct hf_sample *sample, const char *why)
+{
+	struct outcome *outcome = outcome_of(results, which, variant);
+
+	outcome->ran = true;
+	if (sample) {
+		outcome->samples[round] = *sample;
+	} else {
+		outcome->failures++;
+		snprintf(outcome->why, sizeof(outcome->why), "%s", why);
+	}
+}
+
+bool hf_results_has(const struct hf_results *results, size_t which, enum hf_variant variant)
+{
+	return outcome_of(results, which, variant)->ran;
+}
+
+unsigned hf_results_failures(const struct hf_results *results, size_t which, enum hf_variant variant)
+{
+	return outcome_of(results, which, variant)->failures;
+}
+
+const char *hf_results_why(const struct hf_results *results, size_t which, enum hf_variant variant)
+{
+	return outcome_of(results, which, variant)->why;
+}
+
+double hf_results_value(
+	const struct hf_results *results, size_t which, enum hf_variant variant, unsigned round, enum hf_metric metric)
+{
+	return outcome_of(results, which, variant)->samples[round].value[metric];
+}
+
+static void values_of(
+	const struct hf_results *results, size_t which, enum hf_variant variant, enum hf_metric metric, double *values)
+{
+	for (unsigned round = 0; round < results->rounds; round++) {
+		values[round] = hf_results_value(results, which, variant, round, metric);
+	}
+}
+
+struct hf_figure hf_results_figure(
+	const struct hf_results *results, size_t which, enum hf_variant variant, enum hf_metric metric)
+{
+	double values[HF_ROUNDS_MAX];
+
+	values_of(results, which, variant, metric, values);
+	return hf_figure_of(values, results->rounds);
+}
+
+struct hf_figure hf_results_ratio(const struct hf_results *results, size_t which, enum hf_variant variant,
+	enum hf_variant base, enum hf_metric metric)
+{
+	double values[HF_ROUNDS_MAX], bases[HF_ROUNDS_MAX];
+
+	values_of(results, which, variant, metric, values);
+	values_of(results, which, base, metric, bases);
+	return hf_figure_of_ratio(values, bases, results->rounds);
+}
+
+/* ---- goals --------------------------------------------------------------------------------------------- */
+
+struct goal_rule {
+	const char *text;
+	const char *cases; /* a pattern for their names */
+	enum hf_variant base;
+	double limit;   /* of the ratio of the case's primary metric: at most where less is better, else at least */
+	bool is_amount; /* the metric itself, not a ratio, is the goal */
+};
+
+static const struct goal_rule goal_rules[] = {
+	{"one unacknowledged at a time: PUBACK p50, times bare, at most 1.2", "*-1x*-w1", HF_BARE, 1.2, false},
+	{"saturated, stored for an offline reader: rate, times bare, at least 0.6", "store-*-w100", HF_BARE, 0.6, false},
+	{"delivered to durable readers: rate, times bare, at least 0.6", "deliver-*", HF_BARE, 0.6, false},
+	{"stored or delivered: never slower than persist-sqlite", "store-*", HF_SQLITE, 1, false},
+	{"stored or delivered: never slower than persist-sqlite", "deliver-*", HF_SQLITE, 1, false},
+	{"at a fixed rate: delivery p50 never slower than persist-sqlite", "pace-*", HF_SQLITE, 1, false},
+	{"catch-up: never slower than persist-sqlite", "catch-up-offline", HF_SQLITE, 1, false},
+	{"no reader (persist-sqlite stores nothing then): never slower than it", "publish-*", HF_SQLITE, 1, false},
+	/* "None", as far as it can be told: RSS moves by some hundred KiB from start to start. */
+	{"memory of a session at rest: none (below 64 bytes)", "rest", HF_BARE, 64, true},
+};
+
+static void judge(const struct hf_results *results, const struct goal_rule *rule, struct hf_goal *goal)
+{
+	enum hf_metric metric = hf_cases[goal->which].primary;
+
+	goal->text = rule->text;
+	goal->figure = rule->is_amount ? hf_results_figure(results, goal->which, HF_HOLDFAST, metric)
+								   : hf_results_ratio(results, goal->which, HF_HOLDFAST, rule->base, metric);
+	if (hf_metric_info[metric].more_is_better) {
+		goal->met = goal->figure.median >= rule->limit;
+	} else {
+		goal->met = goal->figure.median <= rule->limit;
+	}
+}
+
+bool hf_results_goal(const struct hf_results *results, size_t index, struct hf_goal *goal)
+{
+	for (size_t i = 0; i < sizeof(goal_rules) / sizeof(goal_rules[0]); i++) {
+		for (size_t which = 0; which < hf_case_count; which++) {
+			if (fnmatch(goal_rules[i].cases, hf_cases[which].name, 0) != 0 || index-- > 0) {
+				continue;
+			}
+			goal->which = which;
+			judge(results, &goal_rules[i], goal);
+			return true;
+		}
+	}
+	return false;
+}

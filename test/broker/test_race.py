@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+Publishers race readers that come, go, are cut, are taken over and acknowledge as they please. 50 seeds by
+default; each prints itself when it fails:
+
+    HOLDFAST_SEED=17     run this one only
+    HOLDFAST_SEEDS=500   run more of them
+"""
+
+import os
+import random
+
+import harness
+from client import Clients, batch, topic
+from raw import Raw
+from stream import Publisher, Reader, Violation
+
+
+def seeds(default):
+    if os.environ.get("HOLDFAST_SEED"):
+        return [int(os.environ["HOLDFAST_SEED"])]
+    return range(1, int(os.environ.get("HOLDFAST_SEEDS") or default) + 1)
+
+
+class Churn(Clients, harness.BrokerTest):
+    timeout_s = max(harness.TEST_TIMEOUT_S, 4 * len(seeds(50)))
+
+    def connector(self, client_id, user):
+        """What Reader and Publisher open their connections with."""
+
+        def connect(**arguments):
+            connection = Raw(self.broker.port)
+            self.connections.append(connection)
+            connection.connack = connection.connect(client_id, user, **arguments)
+            if connection.connack.reason:
+                raise Violation(f"CONNACK {connection.connack.reason:#x} for {client_id}")
+            return connection
+
+        return connect
+
+    def run_seeds(self, scenario, default=50):
+        self.start_broker()
+        for seed in seeds(default):
+            self.connections = []
+            try:
+                scenario(seed, random.Random(seed))
+                self.broker.check_running()
+            except (AssertionError, TimeoutError) as error:
+                raise AssertionError(f"HOLDFAST_SEED={seed}: {error}") from error
+            finally:
+                for connection in self.connections:
+                    connection.close()
+
+    def durable(self, rng):
+        return {
+            "clean": False,
+            "properties": {"session_expiry": 600, "receive_maximum": rng.choice((1, 2, 5, 20, 100, 65535))},
+        }
+
+    def finish(self, reader, rng, head):
+        """Until the reader has everything; it may be cut a few times on the way."""
+        while not reader.read_until(head):
+            reader.open(**self.durable(rng))
+        reader.check_complete(head)
+
+    def publish_racing(self, session, rng, readers, step, count):
+        """Publish `count` entries in bursts; after each burst do step(reader, published) for some readers."""
+        publisher = Publisher(self.connector(f"agent-{session}", "agent"))
+        publisher.open()
+        published = 0
+        while published < count:
+            for _ in range(min(count - published, rng.choice((1, 1, 3, 10, 40)))):
+                payload = batch("r", published, f"text {published} " * rng.choice((1, 1, 20)))
+                if not publisher.push((topic(session, "tokens"), payload, rng.choice((1, 1, 2)))):
+                    raise Violation("the publisher was disconnected")
+                published += 1
+            for reader in readers:
+                if rng.random() < 0.7:
+                    step(reader, published)
+            if not publisher.pump(rng.choice((0, 0, 0.002))):
+                raise Violation("the publisher was disconnected")
+        if not publisher.drain():
+            raise Violation("the publisher was disconnected")
+        refused = [reason for _, reason in publisher.acknowledged if reason >= 0x80]
+        if refused:
+            raise Violation(f"publishes refused: {refused[:5]}")
+        return published
+
+    def test_readers_that_are_cut_and_taken_over(self):
+        def scenario(seed, rng):
+            session = f"seed-{seed}"
+            readers = [Reader(f"bob-{seed}-{i}", self.connector(f"bob-{seed}-{i}", "bob")) for i in range(3)]
+            for i, reader in enumerate(readers):
+                reader.open(**self.durable(rng))
+                granted = reader.raw.subscribe(f"$resume/earliest/sessions/{session}/{rng.choice(('#', 'tokens'))}", qos=1 + i % 2)
+                if granted != [1 + i % 2]:
+                    raise Violation(f"SUBACK {granted}")
+
+            def step(reader, _published):
+                action = rng.random()
+                alive = reader.take()
+                if alive and action < 0.75:
+                    alive = reader.acknowledge(rng.randint(0, 50), rng if action < 0.1 else None)
+                    if alive and action < 0.3:
+                        alive = reader.ping()
+                if alive and action > 0.9:
+                    reader.cut()
+                    alive = False
+                if not alive or action > 0.8:  # between the two: a take-over of the open connection
+                    reader.open(**self.durable(rng))
+                    if rng.random() < 0.3:
+                        reader.raw.subscribe(f"sessions/{session}/tokens", qos=rng.choice((1, 2)))
+
+            head = self.publish_racing(session, rng, readers, step, rng.randint(150, 400))
+            for reader in readers:
+                self.finish(reader, rng, head)
+
+        self.run_seeds(scenario)
+
+    def test_readers_that_join_while_entries_flow(self):
+        """No gap and no duplicate between what was stored and what is live, at any QoS and from any position."""
+
+        def scenario(seed, rng):
+            session = f"join-{seed}"
+            count = rng.randint(100, 300)
+            joins = {rng.randrange(count): i for i in range(6)}
+            readers = []
+
+            def step(_reader, published):
+                for at in [at for at in joins if at <= published]:
+                    i = joins.pop(at)
+                    reader = Reader(f"bob-{seed}-{i}", self.connector(f"bob-{seed}-{i}", "bob"))
+                    reader.open(clean=True, properties={"receive_maximum": rng.choice((1, 3, 20, 1000))})
+                    verb, qos = rng.choice(("from", "resume")), rng.choice((0, 1, 2))
+                    first = rng.randint(1, max(1, published // 2))
+                    granted = reader.raw.subscribe(f"${verb}/{first}/sessions/{session}/#", qos=qos)
+                    if granted == [0x87]:  # not stored yet
+                        first = 1
+                        granted = reader.raw.subscribe(f"${verb}/earliest/sessions/{session}/#", qos=qos)
+                    if granted != [qos]:
+                        raise Violation(f"SUBACK {granted}")
+                    reader.begin_at(first)
+                    readers.append(reader)
+                for reader in readers:
+                    if not reader.take() or not reader.acknowledge(rng.randint(0, 30)):
+                        reader.fail("the connection ended")
+
+            dummy = [None]
+            head = self.publish_racing(session, rng, dummy, step, count)
+            for reader in readers:
+                if not reader.read_until(head):
+                    reader.fail("the connection ended")
+                reader.check_complete(head)
+
+        self.run_seeds(scenario)
+
+
+if __name__ == "__main__":
+    harness.main()

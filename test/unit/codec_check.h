@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the codec's unit tests share: assertions on slices, bytes written as hex, and the main function's body. */
+#ifndef HF_TEST_UNIT_CODEC_CHECK_H
+#define HF_TEST_UNIT_CODEC_CHECK_H
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codec/buffer.h"
+#include "codec/reason.h"
+#include "codec/slice.h"
+
+#define ck_assert_slice(slice, text) \
+	do { \
+		struct hf_slice slice_seen = (slice); \
+		ck_assert_msg(hf_slice_is(slice_seen, text), "%s is '%.*s', not '%s'", #slice, (int)slice_seen.len, \
+			slice_seen.data, text); \
+	} while (0)
+
+#define ck_assert_reason(seen, wanted, what) \
+	do { \
+		enum hf_reason reason_seen = (seen); \
+		ck_assert_msg(reason_seen == (wanted), "%s: %s, not %s", what, hf_reason_name(reason_seen), \
+			hf_reason_name(wanted)); \
+	} while (0)
+
+/* Append the bytes that hex digits stand for; blanks between them are for the reader. */
+static inline struct hf_slice from_hex(struct hf_buffer *out, const char *hex)
+{
+	hf_buffer_clear(out);
+	while (*hex) {
+		unsigned int byte;
+		if (*hex == ' ') {
+			hex++;
+			continue;
+		}
+		ck_assert_int_eq(sscanf(hex, "%2x", &byte), 1);
+		ck_assert(hf_buffer_append(out, &(unsigned char){ (unsigned char)byte }, 1));
+		hex += 2;
+	}
+	return hf_buffer_slice(out);
+}
+
+#define ck_assert_hex(buffer, hex) \
+	do { \
+		struct hf_buffer hex_wanted = { 0 }; \
+		struct hf_slice wanted_bytes = from_hex(&hex_wanted, hex); \
+		ck_assert_uint_eq((buffer)->len, wanted_bytes.len); \
+		ck_assert_mem_eq((buffer)->data, wanted_bytes.data, wanted_bytes.len); \
+		hf_buffer_free(&hex_wanted); \
+	} while (0)
+
+/* A copy of exactly these bytes on the heap, so that a sanitizer sees a read beyond. Free with free(). */
+static inline struct hf_slice exact_copy(struct hf_slice bytes)
+{
+	char *copy = malloc(bytes.len ? bytes.len : 1);
+
+	ck_assert_ptr_nonnull(copy);
+	if (bytes.len > 0)
+		memcpy(copy, bytes.data, bytes.len);
+	return hf_slice_from(copy, bytes.len);
+}
+
+static inline int run_suite(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Responses, devices and the list of sessions: what is pending and what is on disk look like one. */
+#include "store_check.h"
+
+static void put_response(struct hf_store *store, const char *session, const char *identity, const char *id, const char *value)
+{
+	struct hf_slice bytes = hf_slice_of(value);
+
+	ck_assert_ok(hf_response_put(
+		store, hf_slice_of(session), hf_slice_of(identity), hf_slice_of(id), value != NULL ? &bytes : NULL));
+}
+
+static void put_device(struct hf_store *store, const char *device, const char *value)
+{
+	struct hf_slice bytes = hf_slice_of(value);
+
+	ck_assert_ok(hf_device_put(store, hf_slice_of(device), value != NULL ? &bytes : NULL));
+}
+
+/* What a get finds; "-" when nothing. Static. */
+static const char *response(struct hf_store *store, const char *session, const char *identity, const char *id)
+{
+	static struct hf_buffer value;
+	bool found;
+
+	hf_buffer_clear(&value);
+	ck_assert_ok(
+		hf_response_get(store, hf_slice_of(session), hf_slice_of(identity), hf_slice_of(id), &value, &found));
+	ck_assert(hf_buffer_append(&value, "", 1));
+	return found ? (const char *)value.data : "-";
+}
+
+static const char *device(struct hf_store *store, const char *id)
+{
+	static struct hf_buffer value;
+	bool found;
+
+	hf_buffer_clear(&value);
+	ck_assert_ok(hf_device_get(store, hf_slice_of(id), &value, &found));
+	ck_assert(hf_buffer_append(&value, "", 1));
+	return found ? (const char *)value.data : "-";
+}
+
+struct listing {
+	char text[4096];
+	int left; /* to visit before stopping; -1: all */
+};
+
+static bool list_response(void *context, struct hf_slice identity, struct hf_slice id, struct hf_slice value)
+{
+	struct listing *listing = context;
+	size_t len = strlen(listing->text);
+
+	snprintf(listing->text + len, sizeof listing->text - len, "%.*s/%.*s=%.*s ", (int)identity.len, identity.data,
+		(int)id.len, id.data, (int)value.len, value.data);
+	return --listing->left != 0;
+}
+
+static bool list_device(void *context, struct hf_slice id, struct hf_slice value)
+{
+	struct listing *listing = context;
+	size_t len = strlen(listing->text);
+
+	snprintf(listing->text + len, sizeof listing->text - len, "%.*s=%.*s ", (int)id.len, id.data, (int)value.len,
+		value.data);
+	return --listing->left != 0;
+}
+
+static const char *responses(struct hf_store *store, const char *session, int most)
+{
+	static struct listing listing;
+
+	listing = (struct listing){ .left = most };
+	ck_assert_ok(hf_response_each(store, hf_slice_of(session), list_response, &listing));
+	return listing.text;
+}
+
+static const char *devices(struct hf_store *store, int most)
+{
+	static struct listing listing;
+
+	listing = (struct listing){ .left = most };
+	ck_assert_ok(hf_device_each(store, list_device, &listing));
+	return listing.text;
+}
+
+START_TEST(gets_see_what_is_pending)
+{
+	struct hf_store *store = open_store();
+
+	ck_assert_str_eq(response(store, "s", "i", "r"), "-");
+	put_response(store, "s", "i", "r", "one");
+	ck_assert(hf_store_dirty(store));
+	ck_assert_str_eq(response(store, "s", "i", "r"), "one");
+	put_response(store, "s", "i", "r", "a longer value");
+	ck_assert_str_eq(response(store, "s", "i", "r"), "a longer value");
+	put_response(store, "s", "i", "r", "");
+	ck_assert_str_eq(response(store, "s", "i", "r"), "");
+	put_response(store, "s", "i", "r", "two");
+	ck_assert_ok(hf_store_flush(store));
+	ck_assert(!hf_store_dirty(store));
+	ck_assert_str_eq(response(store, "s", "i", "r"), "two");
+	put_response(store, "s", "i", "r", NULL);
+	ck_assert_str_eq(response(store, "s", "i", "r"), "-");
+	ck_assert_ok(hf_store_flush(store));
+	ck_assert_str_eq(response(store, "s", "i", "r"), "-");
+
+	put_device(store, "d", "x");
+	put_device(store, "", "an empty id");
+	ck_assert_str_eq(device(store, "d"), "x");
+	ck_assert_ok(hf_store_flush(store));
+	put_device(store, "d", "y");
+	ck_assert_str_eq(device(store, "d"), "y");
+	hf_store_close(store);
+	store = open_store();
+	ck_assert_str_eq(device(store, "d"), "y");
+	ck_assert_str_eq(device(store, ""), "an empty id");
+	ck_assert_str_eq(response(store, "s", "i", "r"), "-");
+	hf_store_close(store);
+}
+END_TEST
+
+START_TEST(a_get_appends_to_the_buffer)
+{
+	struct hf_store *store = open_store();
+	struct hf_buffer value = { 0 };
+	bool found;
+
+	put_device(store, "d", "world");
+	ck_assert(hf_buffer_append(&value, "hello ", 6));
+	ck_assert_ok(hf_device_get(store, hf_slice_of("d"), &value, &found));
+	ck_assert(found);
+	ck_assert_ok(hf_store_flush(store));
+	ck_assert_ok(hf_device_get(store, hf_slice_of("d"), &value, &found));
+	ck_assert(hf_slice_is(hf_buffer_slice(&value), "hello worldworld"));
+	ck_assert_ok(hf_device_get(store, hf_slice_of("e"), &value, &found));
+	ck_assert(!found);
+	ck_assert(hf_slice_is(hf_buffer_slice(&value), "hello worldworld"));
+	hf_buffer_free(&value);
+	hf_store_close(store);
+}
+END_TEST
+
+START_TEST(no_two_responses_share_a_key)
+{
+	struct hf_store *store = open_store();
+	/* The same bytes in a row, cut at different places, and bytes that a careless separator would be. */
+	const struct {
+		const char *session;
+		struct hf_slice identity;
+		struct hf_slice id;
+	} keys[] = {
+		{ "s", hf_slice_of("ab"), hf_slice_of("c") },
+		{ "s", hf_slice_of("a"), hf_slice_of("bc") },
+		{ "s", hf_slice_of(""), hf_slice_of("abc") },
+		{ "s", hf_slice_of("abc"), hf_slice_of("") },
+		{ "s", hf_slice_from("a\0b", 3), hf_slice_of("c") },
+		{ "s", hf_slice_of("a"), hf_slice_from("b\0c", 3) },
+		{ "s", hf_slice_of("a"), hf_slice_from("\0b\0c", 4) },
+		{ "sa", hf_slice_of("b"), hf_slice_of("c") },
+	};
+	const size_t count = sizeof keys / sizeof keys[0];
+
+	for (size_t i = 0; i < count; i++) {
+		struct hf_slice value = hf_slice_from(&"01234567"[i], 1);
+		ck_assert_ok(hf_response_put(store, hf_slice_of(keys[i].session), keys[i].identity, keys[i].id, &value));
+		if (i == count / 2)
+			ck_assert_ok(hf_store_flush(store));
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct hf_buffer value = { 0 };
+		bool found;
+		ck_assert_ok(hf_response_get(
+			store, hf_slice_of(keys[i].session), keys[i].identity, keys[i].id, &value, &found));
+		ck_assert(found);
+		ck_assert(hf_slice_equal(hf_buffer_slice(&value), hf_slice_from(&"01234567"[i], 1)));
+		hf_buffer_free(&value);
+	}
+	hf_store_close(store);
+}
+END_TEST
+
+START_TEST(walks_merge_pending_and_disk)
+{
+	struct hf_store *store = open_store();
+
+	ck_assert_str_eq(devices(store, -1), "");
+	put_device(store, "b", "1");
+	put_device(store, "d", "2");
+	put_device(store, "f", "3");
+	ck_assert_str_eq(devices(store, -1), "b=1 d=2 f=3 ");
+	ck_assert_ok(hf_store_flush(store));
+	ck_assert_str_eq(devices(store, -1), "b=1 d=2 f=3 ");
+	put_device(store, "d", NULL);   /* removed between */
+	put_device(store, "f", "33");   /* changed at the end */
+	put_device(store, "a", "0");    /* new before all */
+	put_device(store, "c", "1.5");  /* between */
+	put_device(store, "bb", "1.2"); /* longer than its neighbour */
+	put_device(store, "g", "4");    /* after all */
+	put_device(store, "x", NULL);   /* removed, never there */
+	ck_assert_str_eq(devices(store, -1), "a=0 b=1 bb=1.2 c=1.5 f=33 g=4 ");
+	ck_assert_str_eq(devices(store, 1), "a=0 ");
+	ck_assert_str_eq(devices(store, 3), "a=0 b=1 bb=1.2 ");
+	ck_assert_ok(hf_store_flush(store));
+	ck_assert_str_eq(devices(store, -1), "a=0 b=1 bb=1.2 c=1.5 f=33 g=4 ");
+	hf_store_close(store);
+}
+END_TEST
+
+START_TEST(a_session_shows_its_own_responses)
+{
+	struct hf_store *store = open_store();
+
+	for (int flushed = 0; flushed < 2; flushed++) {
+		put_response(store, "s", "ann", "r2", "2");
+		put_response(store, "s", "ann", "r1", "1");
+		put_response(store, "s", "bob", "r1", "3");
+		put_response(store, "s-", "ann", "r1", "not s");
+		put_response(store, "r", "ann", "r1", "not s");
+		ck_assert_str_eq(responses(store, "s", -1), "ann/r1=1 ann/r2=2 bob/r1=3 ");
+		ck_assert_str_eq(responses(store, "s", 2), "ann/r1=1 ann/r2=2 ");
+		ck_assert_str_eq(responses(store, "q", -1), "");
+		ck_assert_ok(hf_store_flush(store));
+	}
+	put_response(store, "s", "ann", "r2", NULL);
+	ck_assert_str_eq(responses(store, "s", -1), "ann/r1=1 bob/r1=3 ");
+	/* Devices are another family: same bytes, no clash. */
+	put_device(store, "s", "device");
+	ck_assert_str_eq(responses(store, "s", -1), "ann/r1=1 bob/r1=3 ");
+	ck_assert_str_eq(devices(store, -1), "s=device ");
+	hf_store_close(store);
+}
+END_TEST
+
+static bool list_session(void *context, const struct hf_session_info *info)
+{
+	struct listing *listing = context;
+	size_t len = strlen(listing->text);
+
+	snprintf(listing->text + len, sizeof listing->text - len, "%.*s:%" PRIu64 "-%" PRIu64 "@%" PRId64 "-%" PRId64 " ",
+		(int)info->session.len, info->session.data, info->tail, info->head, info->created_ms, info->changed_ms);
+	return --listing->left != 0;
+}
+
+static const char *sessions(struct hf_store *store, int most)
+{
+	static struct listing listing;
+
+	listing = (struct listing){ .left = most };
+	ck_assert_ok(hf_session_each(store, list_session, &listing));
+	return listing.text;
+}
+
+START_TEST(sessions_are_listed)
+{
+	struct hf_store *store = open_store();
+	struct hf_log *b = acquire(store, "b");
+	struct hf_log *a = acquire(store, "a");
+	struct hf_log *none = acquire(store, "none");
+	struct hf_entry entry;
+
+	ck_assert_str_eq(sessions(store, -1), "");
+	ck_assert_ok(append_bytes(b, HF_KIND_INPUT, HF_SLICE_NONE, 10, &entry));
+	ck_assert_ok(append_bytes(b, HF_KIND_INPUT, HF_SLICE_NONE, 20, &entry));
+	ck_assert_str_eq(sessions(store, -1), "b:1-2@10-20 ");
+	ck_assert_ok(hf_store_flush(store));
+	ck_assert_ok(append_bytes(a, HF_KIND_INPUT, HF_SLICE_NONE, 30, &entry));
+	ck_assert_str_eq(sessions(store, -1), "a:1-1@30-30 b:1-2@10-20 ");
+	ck_assert_ok(append_bytes(b, HF_KIND_INPUT, HF_SLICE_NONE, 40, &entry));
+	ck_assert_str_eq(sessions(store, -1), "a:1-1@30-30 b:1-3@10-40 ");
+	ck_assert_str_eq(sessions(store, 1), "a:1-1@30-30 ");
+	hf_log_release(a);
+	hf_log_release(b);
+	hf_log_release(none);
+	ck_assert_str_eq(sessions(store, -1), "a:1-1@30-30 b:1-3@10-40 ");
+	hf_store_close(store);
+	store = open_store();
+	ck_assert_str_eq(sessions(store, -1), "a:1-1@30-30 b:1-3@10-40 ");
+	hf_store_close(store);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store: derived data");
+	TCase *tests = case_with_directory(suite);
+
+	tcase_add_test(tests, gets_see_what_is_pending);
+	tcase_add_test(tests, a_get_appends_to_the_buffer);
+	tcase_add_test(tests, no_two_responses_share_a_key);
+	tcase_add_test(tests, walks_merge_pending_and_disk);
+	tcase_add_test(tests, a_session_shows_its_own_responses);
+	tcase_add_test(tests, sessions_are_listed);
+	return run_suite(suite);
+}

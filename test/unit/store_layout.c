@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The bytes on disk. These tests change only together with HF_STORE_FORMAT. */
+#include "store_check.h"
+
+#include "store/store_internal.h"
+
+static char *hex_of(struct hf_slice bytes)
+{
+	char *text = malloc(2 * bytes.len + 1);
+
+	ck_assert_ptr_nonnull(text);
+	text[0] = '\0';
+	for (size_t i = 0; i < bytes.len; i++)
+		sprintf(text + 2 * i, "%02x", (unsigned char)bytes.data[i]);
+	return text;
+}
+
+struct pair {
+	const char *key;
+	const char *value;
+};
+
+/* A family has exactly these. */
+static void check_family(struct hf_store *store, enum hf_family family, const struct pair *pairs, size_t count)
+{
+	rocksdb_iterator_t *iterator = hf_database_iterate(store, family);
+	size_t i = 0;
+
+	for (rocksdb_iter_seek_to_first(iterator); rocksdb_iter_valid(iterator); rocksdb_iter_next(iterator), i++) {
+		ck_assert_uint_lt(i, count);
+		char *key = hex_of(hf_iterator_key(iterator));
+		char *value = hex_of(hf_iterator_value(iterator));
+		ck_assert_str_eq(key, pairs[i].key);
+		ck_assert_str_eq(value, pairs[i].value);
+		free(key);
+		free(value);
+	}
+	ck_assert_uint_eq(i, count);
+	rocksdb_iter_destroy(iterator);
+}
+
+#define CHECK_FAMILY(store, family, ...) \
+	check_family(store, family, (const struct pair[]){ __VA_ARGS__ }, \
+		sizeof((const struct pair[]){ __VA_ARGS__ }) / sizeof(struct pair))
+
+START_TEST(every_family_has_its_golden_bytes)
+{
+	struct hf_store *store = open_store();
+	struct hf_log *chat = acquire(store, "chat");
+	struct hf_log *b = acquire(store, "b");
+	struct hf_entry entry;
+
+	ck_assert_ok(append_bytes(chat, HF_KIND_TOKENS, hf_slice_of("hi"), 0x0102030405, &entry));
+	ck_assert_ok(append_bytes(b, HF_KIND_SHARED, HF_SLICE_NONE, 7, &entry));
+	ck_assert_ok(append_bytes(chat, HF_KIND_INPUT, hf_slice_of("!"), 0x0102030406, &entry));
+	ck_assert_ok(hf_response_put(
+		store, hf_slice_of("chat"), hf_slice_of("ann"), hf_slice_of("r1"), &(struct hf_slice){ "R", 1 }));
+	ck_assert_ok(hf_device_put(store, hf_slice_of("tab"), &(struct hf_slice){ "D", 1 }));
+	ck_assert_ok(hf_store_flush(store));
+
+	CHECK_FAMILY(store, HF_FAMILY_DEFAULT, { "666f726d6174", "01000000" }, { "696e6465786564", "0300000000000000" });
+	CHECK_FAMILY(store, HF_FAMILY_LOG,
+		{ "0000000000000001", "0101010104000600050006000000000002000000"
+							  "01000000000000000504030201000000"
+							  "63686174746f6b656e736167656e746465766963656869" },
+		{ "0000000000000002", "0108010101000600050006000000000000000000"
+							  "01000000000000000700000000000000"
+							  "627368617265646167656e74646576696365" },
+		{ "0000000000000003", "0102010104000500050006000000000001000000"
+							  "02000000000000000604030201000000"
+							  "63686174696e7075746167656e7464657669636521" });
+	CHECK_FAMILY(store, HF_FAMILY_INDEX,
+		{ "62000000000000000001", "0100"
+								  "07000000000000000700000000000000"
+								  "0200000000000000"
+								  "08" },
+		{ "63686174000000000000000001", "0200"
+										"05040302010000000604030201000000"
+										"0100000000000000"
+										"0102"
+										"02" });
+	CHECK_FAMILY(store, HF_FAMILY_SESSIONS,
+		{ "62", "010000000000000001000000000000000200000000000000010000000000000007000000000000000700000000000000" },
+		{ "63686174",
+			"020000000000000001000000000000000300000000000000010000000000000005040302010000000604030201000000" });
+	CHECK_FAMILY(store, HF_FAMILY_RESPONSES, { "63686174000003616e6e7231", "52" });
+	CHECK_FAMILY(store, HF_FAMILY_DEVICES, { "746162", "44" });
+	hf_log_release(chat);
+	hf_log_release(b);
+	hf_store_close(store);
+}
+END_TEST
+
+static struct hf_chunk chunk_of(uint32_t count)
+{
+	struct hf_chunk chunk = { .first = 1, .first_ms = -1, .last_ms = INT64_MAX, .count = count };
+	uint64_t lsn = 1;
+
+	for (uint32_t i = 0; i < count; i++) {
+		chunk.kinds[i] = (uint8_t)(1 + i % 8);
+		chunk.lsns[i] = lsn;
+		lsn += i % 3 == 0 ? 1 : i % 3 == 1 ? 127 + i % 2 : UINT64_C(1) << (i % 50);
+	}
+	return chunk;
+}
+
+START_TEST(chunks_come_back)
+{
+	struct hf_buffer bytes = { 0 };
+
+	for (uint32_t count = 1; count <= HF_CHUNK_MAX; count++) {
+		const struct hf_chunk chunk = chunk_of(count);
+		struct hf_chunk back = { 0 };
+		hf_buffer_clear(&bytes);
+		ck_assert_ok(hf_chunk_encode(&chunk, &bytes));
+		ck_assert(hf_chunk_decode(hf_buffer_slice(&bytes), &back));
+		ck_assert_uint_eq(back.count, count);
+		ck_assert_int_eq(back.first_ms, -1);
+		ck_assert_int_eq(back.last_ms, INT64_MAX);
+		ck_assert_mem_eq(back.kinds, chunk.kinds, count);
+		ck_assert_mem_eq(back.lsns, chunk.lsns, count * sizeof chunk.lsns[0]);
+	}
+	hf_buffer_free(&bytes);
+}
+END_TEST
+
+START_TEST(the_widest_steps_fit)
+{
+	struct hf_buffer bytes = { 0 };
+	struct hf_chunk chunk = { .first = 1, .count = 2, .kinds = { 1, 2 }, .lsns = { 1, UINT64_MAX } };
+	struct hf_chunk back;
+
+	ck_assert_ok(hf_chunk_encode(&chunk, &bytes));
+	ck_assert(hf_chunk_decode(hf_buffer_slice(&bytes), &back));
+	ck_assert_uint_eq(back.lsns[1], UINT64_MAX);
+	/* One more and the sum would not fit; a tenth byte of 2 and the step itself would not. */
+	bytes.data[18]++;
+	ck_assert(!hf_chunk_decode(hf_buffer_slice(&bytes), &back));
+	bytes.data[18]--;
+	bytes.data[bytes.len - 1] = 2;
+	ck_assert(!hf_chunk_decode(hf_buffer_slice(&bytes), &back));
+	hf_buffer_free(&bytes);
+}
+END_TEST
+
+/* A copy of exactly these bytes, so that a sanitizer sees a read beyond them. */
+static bool decodes(struct hf_slice bytes, struct hf_chunk *back)
+{
+	char *copy = malloc(bytes.len > 0 ? bytes.len : 1);
+
+	ck_assert_ptr_nonnull(copy);
+	memcpy(copy, bytes.data, bytes.len);
+	bool decoded = hf_chunk_decode(hf_slice_from(copy, bytes.len), back);
+	free(copy);
+	return decoded;
+}
+
+START_TEST(damaged_chunks_are_refused_or_sound)
+{
+	struct hf_buffer bytes = { 0 };
+	const struct hf_chunk chunk = chunk_of(100);
+	struct hf_chunk back;
+
+	ck_assert_ok(hf_chunk_encode(&chunk, &bytes));
+	for (size_t len = 0; len < bytes.len; len++)
+		ck_assert(!decodes(hf_slice_from(bytes.data, len), &back));
+	ck_assert(hf_buffer_append(&bytes, "x", 1));
+	ck_assert(!decodes(hf_buffer_slice(&bytes), &back));
+	bytes.len--;
+	ck_assert(decodes(hf_buffer_slice(&bytes), &back));
+	chance_seed();
+	for (int i = 0; i < 50000; i++) {
+		unsigned char *byte = &bytes.data[chance(bytes.len)];
+		unsigned char before = *byte;
+		*byte = (unsigned char)chance(256);
+		if (decodes(hf_buffer_slice(&bytes), &back)) {
+			ck_assert(back.count >= 1 && back.count <= HF_CHUNK_MAX);
+			for (uint32_t at = 1; at < back.count; at++)
+				ck_assert_uint_gt(back.lsns[at], back.lsns[at - 1]);
+		}
+		*byte = before;
+	}
+	hf_buffer_free(&bytes);
+}
+END_TEST
+
+START_TEST(session_records_are_checked)
+{
+	const struct hf_session_record good = { .head = 9, .tail = 10, .head_lsn = 9, .chunk = 9, .changed_ms = -5 };
+	char bytes[HF_SESSION_RECORD_SIZE];
+	struct hf_session_record back;
+	const struct hf_slice value = hf_slice_from(bytes, sizeof bytes);
+
+	hf_session_record_encode(&good, bytes);
+	ck_assert(hf_session_record_decode(value, &back));
+	ck_assert_uint_eq(back.head, 9);
+	ck_assert_uint_eq(back.tail, 10);
+	ck_assert_int_eq(back.changed_ms, -5);
+	ck_assert(!hf_session_record_decode(hf_slice_from(bytes, sizeof bytes - 1), &back));
+	const struct hf_session_record bad[] = {
+		{ .head = 0, .tail = 1, .head_lsn = 9, .chunk = 1 },
+		{ .head = 9, .tail = 0, .head_lsn = 9, .chunk = 1 },
+		{ .head = 9, .tail = 11, .head_lsn = 9, .chunk = 1 },
+		{ .head = 9, .tail = 1, .head_lsn = 8, .chunk = 1 },
+		{ .head = 9, .tail = 1, .head_lsn = 9, .chunk = 0 },
+		{ .head = 9, .tail = 1, .head_lsn = 9, .chunk = 10 },
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		hf_session_record_encode(&bad[i], bytes);
+		ck_assert(!hf_session_record_decode(value, &back));
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store: layout");
+	TCase *tests = case_with_directory(suite);
+
+	tcase_add_test(tests, every_family_has_its_golden_bytes);
+	tcase_add_test(tests, chunks_come_back);
+	tcase_add_test(tests, the_widest_steps_fit);
+	tcase_add_test(tests, damaged_chunks_are_refused_or_sound);
+	tcase_add_test(tests, session_records_are_checked);
+	return run_suite(suite);
+}
