@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RECEIVE_MAX 100
+#define RECEIVE_MAX 1000 /* as many as Holdfast hands to a device at most: nothing then waits in the broker */
 #define PROBE_MS 1000
 #define AUTHORITIES "/etc/ssl/certs"
 

@@ -35,7 +35,6 @@ struct hf_input *hf_input_open(const char *path, size_t chars)
 	const char *name = standard ? "standard input" : path;
 	struct stat status;
 
-	/* A closed standard input must not become the socket's descriptor. */
 	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &status)) {
 		hf_complain("cannot open %s: %s", name, strerror(errno));

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* holdfast COMMAND: finds the sub-command and hands the rest of the arguments to it. */
 #include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 
@@ -93,9 +96,25 @@ void hf_complain(const char *format, ...)
 	va_end(arguments);
 }
 
+/* A standard descriptor that is closed would become the first socket's. Take its place with one that fails as a
+ * closed one does. */
+static bool hold_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+			return false;
+		}
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct found found = { .command = COMMAND_COUNT };
+
+	if (!hold_descriptors()) {
+		return HF_EXIT_FAILED;
+	}
 
 	/* A reader that goes away shows as EPIPE where we write, so that we can end cleanly. */
 	signal(SIGPIPE, SIG_IGN);

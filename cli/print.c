@@ -24,8 +24,10 @@ struct hf_printer {
 	bool mid_line;
 	bool failed;
 	bool gone; /* the reader of standard output */
-	/* Whose text flows at the moment (mode text): the response, its kind, and who sends it. */
+	/* Whose text flows at the moment (mode text): the response, its kind, its session, and who sends it. */
 	bool flowing;
+	char session[HF_SESSION_ID_MAX];
+	size_t session_len;
 	char response[HF_RESPONSE_ID_MAX];
 	size_t response_len;
 	char from[256];
@@ -129,6 +131,10 @@ static void put_head(struct hf_printer *printer, const struct hf_shown *shown)
 		put_safe(printer, shown->from, "");
 		put(printer, "  ", 2);
 	}
+	if (shown->foreign) {
+		put(printer, shown->topic.session.data, shown->topic.session.len);
+		put(printer, "/", 1);
+	}
 	put_safe(printer, shown->topic.rest, "");
 }
 
@@ -148,6 +154,7 @@ static size_t keep(char *known, size_t size, struct hf_slice now)
 static void text_tokens(struct hf_printer *printer, const struct hf_shown *shown, const struct hf_token_batch *batch)
 {
 	if (!printer->flowing || !same(printer->response, printer->response_len, batch->id) ||
+		!same(printer->session, printer->session_len, shown->topic.session) ||
 		!same(printer->from, printer->from_len, shown->from) || !same(printer->kind, printer->kind_len, batch->kind)) {
 		put_head(printer, shown);
 		put(printer, "  ", 2);
@@ -159,6 +166,7 @@ static void text_tokens(struct hf_printer *printer, const struct hf_shown *shown
 		put(printer, "\n", 1);
 		printer->flowing = true;
 		printer->response_len = keep(printer->response, sizeof(printer->response), batch->id);
+		printer->session_len = keep(printer->session, sizeof(printer->session), shown->topic.session);
 		printer->from_len = keep(printer->from, sizeof(printer->from), shown->from);
 		printer->kind_len = keep(printer->kind, sizeof(printer->kind), batch->kind);
 	}

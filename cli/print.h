@@ -18,6 +18,7 @@ enum hf_print_mode {
 /* One message of a session as it came. Slices are borrowed. */
 struct hf_shown {
 	struct hf_topic topic;
+	bool foreign;          /* not of the session that was asked for: name it */
 	uint64_t offset;       /* 0: none; it is not of the log */
 	uint64_t first_offset; /* of token batches that were joined; else the offset */
 	int64_t time_ms;       /* Unix ms; 0: none */

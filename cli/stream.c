@@ -167,6 +167,16 @@ static bool push(struct stream *stream, struct hf_slice text, enum hf_end end)
 	return true;
 }
 
+/* The text breaks off; the user knows why. Readers who have seen some of it must know too. */
+static void break_off(struct stream *stream)
+{
+	if (stream->next_seq == stream->say->first_seq) {
+		stream->failed = true;
+	} else {
+		push(stream, HF_SLICE_NONE, HF_END_ERROR);
+	}
+}
+
 static void send_due(struct stream *stream)
 {
 	/* More than the broker takes at once would only wait in libmosquitto. */
@@ -216,7 +226,7 @@ static void cut_due(struct stream *stream)
 			return;
 		}
 		if (cut == HF_CUT_BAD) {
-			push(stream, HF_SLICE_NONE, HF_END_ERROR);
+			break_off(stream);
 			return;
 		}
 		push(stream, text, cut == HF_CUT_LAST ? HF_END_COMPLETE : HF_END_NONE);
@@ -305,7 +315,7 @@ static bool step(struct stream *stream)
 		return false;
 	}
 	if (fd.revents && !stream->ended && !hf_input_read(stream->input, hf_monotonic_ms())) {
-		push(stream, HF_SLICE_NONE, HF_END_ERROR);
+		break_off(stream);
 	}
 	return true;
 }

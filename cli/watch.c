@@ -37,9 +37,12 @@ struct watch {
 	struct hf_client *client;
 	struct hf_printer *printer;
 	char *error_filter;
-	uint64_t next; /* the offset to come; 0 while not known */
+	uint64_t next;   /* the offset to come; 0 while not known */
+	bool subscribed; /* on this connection */
 	bool caught_up;
 	bool failed; /* and the user knows why */
+	bool told_foreign;
+	bool told_error;
 	bool seen;   /* an entry or a mark: the broker has Holdfast */
 	int64_t hint_due_ms;
 };
@@ -73,6 +76,7 @@ static void on_down(void *context)
 {
 	struct watch *watch = context;
 
+	watch->subscribed = false;
 	hf_print_break(watch->printer);
 }
 
@@ -81,11 +85,15 @@ static void on_subscribed(void *context, const int *reasons, size_t count)
 	struct watch *watch = context;
 	int reason = reasons[count - 1];
 
+	watch->subscribed = true;
 	if (reason >= 0x80) {
+		watch->failed = true;
+		if (watch->told_error) {
+			return;
+		}
 		hf_complain("the broker refuses to show session %s: %s. Check the rights of %s%s and the position %s.",
 			watch->session, mosquitto_reason_string(reason), watch->client_options.user ? "user " : "anonymous clients",
 			watch->client_options.user ? watch->client_options.user : "", watch->from);
-		watch->failed = true;
 	} else if (!watch->seen) {
 		watch->hint_due_ms = hf_monotonic_ms() + HINT_MS;
 	}
@@ -143,8 +151,9 @@ static void mark(struct watch *watch, const struct hf_shown *shown)
 
 	if (strcmp(name, "caught-up") == 0 && hf_json_u64(document, "head", &head)) {
 		expect_after(watch, head);
-		watch->caught_up = true;
-		if (watch->client_options.verbose) {
+		/* A mark before the SUBACK may be one of the last time, not acknowledged then. */
+		watch->caught_up = watch->subscribed;
+		if (watch->client_options.verbose && watch->subscribed) {
 			hf_print_break(watch->printer);
 			hf_complain("caught up at offset %" PRIu64, head);
 		}
@@ -162,6 +171,7 @@ static void error(struct watch *watch, const struct hf_shown *shown)
 
 	if (*message) {
 		hf_print_break(watch->printer);
+		watch->told_error = true;
 		hf_complain("refused: %s: %s (%s)", hf_json_text(document, "topic"), message, hf_json_text(document, "reason"));
 	}
 	cJSON_Delete(document);
@@ -183,6 +193,22 @@ static void entry(struct watch *watch, const struct hf_shown *shown)
 	}
 }
 
+/* From another session that the device follows too. It is sent only once: print it now, or nobody sees it. */
+static void foreign(struct watch *watch, const struct hf_shown *shown)
+{
+	if (!hf_kind_is_logged(shown->topic.kind)) {
+		return;
+	}
+	if (watch->mode != HF_PRINT_RAW) {
+		hf_print_message(watch->printer, shown);
+	} else if (!watch->told_foreign) {
+		watch->told_foreign = true;
+		hf_print_break(watch->printer);
+		hf_complain("device %s also follows session %.*s, which is passed over here", watch->device ? watch->device : "",
+			(int)shown->topic.session.len, shown->topic.session.data);
+	}
+}
+
 static void on_message(void *context, const struct mosquitto_message *message, const mosquitto_property *properties)
 {
 	struct watch *watch = context;
@@ -192,21 +218,16 @@ static void on_message(void *context, const struct mosquitto_message *message, c
 		.type = HF_SLICE_NONE,
 		.payload = hf_slice_from(message->payloadlen > 0 ? message->payload : "", (size_t)message->payloadlen),
 	};
-	bool ours = hf_topic_parse(watch->client_options.root, message->topic, &shown.topic) == HF_OK &&
-		hf_slice_is(shown.topic.session, watch->session);
 
-	if (watch->failed) {
-		return;
-	}
-	if (!ours) {
-		/* To acknowledge it would be to lose it: on_flush now lets nothing out any more. */
-		hf_print_break(watch->printer);
-		hf_complain("device %s also follows %s, and this would have to be passed over. Use one name for each session.",
-			watch->device ? watch->device : "(none)", message->topic);
-		watch->failed = true;
+	if (watch->failed || hf_topic_parse(watch->client_options.root, message->topic, &shown.topic) != HF_OK) {
 		return;
 	}
 	read_properties(&shown, properties);
+	shown.foreign = !hf_slice_is(shown.topic.session, watch->session);
+	if (shown.foreign) {
+		foreign(watch, &shown);
+		return;
+	}
 	if (shown.topic.kind == HF_KIND_MARK) {
 		mark(watch, &shown);
 	} else if (shown.topic.kind == HF_KIND_ERROR) {

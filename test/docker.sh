@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 
 work=$PWD/build/docker
 buildah() { command buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"; }
+# Buildah asks for more than a container may be allowed.
+limits=(--ulimit "nofile=$(ulimit -Sn):$(ulimit -Hn)" --ulimit "nproc=$(ulimit -Su):$(ulimit -Hu)")
 say() { printf 'test-docker: %s\n' "$*"; }
 die() { say "FAILED: $*"; exit 1; }
 image_config() { buildah inspect --type image --format "{{$1}}" holdfast; }
@@ -20,19 +22,20 @@ build_image() { # archive of the base image
     buildah commit --quiet "$container" forky-base >/dev/null
     buildah rm "$container" >/dev/null
     say 'building docker/Dockerfile'
-    buildah build --quiet --isolation chroot --format docker --layers=false --build-arg BASE=localhost/forky-base \
-        -f docker/Dockerfile -t holdfast . >"$work/build.log" 2>&1 || { tail -40 "$work/build.log"; die 'no image'; }
+    buildah build --quiet --isolation chroot --format docker --layers=false "${limits[@]}" \
+        --build-arg BASE=localhost/forky-base -f docker/Dockerfile -t holdfast . \
+        >"$work/build.log" 2>&1 || { tail -40 "$work/build.log"; die 'no image'; }
 }
 
 # Start a new container of the image as a Docker engine would: its entry point, its user, its volume.
 start() {
-    container=$(buildah from --pull-never holdfast)
+    container=$(buildah from --pull-never "${limits[@]}" holdfast)
     buildah run --isolation chroot --env "HOLDFAST_USERS=writer:w-secret:agent alice:a-secret:user" \
         --volume "$work/data:/var/lib/mosquitto" "$container" -- start mosquitto -c /etc/mosquitto/mosquitto.conf \
         >>"$work/broker.log" 2>&1 &
     runner=$!
     for _ in $(seq 100); do
-        healthy && return
+        healthy 2>/dev/null && return # buildah says on stderr that a command has failed
         kill -0 "$runner" || break
         sleep 0.1
     done
@@ -59,7 +62,7 @@ use_image() {
     ip link set lo up
     user=$(image_config .Docker.Config.User)
     [ "$user" = mosquitto ] || die "the image runs as '$user'"
-    container=$(buildah from --pull-never holdfast)
+    container=$(buildah from --pull-never "${limits[@]}" holdfast)
     install -d -m 700 "$work/data"
     chown "$(buildah run --isolation chroot "$container" -- sh -c 'echo $(id -u):$(id -g)')" "$work/data"
     buildah rm "$container" >/dev/null

@@ -13,8 +13,11 @@ int hf_on_basic_auth(int event, void *data, void *userdata)
 	const char *id = mosquitto_client_id(auth->client);
 
 	(void)event;
-	free(plugin->authenticating);
-	plugin->authenticating = id ? strdup(id) : NULL;
+	/* A client that is in the table already is only checked again, on reload (security_default.c). */
+	if (id && mosquitto_client(id) != auth->client) {
+		free(plugin->authenticating);
+		plugin->authenticating = strdup(id);
+	}
 	return MOSQ_ERR_PLUGIN_IGNORE;
 }
 

@@ -71,6 +71,8 @@ struct hf_publish_properties {
 enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_property *list, struct hf_publish_properties *out);
 /* The properties of a message to a client; the caller owns the list. False: no memory, *out is NULL. */
 bool hf_properties_write(const struct hf_message *message, mosquitto_property **out);
+/* The properties of a live-only message: the stored ones of its publish, and who it is from. As above. */
+bool hf_properties_stamp_live(const char *identity, struct hf_slice stored, mosquitto_property **out);
 
 /* limited_log.c */
 void hf_log_limited(struct hf_plugin *plugin, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -142,6 +142,19 @@ static bool stamp(mosquitto_property **list, const char *name, const char *value
 	return mosquitto_property_add_string_pair(list, MQTT_PROP_USER_PROPERTY, name, value) == MOSQ_ERR_SUCCESS;
 }
 
+/* Put the stored properties of a publish behind what is in the list. */
+static bool restore_all(struct hf_slice stored, mosquitto_property **list)
+{
+	struct reader reader = { .at = (const unsigned char *)stored.data, .end = (const unsigned char *)stored.data + stored.len };
+
+	while (reader.at < reader.end) {
+		if (!restore_one(&reader, list)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool stamp_entry(const struct hf_entry *entry, mosquitto_property **list)
 {
 	char number[24];
@@ -162,16 +175,8 @@ static bool stamp_entry(const struct hf_entry *entry, mosquitto_property **list)
 
 static bool write_all(const struct hf_message *message, mosquitto_property **list)
 {
-	struct hf_slice stored = message->entry ? message->entry->properties : message->properties;
-	struct reader reader = { .at = (const unsigned char *)stored.data, .end = (const unsigned char *)stored.data + stored.len };
-
-	if (message->entry && !stamp_entry(message->entry, list)) {
+	if (message->entry && !(stamp_entry(message->entry, list) && restore_all(message->entry->properties, list))) {
 		return false;
-	}
-	while (stored.len > 0 && reader.at < reader.end) {
-		if (!restore_one(&reader, list)) {
-			return false;
-		}
 	}
 	if (message->correlation.len > 0 &&
 		mosquitto_property_add_binary(list, MQTT_PROP_CORRELATION_DATA, message->correlation.data, (uint16_t)message->correlation.len)) {
@@ -190,6 +195,16 @@ bool hf_properties_write(const struct hf_message *message, mosquitto_property **
 {
 	*out = NULL;
 	if (write_all(message, out)) {
+		return true;
+	}
+	mosquitto_property_free_all(out);
+	return false;
+}
+
+bool hf_properties_stamp_live(const char *identity, struct hf_slice stored, mosquitto_property **out)
+{
+	*out = NULL;
+	if (stamp(out, "from", identity ? identity : "") && restore_all(stored, out)) {
 		return true;
 	}
 	mosquitto_property_free_all(out);

@@ -169,11 +169,9 @@ static enum hf_verdict publish(struct hf_plugin *plugin, struct mosquitto *clien
 {
 	struct hf_publish_properties picked;
 
-	*reason = hf_properties_read(plugin, properties, &picked);
-	if (*reason != HF_OK) {
-		return *reason == HF_NO_MEMORY ? HF_VERDICT_FAILED : HF_VERDICT_REFUSED;
-	}
+	enum hf_reason unfit = hf_properties_read(plugin, properties, &picked);
 	struct hf_publish publish = {
+		.unfit = unfit,
 		.device = mosquitto_client_id(client),
 		.identity = mosquitto_client_username(client),
 		.topic = topic,
@@ -224,6 +222,18 @@ int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check 
 	return MOSQ_ERR_SUCCESS;
 }
 
+/* Live only: the broker passes it on, with what the publisher may not say of itself put right. It frees the old list. */
+static int pass(struct hf_plugin *plugin, struct mosquitto_evt_message *event)
+{
+	mosquitto_property *properties;
+
+	if (!hf_properties_stamp_live(mosquitto_client_username(event->client), hf_buffer_slice(&plugin->properties), &properties)) {
+		return MOSQ_ERR_NOMEM;
+	}
+	event->properties = properties;
+	return MOSQ_ERR_SUCCESS;
+}
+
 int hf_on_message_in(int event, void *data, void *userdata)
 {
 	struct mosquitto_evt_message *message = data;
@@ -247,8 +257,9 @@ int hf_on_message_in(int event, void *data, void *userdata)
 		message->qos, &reason)) {
 	case HF_VERDICT_OUTSIDE:
 	case HF_VERDICT_STORED:
-	case HF_VERDICT_PASS:
 		return MOSQ_ERR_SUCCESS;
+	case HF_VERDICT_PASS:
+		return pass(plugin, message);
 	case HF_VERDICT_REFUSED:
 		return refuse(plugin, message, reason);
 	case HF_VERDICT_FAILED:

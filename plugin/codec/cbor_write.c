@@ -12,7 +12,7 @@ typedef size_t (*encode_length_fn)(size_t, unsigned char *, size_t);
 
 static bool put_head(struct hf_buffer *out, encode_length_fn encode, size_t length, size_t more)
 {
-	unsigned char *end = more <= SIZE_MAX - HEAD_MAX ? hf_buffer_reserve(out, HEAD_MAX + more) : NULL;
+	unsigned char *end = hf_buffer_reserve(out, HEAD_MAX + more);
 
 	if (!end)
 		return false;

@@ -197,7 +197,7 @@ static bool shape_fits(enum hf_kind_shape shape, struct levels behind)
 		return false;
 	if (shape == HF_SHAPE_TAIL)
 		return level.len > 0 || behind.at;
-	return level.len > 0 && (is_many(level) || may_end(behind));
+	return level.len > 0 && may_end(behind);
 }
 
 static void kinds_parse(struct hf_filter *out)

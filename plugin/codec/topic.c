@@ -87,6 +87,7 @@ enum hf_reason hf_topic_parse(const char *root, const char *topic, struct hf_top
 	char after = session[session_len];
 	if (session_len == 0 || (after != '/' && after != '\0'))
 		return HF_SESSION_ID_INVALID;
+	out->session = hf_slice_from(session, session_len);
 	if (after == '\0')
 		return HF_TOPIC_INVALID;
 

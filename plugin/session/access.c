@@ -139,7 +139,7 @@ static enum hf_reason read_rules(FILE *file, struct hf_access *access, unsigned 
 		}
 	}
 	free(line);
-	return reason;
+	return reason == HF_OK && ferror(file) ? HF_STORE_FAILED : reason;
 }
 
 enum hf_reason hf_access_load(const char *path, struct hf_access **out, char *message, size_t message_size)
@@ -159,7 +159,13 @@ enum hf_reason hf_access_load(const char *path, struct hf_access **out, char *me
 			return HF_ROLES_INVALID;
 		}
 		enum hf_reason reason = read_rules(file, access, &line_number);
+		int error = errno;
 		fclose(file);
+		if (reason == HF_STORE_FAILED) {
+			snprintf(message, message_size, "plugin_opt_roles: %s cannot be read: %s", path, strerror(error));
+			hf_access_free(access);
+			return HF_ROLES_INVALID;
+		}
 		if (reason != HF_OK) {
 			snprintf(message, message_size,
 				"plugin_opt_roles: %s, line %u: %s; roles are agent, user, operator, observer, auditor, admin", path, line_number,

@@ -24,7 +24,6 @@ struct hf_message {
 	struct hf_slice session, topic; /* without an entry: root/{session}/{topic} ... */
 	const char *full_topic;         /* ... or, when not NULL, this very topic (a Response Topic) */
 	struct hf_slice payload;
-	struct hf_slice properties; /* as in struct hf_entry */
 	struct hf_slice correlation; /* Correlation Data of an answer; empty: none */
 	uint8_t qos;
 	uint16_t *packet_id; /* the last Packet Identifier this client was given; hand moves it on */

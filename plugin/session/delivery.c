@@ -128,7 +128,7 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
 	if (outcome == HF_TOO_LARGE) {
-		hf_gap_owed(hub, device, entry->lsn);
+		hf_mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large");
 	}
 	if (outcome != HF_DROPPED) {
 		device->sent = entry->lsn;

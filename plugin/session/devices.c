@@ -52,6 +52,14 @@ struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char 
 	return device;
 }
 
+/* At once: a session that has ended must not come back after a kill. */
+static void forget_stored(struct hf_hub *hub, const char *id)
+{
+	if (hf_device_put(hub->store, hf_slice_of(id), NULL) != HF_OK || hf_store_commit(hub->store) != HF_OK) {
+		hf_hub_due(hub, &hub->flush_due_ms, hub->options.ack_flush_ms);
+	}
+}
+
 void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 {
 	hf_subscriptions_detach(hub, device);
@@ -63,8 +71,8 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 	if (device->dirty) {
 		LL_DELETE2(hub->dirty, device, dirty_next);
 	}
-	if (device->durable && hf_device_put(hub->store, hf_slice_of(device->id), NULL) == HF_OK) {
-		hf_hub_due(hub, &hub->flush_due_ms, hub->options.ack_flush_ms);
+	if (device->durable) {
+		forget_stored(hub, device->id);
 	}
 	HASH_DEL(hub->devices, device);
 	free(device->gaps);
@@ -208,9 +216,7 @@ void hf_durable_end(struct hf_hub *hub, const char *id)
 		return;
 	}
 	/* Still connected: the end of a connection whose session ends with it; the DISCONNECT came first or comes. */
-	if (hf_device_put(hub->store, hf_slice_of(id), NULL) == HF_OK) {
-		hf_hub_due(hub, &hub->flush_due_ms, hub->options.ack_flush_ms);
-	}
+	forget_stored(hub, id);
 	if (device->dirty) {
 		LL_DELETE2(hub->dirty, device, dirty_next);
 		device->dirty = false;

@@ -93,6 +93,7 @@ struct hf_publish {
 	const char *response_topic; /* NULL when there is none */
 	struct hf_slice correlation;
 	uint8_t qos;
+	enum hf_reason unfit; /* not HF_OK: why the caller cannot even pass it on; it is refused, and told so */
 };
 
 /* What the broker shall do with the publish. */

@@ -58,7 +58,7 @@ static void stored(struct hf_hub *hub, struct hf_session *session, const struct 
 static enum hf_reason store(struct hf_hub *hub, const struct hf_publish *publish, const struct hf_topic *topic, enum hf_role role, uint64_t *expected)
 {
 	struct hf_token_batch batch, *tokens = NULL;
-	struct hf_slice identity = publish->identity ? hf_slice_of(publish->identity) : hf_slice_of("anonymous");
+	struct hf_slice identity = hf_slice_of(publish->identity); /* empty for anonymous clients */
 	bool repeat = false;
 
 	if (publish->payload.len > hub->options.payload_max) {
@@ -113,6 +113,9 @@ enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish,
 	if (*reason == HF_OK) {
 		enum hf_role role = device ? hf_device_role(hub, device, topic.session) : hf_identity_role(hub, publish->identity, topic.session);
 		*reason = check_topic(&topic, role, !publish->identity);
+		if (*reason == HF_OK) {
+			*reason = publish->unfit;
+		}
 		if (*reason == HF_OK && topic.kind == HF_KIND_EPHEMERAL) {
 			return HF_VERDICT_PASS;
 		}

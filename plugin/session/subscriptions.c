@@ -4,6 +4,8 @@
 
 #include <utlist.h>
 
+#define STATES_MAX 10000 /* retained states looked up by one filter with a wildcard in the session */
+
 static bool covers_more_than_root(const struct hf_hub *hub, const struct hf_filter *filter)
 {
 	size_t len = strlen(hub->options.root);
@@ -145,7 +147,31 @@ static enum hf_reason check_position(struct hf_hub *hub, const struct hf_filter 
 	return filter->position.value > hf_session_head(session) + 1 ? HF_POSITION_AHEAD : HF_OK;
 }
 
-static void show_states(struct hf_hub *hub, const struct hf_filter *filter)
+struct show {
+	struct hf_hub *hub;
+	const char *identity;
+	unsigned int count;
+};
+
+static bool show_one(void *context, const struct hf_session_info *info)
+{
+	struct show *show = context;
+
+	if (!hf_role_may_read(hf_identity_role(show->hub, show->identity, info->session))) {
+		return true;
+	}
+	if (++show->count > STATES_MAX) {
+		return false;
+	}
+	struct hf_session *session = hf_session_use(show->hub, info->session);
+	if (session) {
+		hf_session_show_state(show->hub, session);
+	}
+	return true;
+}
+
+/* Put the retained states in place that this filter is about to look up; those at rest have none. */
+static void show_states(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter)
 {
 	if (!(filter->kinds & HF_KIND_BIT(HF_KIND_STATE))) {
 		return;
@@ -157,8 +183,12 @@ static void show_states(struct hf_hub *hub, const struct hf_filter *filter)
 		}
 		return;
 	}
-	for (struct hf_session *session = hub->sessions; session; session = session->hh.next) {
-		hf_session_show_state(hub, session);
+	struct show show = { .hub = hub, .identity = device->identity };
+	if (hf_session_each(hub->store, show_one, &show) != HF_OK) {
+		hf_say(hub, HF_LOG_ERROR, "the sessions cannot be listed: %s", hf_store_error(hub->store));
+	}
+	if (show.count > STATES_MAX) {
+		hf_say(hub, HF_LOG_WARNING, "more than %d sessions: the retained states of the rest are not shown to %s", STATES_MAX, device->id);
 	}
 }
 
@@ -176,6 +206,16 @@ static enum hf_reason may_subscribe(struct hf_hub *hub, const struct hf_device *
 	return check_position(hub, filter);
 }
 
+/* The session a filter names, for telling its client what is wrong with the rest of it. */
+static struct hf_slice session_named(const struct hf_hub *hub, const char *text)
+{
+	struct hf_filter filter;
+	const char *rest = text[0] == '$' ? strchr(text, '/') : NULL;
+
+	rest = rest ? strchr(rest + 1, '/') : NULL; /* behind $from/{position}/ */
+	return rest && hf_filter_parse(hub->options.root, rest + 1, &filter) == HF_OK ? filter.session : HF_SLICE_NONE;
+}
+
 enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *text)
 {
 	struct hf_device *device = hf_device_find(hub, id);
@@ -188,7 +228,7 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 	if (reason == HF_OK && filter.verb == HF_VERB_PLAIN && filter.group.len == 0 && covers_more_than_root(hub, &filter)) {
 		/* "#" and the like: others decide on it; what it may see of the root is decided entry by entry. */
 		if (device && hf_identity_reads_some(hub, device->identity)) {
-			show_states(hub, &filter);
+			show_states(hub, device, &filter);
 		}
 		return HF_TOPIC_OUTSIDE;
 	}
@@ -199,10 +239,11 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 		reason = may_subscribe(hub, device, &filter);
 	}
 	if (reason != HF_OK) {
-		hf_tell_error(hub, device, filter.session, hf_slice_of(text), reason, NULL);
+		struct hf_slice session = filter.session.len > 0 ? filter.session : session_named(hub, text);
+		hf_tell_error(hub, device, session, hf_slice_of(text), reason, NULL);
 		return reason;
 	}
-	show_states(hub, &filter);
+	show_states(hub, device, &filter);
 	return HF_OK;
 }
 
@@ -411,6 +452,7 @@ enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *id, const char *te
 			hf_subscriptions_attach(hub, device);
 		}
 		hf_device_dirty(hub, device);
+		hf_devices_write(hub); /* before the UNSUBACK; should it fail, the tick tries again */
 	}
 	return reason == HF_OK ? HF_OK : HF_TOPIC_OUTSIDE;
 }

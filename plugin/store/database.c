@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Opening and closing RocksDB, its format mark, and what it says when something is wrong. */
+#include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -39,33 +41,94 @@ enum hf_reason hf_store_fail(struct hf_store *store, const char *doing, char *er
 	return HF_STORE_FAILED;
 }
 
-/* ---- opening --------------------------------------------------------------------------------------------- */
+/* ---- what is there before RocksDB looks ------------------------------------------------------------------ */
 
-/* A family that we do not know is a later version's: say so, where RocksDB would say that it was not opened. */
-static enum hf_reason check_families(struct hf_store *store, const struct hf_database_options *options)
+/*
+ * RocksDB makes what it misses, a whole database where the file CURRENT is gone, column families that a cut MANIFEST
+ * does not name, and then deletes the files that it knows nothing of. So nothing may be missing where there are data:
+ * tables, or a write-ahead log that is not empty. A creation that was cut short leaves neither.
+ */
+struct remains {
+	int error;    /* errno of reading the directory */
+	bool current; /* the file CURRENT, with which every database begins */
+	bool data;
+};
+
+static struct remains look_for_remains(const struct hf_store *store)
 {
-	enum hf_reason reason = HF_OK;
+	struct remains remains = { 0 };
+	DIR *directory = opendir(store->path);
+
+	if (directory == NULL) {
+		remains.error = errno;
+		return remains;
+	}
+	for (const struct dirent *file = readdir(directory); file != NULL; file = readdir(directory)) {
+		const char *suffix = strrchr(file->d_name, '.');
+		struct stat status;
+		if (strcmp(file->d_name, "CURRENT") == 0)
+			remains.current = true;
+		else if (suffix != NULL && (strcmp(suffix, ".sst") == 0 || strcmp(suffix, ".log") == 0) &&
+				 fstatat(dirfd(directory), file->d_name, &status, 0) == 0 && status.st_size > 0)
+			remains.data = true;
+	}
+	closedir(directory);
+	return remains;
+}
+
+static bool has_family(char **names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum hf_reason check_remains(struct hf_store *store, const struct remains *remains, enum hf_open_mode mode)
+{
+	if (remains->current || (mode == HF_OPEN_CREATE && !remains->data))
+		return HF_OK;
+	if (remains->data)
+		hf_store_say(store, "%s: a database without its file CURRENT", store->path);
+	else
+		hf_store_say(store, "%s: no store there: %s", store->path, strerror(remains->error != 0 ? remains->error : ENOENT));
+	return HF_STORE_FAILED;
+}
+
+static enum hf_reason check_families(
+	struct hf_store *store, const struct hf_database_options *options, const struct remains *remains)
+{
 	char *error = NULL;
 	size_t count = 0;
-	char **names = rocksdb_list_column_families(options->database, store->path, &count, &error);
+	size_t known = 0;
+	enum hf_reason reason = HF_OK;
 
+	char **names = rocksdb_list_column_families(options->database, store->path, &count, &error);
 	if (error != NULL) { /* there is none yet, or opening it will tell what is wrong */
 		rocksdb_free(error);
+		rocksdb_list_column_families_destroy(names, count);
 		return HF_OK;
 	}
-	for (size_t i = 0; i < count && reason == HF_OK; i++) {
-		bool known = false;
-		for (enum hf_family family = 0; family < HF_FAMILY_COUNT; family++)
-			known = known || strcmp(names[i], hf_family_names[family]) == 0;
-		if (!known) {
-			hf_store_say(store, "%s: written by another program or version: it has a column family '%s'", store->path,
-				names[i]);
-			reason = HF_STORE_FORMAT;
+	for (enum hf_family family = 0; family < HF_FAMILY_COUNT; family++) {
+		if (has_family(names, count, hf_family_names[family])) {
+			known++;
+		} else if (remains->data) {
+			hf_store_say(store, "%s: not a store of Holdfast, or damaged: it has no column family '%s'", store->path,
+				hf_family_names[family]);
+			reason = HF_STORE_FAILED;
 		}
+	}
+	if (reason == HF_OK && count > known) {
+		hf_store_say(store, "%s: written by a later version: it has a column family more than this one knows",
+			store->path);
+		reason = HF_STORE_FORMAT;
 	}
 	rocksdb_list_column_families_destroy(names, count);
 	return reason;
 }
+
+/* ---- opening --------------------------------------------------------------------------------------------- */
 
 static bool is_locked(const char *error)
 {
@@ -120,24 +183,6 @@ static enum hf_reason open_database(
 
 /* ---- the format mark ------------------------------------------------------------------------------------- */
 
-static enum hf_reason check_empty(struct hf_store *store)
-{
-	enum hf_reason reason = HF_OK;
-
-	for (enum hf_family family = 0; family < HF_FAMILY_COUNT && reason == HF_OK; family++) {
-		rocksdb_iterator_t *iterator = hf_database_iterate(store, family);
-		rocksdb_iter_seek_to_first(iterator);
-		if (rocksdb_iter_valid(iterator)) {
-			hf_store_say(store, "%s: a RocksDB database that is not Holdfast's", store->path);
-			reason = HF_STORE_FORMAT;
-		} else {
-			reason = hf_iterator_check(store, iterator);
-		}
-		rocksdb_iter_destroy(iterator);
-	}
-	return reason;
-}
-
 static enum hf_reason write_format(struct hf_store *store)
 {
 	const uint32_t format = htole32(HF_STORE_FORMAT);
@@ -150,7 +195,7 @@ static enum hf_reason write_format(struct hf_store *store)
 	return error == NULL ? HF_OK : hf_store_blame(store, "cannot write the format mark", error);
 }
 
-static enum hf_reason check_format(struct hf_store *store)
+static enum hf_reason check_format(struct hf_store *store, const struct remains *remains)
 {
 	rocksdb_pinnableslice_t *pinned = NULL;
 	uint32_t format = 0;
@@ -158,14 +203,13 @@ static enum hf_reason check_format(struct hf_store *store)
 
 	if (reason != HF_OK)
 		return reason;
+	if (pinned == NULL && !remains->data && store->writable)
+		return write_format(store);
 	if (pinned == NULL) {
-		/* No mark: a new store, or one whose creation was cut short. Or not ours. */
-		reason = check_empty(store);
-		if (reason == HF_OK && !store->writable) {
-			hf_store_say(store, "%s: no store there yet", store->path);
-			reason = HF_STORE_FAILED;
-		}
-		return reason == HF_OK ? write_format(store) : reason;
+		hf_store_say(store,
+			remains->data ? "%s: not a store of Holdfast, or damaged: it has no format mark" : "%s: no store there yet",
+			store->path);
+		return HF_STORE_FAILED;
 	}
 	struct hf_slice value = hf_pinned_slice(pinned);
 	if (value.len == sizeof format) {
@@ -190,13 +234,16 @@ enum hf_reason hf_database_open(struct hf_store *store, enum hf_open_mode mode)
 		(void)mkdir(store->path, DIRECTORY_MODE); /* where it fails, RocksDB fails too and says why */
 	if (!hf_database_options_make(&options, mode, &error))
 		return hf_store_blame(store, "RocksDB does not know an option", error);
-	reason = check_families(store, &options);
+	const struct remains remains = look_for_remains(store);
+	reason = check_remains(store, &remains, mode);
+	if (reason == HF_OK)
+		reason = check_families(store, &options, &remains);
 	if (reason == HF_OK)
 		reason = open_database(store, &options, mode);
 	hf_database_options_destroy(&options);
 	if (reason != HF_OK)
 		return reason;
-	reason = check_format(store);
+	reason = check_format(store, &remains);
 	if (reason != HF_OK)
 		hf_database_close(store);
 	return reason == HF_RECORD_CORRUPT ? HF_STORE_FAILED : reason;

@@ -20,6 +20,7 @@ const char *const hf_family_names[HF_FAMILY_COUNT] = {
  * damage in its middle must stop the open with an error; only a record cut short at its end, as a kill leaves
  * it, is let pass (kTolerateCorruptedTailRecords). That rules recycling of WAL files out. RocksDB's default,
  * kPointInTimeRecovery, would drop everything behind the damage without a word.
+ * RocksDB's own tries to recover from a failed write would make the close in hf_store_recover wait for them.
  * The small families keep old WAL files alive until they are flushed: max_total_wal_size bounds that, and with it
  * the time that a start takes to read them.
  */
@@ -28,6 +29,7 @@ static const char database_settings[] = "max_background_jobs=2;"
 										"enable_write_thread_adaptive_yield=false;"
 										"wal_recovery_mode=kTolerateCorruptedTailRecords;"
 										"track_and_verify_wals_in_manifest=true;"
+										"max_bgerror_resume_count=0;"
 										"max_total_wal_size=67108864;"
 										"db_write_buffer_size=67108864;"
 										"stats_dump_period_sec=0;"

@@ -76,6 +76,12 @@ static bool write_configuration(struct hf_broker *broker)
 	if (setup->variant == HF_HOLDFAST) {
 		fprintf(file, "global_plugin %s\nplugin_opt_store %s/store\nplugin_opt_anonymous_role agent\n", setup->plugin,
 			broker->directory);
+		for (size_t i = 0; i < setup->options->count; i++) {
+			const char *text = setup->options->text[i];
+			int name_size = (int)strcspn(text, "=");
+
+			fprintf(file, "plugin_opt_%.*s %s\n", name_size, text, text + name_size + 1);
+		}
 	} else {
 		/* Their queues are what stores; by default they drop what is above 1,000 messages, in silence. */
 		fputs("max_queued_messages 0\n", file);
@@ -303,19 +309,30 @@ int64_t hf_broker_cpu_ns(const struct hf_broker *broker)
 	return hf_clock_ns(broker->cpu_clock);
 }
 
-double hf_broker_rss_bytes(const struct hf_broker *broker)
+/* The second number in a file of /proc about the broker; 0 when it cannot be read. */
+static int64_t second_number(const struct hf_broker *broker, const char *name)
 {
 	char path[64];
-	long pages = 0;
+	long long number = 0;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)broker->pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)broker->pid, name);
 	file = fopen(path, "r");
 	if (file) {
-		if (fscanf(file, "%*d %ld", &pages) != 1) {
-			pages = 0;
+		if (fscanf(file, "%*d %lld", &number) != 1) {
+			number = 0;
 		}
 		fclose(file);
 	}
-	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+	return number;
+}
+
+int64_t hf_broker_wait_ns(const struct hf_broker *broker)
+{
+	return second_number(broker, "schedstat");
+}
+
+double hf_broker_rss_bytes(const struct hf_broker *broker)
+{
+	return (double)second_number(broker, "statm") * (double)sysconf(_SC_PAGESIZE);
 }

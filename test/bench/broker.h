@@ -18,6 +18,14 @@ enum hf_variant {
 
 extern const char *const hf_variant_name[HF_VARIANTS];
 
+#define HF_PLUGIN_OPTIONS_MAX 8
+
+/* Of Holdfast: NAME=VALUE becomes a line `plugin_opt_NAME VALUE` of the configuration. */
+struct hf_plugin_options {
+	size_t count;
+	const char *text[HF_PLUGIN_OPTIONS_MAX];
+};
+
 struct hf_broker_setup {
 	enum hf_variant variant;
 	const char *mosquitto;   /* the program */
@@ -25,6 +33,7 @@ struct hf_broker_setup {
 	const char *parent_path; /* where its own directory is made */
 	int cpu;                 /* the core to pin it to, or -1 */
 	bool nodelay;
+	const struct hf_plugin_options *options; /* for HF_HOLDFAST */
 };
 
 struct hf_broker;
@@ -41,6 +50,7 @@ bool hf_broker_free(struct hf_broker *broker, char *why, size_t why_size);
 
 uint16_t hf_broker_port(const struct hf_broker *broker);
 int64_t hf_broker_cpu_ns(const struct hf_broker *broker);   /* CPU time of all its threads */
+int64_t hf_broker_wait_ns(const struct hf_broker *broker);  /* for how long its main thread was ready but had no core */
 double hf_broker_rss_bytes(const struct hf_broker *broker); /* resident now */
 
 /* The version that it printed when it started; "" when that was not found. */

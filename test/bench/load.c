@@ -153,6 +153,12 @@ static bool all_ready(const struct hf_load *load, uint64_t argument)
 	return true;
 }
 
+static bool first_has_room(const struct hf_load *load, uint64_t argument)
+{
+	(void)argument;
+	return hf_publisher_has_room(load->publishers[0]);
+}
+
 static bool all_done(const struct hf_load *load, uint64_t expected)
 {
 	for (unsigned i = 0; i < load->publisher_count; i++) {
@@ -236,35 +242,47 @@ bool hf_load_publish_sessions(struct hf_load *load, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		snprintf(topic, sizeof(topic), "sessions/" HF_SESSION "-%u/event", i);
 		hf_publisher_run(load->publishers[0], topic, 1, unpaced);
-		if (!hf_load_drain(load, 0)) {
+		if (!run_while_progress(load, first_has_room, 0, PROGRESS_NS_MAX, "publishing to many sessions")) {
 			return false;
 		}
 	}
-	return true;
+	return hf_load_drain(load, 0);
+}
+
+void hf_load_begin(struct hf_load *load, struct hf_interval *reading)
+{
+	hdr_reset(load->tally.ack_ns);
+	hdr_reset(load->tally.delivery_ns);
+	*reading = (struct hf_interval){
+		.duration_ns = hf_now_ns(),
+		.acked = load->tally.acked,
+		.delivered = load->tally.delivered,
+		.broker_cpu_ns = hf_broker_cpu_ns(load->broker),
+		.broker_wait_ns = hf_broker_wait_ns(load->broker),
+		.load_cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID),
+	};
+}
+
+void hf_load_end(struct hf_load *load, struct hf_interval *reading)
+{
+	reading->duration_ns = hf_now_ns() - reading->duration_ns;
+	reading->acked = load->tally.acked - reading->acked;
+	reading->delivered = load->tally.delivered - reading->delivered;
+	reading->broker_cpu_ns = hf_broker_cpu_ns(load->broker) - reading->broker_cpu_ns;
+	reading->broker_wait_ns = hf_broker_wait_ns(load->broker) - reading->broker_wait_ns;
+	reading->load_cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - reading->load_cpu_ns;
 }
 
 bool hf_load_measure(struct hf_load *load, int64_t warm_up_ns, int64_t duration_ns, struct hf_interval *interval)
 {
-	struct hf_interval begin;
-
 	if (!run_until(load, hf_now_ns() + warm_up_ns)) {
 		return false;
 	}
-	hdr_reset(load->tally.ack_ns);
-	hdr_reset(load->tally.delivery_ns);
-	begin.acked = load->tally.acked;
-	begin.delivered = load->tally.delivered;
-	begin.broker_cpu_ns = hf_broker_cpu_ns(load->broker);
-	begin.load_cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	begin.duration_ns = hf_now_ns();
-	if (!run_until(load, begin.duration_ns + duration_ns)) {
+	hf_load_begin(load, interval);
+	if (!run_until(load, interval->duration_ns + duration_ns)) {
 		return false;
 	}
-	interval->duration_ns = hf_now_ns() - begin.duration_ns;
-	interval->acked = load->tally.acked - begin.acked;
-	interval->delivered = load->tally.delivered - begin.delivered;
-	interval->broker_cpu_ns = hf_broker_cpu_ns(load->broker) - begin.broker_cpu_ns;
-	interval->load_cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin.load_cpu_ns;
+	hf_load_end(load, interval);
 	return true;
 }
 

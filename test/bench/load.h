@@ -21,7 +21,8 @@ struct hf_interval {
 	uint64_t acked;
 	uint64_t delivered;
 	int64_t broker_cpu_ns;
-	int64_t load_cpu_ns; /* of this process: near duration_ns the load generator was the bottleneck */
+	int64_t broker_wait_ns; /* it was ready, but others had its core: such an interval says little */
+	int64_t load_cpu_ns;    /* of this process: near duration_ns the load generator was the bottleneck */
 };
 
 /* The broker must outlive it. NULL when out of memory. */
@@ -50,6 +51,10 @@ bool hf_load_publish_sessions(struct hf_load *load, unsigned count);
 
 /* Run for a while: first without measuring, then with, from empty histograms. */
 bool hf_load_measure(struct hf_load *load, int64_t warm_up_ns, int64_t duration_ns, struct hf_interval *interval);
+
+/* The same around something else that the caller runs: take a reading before, and turn it into an interval after. */
+void hf_load_begin(struct hf_load *load, struct hf_interval *reading);
+void hf_load_end(struct hf_load *load, struct hf_interval *reading);
 
 /* Run until everything that was sent is acknowledged and each reader has received `expected` messages (or more).
  * Fails when that makes no progress for some seconds. */

@@ -61,6 +61,7 @@ static bool measure(const struct hf_options *options, const struct hf_case *whic
 		.parent_path = options->parent_path,
 		.cpu = options->broker_cpu,
 		.nodelay = !which->nagle,
+		.options = &options->plugin_options,
 	};
 	struct hf_broker *broker = hf_broker_start(&setup, why, WHY_SIZE);
 	char why_ended[WHY_SIZE];

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 static const struct hf_extent full_extent = {
-	.measure_s = 1.0, .warm_up_s = 0.2, .pace_s = 5.0, .entries = 10000, .sessions = 10000};
+	.measure_s = 1.0, .warm_up_s = 0.2, .pace_s = 5.0, .entries = 10000, .sessions = 40000};
 static const struct hf_extent quick_extent = {
-	.measure_s = 0.4, .warm_up_s = 0.15, .pace_s = 1.0, .entries = 10000, .sessions = 10000};
+	.measure_s = 0.4, .warm_up_s = 0.15, .pace_s = 1.0, .entries = 10000, .sessions = 40000};
 
 static void print_help(void)
 {
@@ -30,6 +30,7 @@ static void print_help(void)
 		 "  --variant NAME  only this broker: bare, persist-sqlite or holdfast\n"
 		 "  --seconds S     measure each saturated case for S seconds (1; with --quick 0.4)\n"
 		 "  --dir PATH      make the brokers' directories here (default: beside this program)\n"
+		 "  --plugin-opt NAME=VALUE  an option for Holdfast's plugin, as in --plugin-opt window=500\n"
 		 "  --json FILE     write all samples there\n"
 		 "  --help          this text\n"
 		 "\n"
@@ -187,13 +188,23 @@ bool hf_options_select(const struct hf_options *options, const struct hf_case *w
 	return which->quick || !options->quick;
 }
 
+static bool add_plugin_option(struct hf_plugin_options *options, const char *text)
+{
+	if (options->count == HF_PLUGIN_OPTIONS_MAX || !strchr(text, '=')) {
+		fprintf(stderr, "holdfast-bench: --plugin-opt takes NAME=VALUE, at most %d times\n", HF_PLUGIN_OPTIONS_MAX);
+		return false;
+	}
+	options->text[options->count++] = text;
+	return true;
+}
+
 enum hf_options_result hf_options_read(int argc, char **argv, struct hf_options *options)
 {
 	static const struct option known[] = {{"rounds", required_argument, NULL, 'r'}, {"quick", no_argument, NULL, 'q'},
 		{"only", required_argument, NULL, 'o'}, {"list", no_argument, NULL, 'l'},
 		{"variant", required_argument, NULL, 'v'}, {"seconds", required_argument, NULL, 's'},
-		{"dir", required_argument, NULL, 'd'}, {"json", required_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0}};
+		{"dir", required_argument, NULL, 'd'}, {"json", required_argument, NULL, 'j'},
+		{"plugin-opt", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	double rounds = 3, seconds = 0;
 	char own_folder[PATH_MAX];
 	const char *directory = own_folder;
@@ -224,6 +235,11 @@ enum hf_options_result hf_options_read(int argc, char **argv, struct hf_options 
 			break;
 		case 'd':
 			directory = optarg;
+			break;
+		case 'p':
+			if (!add_plugin_option(&options->plugin_options, optarg)) {
+				return HF_OPTIONS_BAD;
+			}
 			break;
 		case 'j':
 			options->json_path = optarg;

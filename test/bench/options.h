@@ -13,6 +13,7 @@ struct hf_options {
 	const char *only;      /* a pattern for the names of cases, or NULL */
 	const char *variant;   /* only this one, or NULL */
 	const char *json_path; /* or NULL */
+	struct hf_plugin_options plugin_options;
 	struct hf_extent extent;
 	char parent_path[PATH_MAX];          /* where brokers get their directories */
 	char program[HF_VARIANTS][PATH_MAX]; /* of bare: mosquitto; of the others: their plugin, "" when there is none */

@@ -142,8 +142,7 @@ void hf_publisher_stop(struct hf_publisher *publisher)
 
 static bool may_send(const struct hf_publisher *publisher)
 {
-	return publisher->running && publisher->run_sent < publisher->run_limit &&
-		   publisher->unacked < publisher->setup.window;
+	return publisher->running && publisher->run_sent < publisher->run_limit && hf_publisher_has_room(publisher);
 }
 
 static int64_t next_due_ns(const struct hf_publisher *publisher)
@@ -197,6 +196,11 @@ int64_t hf_publisher_due_ns(const struct hf_publisher *publisher)
 		return INT64_MAX;
 	}
 	return next_due_ns(publisher);
+}
+
+bool hf_publisher_has_room(const struct hf_publisher *publisher)
+{
+	return publisher->unacked < publisher->setup.window;
 }
 
 bool hf_publisher_is_idle(const struct hf_publisher *publisher)

@@ -45,7 +45,8 @@ void hf_publisher_poll(struct hf_publisher *publisher);
 /* When hf_publisher_poll is to be called next; INT64_MAX when only an acknowledgement can bring more. */
 int64_t hf_publisher_due_ns(const struct hf_publisher *publisher);
 
-bool hf_publisher_is_idle(const struct hf_publisher *publisher); /* it sends no more, and all is acknowledged */
+bool hf_publisher_has_room(const struct hf_publisher *publisher); /* its window is not full */
+bool hf_publisher_is_idle(const struct hf_publisher *publisher);  /* it sends no more, and all is acknowledged */
 uint64_t hf_publisher_sent(const struct hf_publisher *publisher);
 
 #endif

@@ -24,9 +24,13 @@ static void print_settings(const struct hf_options *options, const char *version
 		"Maximum %d. max_inflight_messages 100. bare and persist-sqlite: max_queued_messages 0 (by default they drop\n"
 		"above 1,000). persist-sqlite and holdfast with their default options. Saturated cases last %g s after %g s\n"
 		"of warm-up, fixed rates %g s; latency at a fixed rate counts from when a message was due.\n"
-		"CPU is the broker's, all threads, for each message acknowledged, or delivered where there are readers.\n",
+		"CPU is the broker's, all threads, for each message acknowledged, or delivered where there are readers.\n"
+		"Where the broker waits for its core for more than a few percent, other programs were measured too.\n",
 		HF_SESSION_EXPIRY_S, HF_RECEIVE_MAXIMUM, options->extent.measure_s, options->extent.warm_up_s,
 		options->extent.pace_s);
+	for (size_t i = 0; i < options->plugin_options.count; i++) {
+		printf("Holdfast with %s.\n", options->plugin_options.text[i]);
+	}
 	printf("catch-up: a session of %u entries. rest: %u sessions of one entry.\n", options->extent.entries,
 		options->extent.sessions);
 }

@@ -104,7 +104,7 @@ static cJSON *document_of(const struct hf_options *options, const struct hf_resu
 {
 	cJSON *root = cJSON_CreateObject();
 	struct utsname system = {0};
-	cJSON *cases;
+	cJSON *plugin_options, *cases;
 
 	uname(&system);
 	cJSON_AddStringToObject(root, "mosquitto", version);
@@ -117,6 +117,10 @@ static cJSON *document_of(const struct hf_options *options, const struct hf_resu
 	cJSON_AddNumberToObject(root, "pace_s", options->extent.pace_s);
 	cJSON_AddNumberToObject(root, "entries", options->extent.entries);
 	cJSON_AddNumberToObject(root, "sessions", options->extent.sessions);
+	plugin_options = cJSON_AddArrayToObject(root, "plugin_options");
+	for (size_t i = 0; i < options->plugin_options.count; i++) {
+		cJSON_AddItemToArray(plugin_options, cJSON_CreateString(options->plugin_options.text[i]));
+	}
 	cases = cJSON_AddArrayToObject(root, "cases");
 	for (size_t which = 0; which < hf_case_count; which++) {
 		add_case(cases, results, which);

@@ -146,7 +146,7 @@ static const struct goal_rule goal_rules[] = {
 	{"at a fixed rate: delivery p50 never slower than persist-sqlite", "pace-*", HF_SQLITE, 1, false},
 	{"catch-up: never slower than persist-sqlite", "catch-up-offline", HF_SQLITE, 1, false},
 	{"no reader (persist-sqlite stores nothing then): never slower than it", "publish-*", HF_SQLITE, 1, false},
-	/* "None", as far as it can be told: RSS moves by some hundred KiB from start to start. */
+	/* "None", as far as it can be told: what the store caches after a start, a MiB or two in all, is in it too. */
 	{"memory of a session at rest: none (below 64 bytes)", "rest", HF_BARE, 64, true},
 };
 

@@ -17,6 +17,7 @@ const struct hf_metric_info hf_metric_info[HF_METRICS] = {
 	[HF_DURATION_MS] = {"duration_ms", "\nms", 1, false},
 	[HF_CPU_US] = {"broker_cpu_us_per_message", "CPU us\n/message", 2, false},
 	[HF_BROKER_BUSY] = {"broker_busy_percent", "broker\nbusy %", 0, false},
+	[HF_BROKER_WAIT] = {"broker_wait_percent", "broker\nwaits %", 0, false},
 	[HF_LOAD_BUSY] = {"load_busy_percent", "load\nbusy %", 0, false},
 	[HF_RSS_MIB] = {"rss_mib", "RSS\nMiB", 1, false},
 	[HF_RSS_EMPTY_MIB] = {"rss_empty_mib", "RSS MiB\nempty", 1, false},

@@ -17,6 +17,13 @@ def changed(**values):
     return cbor2.dumps({**GOOD, **values})
 
 
+def nested(depth):
+    value = 0
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 ENCODED = cbor2.dumps(GOOD)
 DEEP = b"\x81" * 100000 + b"\x00"
 
@@ -53,10 +60,15 @@ INVALID = {
     "seq is negative": changed(seq=-1),
     "seq is a text": changed(seq="0"),
     "seq is a float": changed(seq=0.0),
+    "seq beyond 2^53 - 1": changed(seq=2**53),
     "seq is a bignum": changed(seq=2**64),
     "text is bytes": changed(text=b"x"),
     "text is null": changed(text=None),
     "kind is a number": changed(kind=1),
+    "kind is empty": changed(kind=""),
+    "kind of 65 bytes": changed(kind="x" * 65),
+    "data nests 40 deep": changed(data=nested(40)),
+    "data with a text that is not UTF-8": b"\xa4" + ENCODED[1:] + b"\x64data\x81\x62\xc3\x28",
     "end is another word": changed(end="done"),
     "end is true": changed(end=True),
     "an unknown key": changed(extra=1),
@@ -107,7 +119,9 @@ class Schema(Clients, harness.BrokerTest):
             batch("r", 3, "x" * 200000),
             cbor2.dumps({"text": "order is free", "seq": 4, "id": "r"}),
             b"\xa3\x62id\x61r\x63seq\x1b" + (5).to_bytes(8, "big") + b"\x64text\x61x",  # a long form of 5
-            batch("r", 6, "", end="cancelled"),
+            batch("r", 6, "", kind="x" * 64, data=nested(32)),
+            b"\xbf" + cbor2.dumps({"id": "r", "seq": 7, "text": "a map of indefinite length"})[1:] + b"\xff",
+            batch("r", 8, "", end="cancelled"),
             batch("x" * 64, 0, "longest id", end="complete"),
             batch("ü", 0, "id in UTF-8", end="error"),
         ]
@@ -155,7 +169,7 @@ class Once(Clients, harness.BrokerTest):
     def test_a_gap_is_refused_and_says_what_was_expected(self):
         self.start_broker()
         agent = self.client("agent-1").subscribe("sessions/s/error")
-        for seq, expected in ((1, 0), (2**64 - 1, 0), (0, None), (2, 1), (1, None), (5, 2), (2, None)):
+        for seq, expected in ((1, 0), (2**53 - 1, 0), (0, None), (2, 1), (1, None), (5, 2), (2, None)):
             if expected is None:
                 agent.publish(topic("s", "tokens"), batch("r", seq, "t"))
                 continue

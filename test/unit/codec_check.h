@@ -25,7 +25,7 @@
 			hf_reason_name(wanted)); \
 	} while (0)
 
-/* Append the bytes that hex digits stand for; blanks between them are for the reader. */
+/* The bytes that hex digits stand for, in `out`; blanks between them are for the reader. */
 static inline struct hf_slice from_hex(struct hf_buffer *out, const char *hex)
 {
 	hf_buffer_clear(out);
@@ -35,8 +35,8 @@ static inline struct hf_slice from_hex(struct hf_buffer *out, const char *hex)
 			hex++;
 			continue;
 		}
-		ck_assert_int_eq(sscanf(hex, "%2x", &byte), 1);
-		ck_assert(hf_buffer_append(out, &(unsigned char){ (unsigned char)byte }, 1));
+		if (sscanf(hex, "%2x", &byte) != 1 || !hf_buffer_append(out, &(unsigned char){ (unsigned char)byte }, 1))
+			abort();
 		hex += 2;
 	}
 	return hf_buffer_slice(out);

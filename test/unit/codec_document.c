@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The documents that Holdfast writes, and the history requests that it reads. Called as `codec_document --write DIR`
- * it writes one file of each kind of document into DIR instead, for schemas.py to hold against the schemas.
+ * The documents that Holdfast writes, and the history requests that it reads. For schemas.py, which holds both
+ * against the schemas, it has two other modes: `codec_document --write DIR` writes one file of each kind of
+ * document; `codec_document --decode tokens|history-request` reads lines of hex and answers each with a reason.
  */
 #include "codec_full.h"
 
@@ -120,7 +121,7 @@ static bool write_tokens_small(struct hf_buffer *out)
 static const struct {
 	const char *name;
 	write_fn write;
-	const char *hex; /* as an independent encoder writes it in its canonical mode; NULL: see below */
+	const char *hex; /* as an independent encoder writes it in its canonical mode; NULL: see `messages` */
 } documents[] = {
 	{ "state.open", write_state,
 		"a3 6468656164 1903e8 646f70656e 82 a2 626964 63722d37 6466726f6d 676167656e742d31 "
@@ -141,9 +142,17 @@ static const struct {
 		"6a70726f70657274696573 82 82 646c616e67 626465 82 646c616e67 60 "
 		"a7 63716f73 00 6466726f6d 676167656e742d31 64726f6c65 656167656e74 6474696d65 20 "
 		"65746f706963 6c7368617265642f7469746c65 666f6666736574 08 677061796c6f6164 40 646e657874 09" },
-	{ "history-answer.last", write_history_last, NULL },
-	{ "tokens.full", write_tokens, NULL },
-	{ "tokens.small", write_tokens_small, NULL },
+	{ "history-answer.last", write_history_last,
+		"a3 6468656164 09 647461696c 02 67656e7472696573 82 "
+		"a9 63716f73 01 6466726f6d 65616c696365 64726f6c65 6475736572 6474696d65 1b0000019b76daa800 "
+		"6474797065 6a746578742f706c61696e 65746f706963 65696e707574 666f6666736574 07 677061796c6f6164 426869 "
+		"6a70726f70657274696573 82 82 646c616e67 626465 82 646c616e67 60 "
+		"a7 63716f73 00 6466726f6d 676167656e742d31 64726f6c65 656167656e74 6474696d65 20 "
+		"65746f706963 6c7368617265642f7469746c65 666f6666736574 08 677061796c6f6164 40" },
+	{ "tokens.full", write_tokens,
+		"a6 626964 63722d37 63656e64 6963616e63656c6c6564 63736571 1b001fffffffffffff 6464617461 9f01ff "
+		"646b696e64 69726561736f6e696e67 6474657874 674772c3bcc39f65" },
+	{ "tokens.small", write_tokens_small, "a3 626964 6172 63736571 00 6474657874 60" },
 };
 #define DOCUMENT_COUNT (sizeof(documents) / sizeof(documents[0]))
 
@@ -165,6 +174,25 @@ static int write_files(const char *directory)
 	return EXIT_SUCCESS;
 }
 
+static int decode_lines(const char *rule)
+{
+	bool tokens = strcmp(rule, "tokens") == 0;
+	struct hf_buffer bytes = { 0 };
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, stdin) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		struct hf_slice payload = from_hex(&bytes, line);
+		struct hf_token_batch batch;
+		struct hf_history_request request;
+		puts(hf_reason_name(tokens ? hf_token_decode(payload, &batch) : hf_history_request_decode(payload, &request)));
+	}
+	free(line);
+	hf_buffer_free(&bytes);
+	return EXIT_SUCCESS;
+}
+
 START_TEST(golden_bytes)
 {
 	struct hf_buffer out = { 0 };
@@ -182,25 +210,41 @@ START_TEST(full_memory_is_told)
 }
 END_TEST
 
+static const struct {
+	write_fn write;
+	enum hf_reason reason;
+	const char *before; /* up to the key "message" */
+	const char *after;
+} messages[] = {
+	{ write_error, HF_FILTER_INVALID,
+		"a3 65746f706963 6c73657373696f6e732f616263 66726561736f6e 6e66696c7465722d696e76616c6964 676d657373616765",
+		"" },
+	{ write_error_expected, HF_SEQ_GAP,
+		"a4 65746f706963 737365 7373696f6e732f6162632f746f6b656e73 66726561736f6e 677365712d676170 676d657373616765",
+		"686578706563746564 1818" },
+	{ write_history_refused, HF_LIMIT_INVALID, "a2 66726561736f6e 6d6c696d69742d696e76616c6964 676d657373616765", "" },
+};
+
 /* The sentence is for people and may change; what is around it may not. */
-START_TEST(errors_carry_name_and_sentence)
+START_TEST(messages_carry_name_and_sentence)
 {
-	struct hf_buffer out = { 0 }, wanted = { 0 };
-	const char *sentence = hf_reason_sentence(HF_SEQ_GAP);
+	struct hf_buffer out = { 0 }, wanted = { 0 }, after = { 0 };
+	const char *sentence = hf_reason_sentence(messages[_i].reason);
+	size_t len = strlen(sentence);
 
-	from_hex(&wanted, "a4 65746f706963 7373657373696f6e732f6162632f746f6b656e73 66726561736f6e 677365712d676170 "
-					  "676d657373616765");
-	ck_assert_uint_ge(strlen(sentence), 24);
-	ck_assert_uint_lt(strlen(sentence), 256);
-	ck_assert(hf_buffer_append(&wanted, (unsigned char[]){ 0x78, (unsigned char)strlen(sentence) }, 2));
-	ck_assert(hf_buffer_append(&wanted, sentence, strlen(sentence)));
-	ck_assert(hf_buffer_append(&wanted, "\x68" "expected\x18\x18", 11));
+	from_hex(&wanted, messages[_i].before);
+	ck_assert(len >= 24 && len < 256); /* or its length is written otherwise */
+	ck_assert(hf_buffer_append(&wanted, (unsigned char[]){ 0x78, (unsigned char)len }, 2));
+	ck_assert(hf_buffer_append(&wanted, sentence, len));
+	struct hf_slice end = from_hex(&after, messages[_i].after);
+	ck_assert(hf_buffer_append(&wanted, end.data, end.len));
 
-	ck_assert(write_error_expected(&out));
+	ck_assert(messages[_i].write(&out));
 	ck_assert_uint_eq(out.len, wanted.len);
 	ck_assert_mem_eq(out.data, wanted.data, wanted.len);
 	hf_buffer_free(&out);
 	hf_buffer_free(&wanted);
+	hf_buffer_free(&after);
 }
 END_TEST
 
@@ -275,13 +319,15 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "--write") == 0)
 		return write_files(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "--decode") == 0)
+		return decode_lines(argv[2]);
 
 	Suite *suite = suite_create("codec: documents");
 	TCase *tests = tcase_create("all");
 
 	tcase_add_loop_test(tests, golden_bytes, 0, DOCUMENT_COUNT);
 	tcase_add_loop_test(tests, full_memory_is_told, 0, DOCUMENT_COUNT);
-	tcase_add_test(tests, errors_carry_name_and_sentence);
+	tcase_add_loop_test(tests, messages_carry_name_and_sentence, 0, sizeof(messages) / sizeof(messages[0]));
 	tcase_add_loop_test(tests, requests_from_the_table, 0, sizeof(requests) / sizeof(requests[0]));
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);

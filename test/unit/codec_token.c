@@ -112,6 +112,7 @@ static const struct {
 	{ "data: key without a value", "a4" THREE DATA "bf6161ff", HF_PAYLOAD_MALFORMED },
 	{ "data: two-byte simple value below 32", "a4" THREE DATA "f800", HF_PAYLOAD_MALFORMED },
 	{ "data: tag of nothing", "a4" THREE DATA "c1", HF_PAYLOAD_MALFORMED },
+	{ "data: tag 0 of nothing", "a4" THREE DATA "c0", HF_PAYLOAD_MALFORMED },
 
 	{ "a number", "00", HF_PAYLOAD_INVALID },
 	{ "an array", "8100", HF_PAYLOAD_INVALID },

@@ -148,11 +148,21 @@ static bool decodes(struct hf_slice bytes, struct hf_chunk *back)
 {
 	char *copy = malloc(bytes.len > 0 ? bytes.len : 1);
 
-	ck_assert_ptr_nonnull(copy);
+	if (copy == NULL)
+		abort();
 	memcpy(copy, bytes.data, bytes.len);
 	bool decoded = hf_chunk_decode(hf_slice_from(copy, bytes.len), back);
 	free(copy);
 	return decoded;
+}
+
+static bool is_sound(const struct hf_chunk *chunk)
+{
+	bool sound = chunk->count >= 1 && chunk->count <= HF_CHUNK_MAX;
+
+	for (uint32_t i = 1; sound && i < chunk->count; i++)
+		sound = chunk->lsns[i] > chunk->lsns[i - 1];
+	return sound;
 }
 
 START_TEST(damaged_chunks_are_refused_or_sound)
@@ -169,17 +179,16 @@ START_TEST(damaged_chunks_are_refused_or_sound)
 	bytes.len--;
 	ck_assert(decodes(hf_buffer_slice(&bytes), &back));
 	chance_seed();
+	bool all_sound = true;
 	for (int i = 0; i < 50000; i++) {
 		unsigned char *byte = &bytes.data[chance(bytes.len)];
 		unsigned char before = *byte;
 		*byte = (unsigned char)chance(256);
-		if (decodes(hf_buffer_slice(&bytes), &back)) {
-			ck_assert(back.count >= 1 && back.count <= HF_CHUNK_MAX);
-			for (uint32_t at = 1; at < back.count; at++)
-				ck_assert_uint_gt(back.lsns[at], back.lsns[at - 1]);
-		}
+		if (decodes(hf_buffer_slice(&bytes), &back))
+			all_sound = all_sound && is_sound(&back);
 		*byte = before;
 	}
+	ck_assert(all_sound);
 	hf_buffer_free(&bytes);
 }
 END_TEST

@@ -178,22 +178,41 @@ START_TEST(users_of_a_log_are_counted)
 }
 END_TEST
 
-START_TEST(durabilities_all_store)
+START_TEST(durabilities_sync_when_they_say)
 {
-	struct hf_store_options options = { .path = store_path, .durability = (enum hf_durability)_i };
+	const enum hf_durability durability = (enum hf_durability)_i;
+	struct hf_store_options options = { .path = store_path, .durability = durability };
 	struct hf_store *store;
 
 	ck_assert_ok(hf_store_open(&options, NULL, NULL, &store, message, sizeof message));
 	struct hf_log *log = acquire(store, "a");
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 20; i++) {
+		long before = syncs;
 		append(log);
-	ck_assert_ok(hf_store_sync(store));
+		if (durability == HF_DURABILITY_POWER)
+			ck_assert_int_gt(syncs, before);
+		else
+			ck_assert_int_eq(syncs, before);
+	}
+	long before = syncs;
+	ck_assert_ok(hf_store_flush(store));
+	if (durability == HF_DURABILITY_POWER)
+		ck_assert_int_gt(syncs, before);
+	else
+		ck_assert_int_eq(syncs, before);
 	append(log);
-	check_log(store, log, 21);
+	before = syncs;
+	ck_assert_ok(hf_store_sync(store));
+	if (durability != HF_DURABILITY_POWER)
+		ck_assert_int_gt(syncs, before);
+	append(log);
+	check_log(store, log, 22);
 	hf_log_release(log);
+	before = syncs;
 	hf_store_close(store);
+	ck_assert_int_gt(syncs, before);
 	store = open_store();
-	ck_assert_uint_eq(hf_store_head(store), 21);
+	ck_assert_uint_eq(hf_store_head(store), 22);
 	hf_store_close(store);
 }
 END_TEST
@@ -239,7 +258,7 @@ int main(void)
 	tcase_add_loop_test(tests, everything_is_there_after_opening_again, 0, 7);
 	tcase_add_test(tests, a_long_log_flushes_itself);
 	tcase_add_test(tests, users_of_a_log_are_counted);
-	tcase_add_loop_test(tests, durabilities_all_store, 0, 3);
+	tcase_add_loop_test(tests, durabilities_sync_when_they_say, 0, 3);
 	tcase_add_test(tests, large_and_binary_payloads_come_back);
 	return run_suite(suite);
 }

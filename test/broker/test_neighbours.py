@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+Beside other access control, and outside the root: Holdfast decides under its root, the others decide elsewhere,
+and ordinary MQTT stays what it was.
+"""
+
+import json
+import time
+
+import harness
+from client import Clients, batch, publish_properties, topic
+
+
+def dynamic_security(folder, users, default=False):
+    """A configuration of Mosquitto's dynamic-security plugin; "bob" may use open/#, all else is `default`."""
+    encoded = dict(line.strip().split(":", 1) for line in harness.PasswordFiles.get(users).open(encoding="utf-8"))
+    kinds = ("publishClientSend", "publishClientReceive", "subscribePattern", "unsubscribePattern")
+    config = {
+        "clients": [
+            {"username": user, "encoded_password": encoded[user], "roles": [{"rolename": "bobs"}] if user == "bob" else []}
+            for user in users
+        ],
+        "roles": [{"rolename": "bobs", "acls": [{"acltype": kind, "topic": "open/#", "allow": True} for kind in kinds]}],
+        "defaultACLAccess": {name: default for name in ("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe")},
+    }
+    path = folder / "dynamic-security.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+ACL = """\
+user bob
+topic readwrite open/#
+"""
+
+
+class AccessControl(Clients, harness.BrokerTest):
+    def check_outside(self):
+        """bob may use open/#, alice nothing outside the root."""
+        for version in (5, 4):
+            bob, alice = self.client(f"bob-{version}", version=version), self.client(f"alice-{version}", version=version)
+            bob.subscribe("open/#")
+            bob.publish("open/x", "yes")
+            bob.wait_count(1)
+            if version == 5:
+                self.assertEqual(bob.published(bob.publish_nowait("closed/x", "no")), 0x87)
+                self.assertEqual(alice.published(alice.publish_nowait("open/x", "no")), 0x87)
+            else:
+                alice.publish("open/x", "no")
+            bob.refused("closed/#")
+            alice.refused(["open/#", "closed/#", "$SYS/#"])
+            bob.publish("open/y", "end")
+            bob.wait_count(2)
+            self.assertEqual([m.payload for m in bob.messages], [b"yes", b"end"])
+            self.assertEqual(alice.messages, [])
+
+    def check_root(self):
+        """Under the root the roles file alone decides, though the neighbour knows nothing of it."""
+        alice = self.device("alice-r").subscribe(["$from/earliest/sessions/s/#", "sessions/+/input"])
+        self.client("agent-r").publish(topic("s", "tokens"), batch("r", 0, "x", end="complete"))
+        alice.publish(topic("s", "input"), "x")
+        alice.wait_offset(2).check_offsets(1, 2)
+        alice.publish(topic("s", "event"), "x", expect=0x87)
+        self.client("nobody-r").refused("sessions/s/#")
+        alice.cut()
+        self.client("bob-r").publish(topic("s", "input"), "y")
+        self.device("alice-r").wait_offset(3).settle().check_offsets(3, 3)
+        watcher = self.client("alice-e").subscribe("sessions/s/ephemeral/#")
+        self.client("bob-r").publish(topic("s", "ephemeral/x"), "live")
+        watcher.wait_on("ephemeral/x")
+        state = self.client("alice-s").subscribe("sessions/s/state").wait_on("state")
+        self.assertEqual(state.document["head"], 3)
+        self.assertEqual(alice.unsubscribe("sessions/+/input") if alice.closed is None else [0], [0])
+
+    def test_acl_file(self):
+        broker = self.make_broker()
+        path = broker.folder / "acl"
+        path.write_text(ACL, encoding="ascii")
+        path.chmod(0o600)
+        broker.conf["acl_file"] = path
+        self.broker = broker.start()
+        self.check_outside()
+        self.check_root()
+
+    def test_acl_file_as_a_plugin(self):
+        broker = self.make_broker()
+        path = broker.folder / "acl"
+        path.write_text(ACL, encoding="ascii")
+        path.chmod(0o600)
+        module = harness.find_module("mosquitto_acl_file.so")
+        broker.after = [f"global_plugin {module}", f"plugin_opt_acl_file {path}"]
+        self.broker = broker.start()
+        self.check_outside()
+        self.check_root()
+
+    def dynamic(self, position):
+        broker = self.make_broker(users=harness.USERS, conf={"password_file": None})
+        config = dynamic_security(broker.folder, harness.USERS)
+        module = harness.find_module("mosquitto_dynamic_security.so")
+        setattr(broker, position, [f"global_plugin {module}", f"plugin_opt_config_file {config}"])
+        return broker
+
+    def test_dynamic_security(self):
+        self.broker = self.dynamic("after").start()
+        self.check_outside()
+        self.check_root()
+
+    def test_holdfast_must_come_first(self):
+        """Behind another access plugin, "not mine" of Holdfast would turn that plugin's default deny into allow."""
+        said = self.dynamic("before").start_refused()
+        self.assertRegex(said, r"(?i)holdfast.*first|first.*holdfast|before")
+
+    def test_the_roles_of_identities_from_dynamic_security(self):
+        self.broker = self.dynamic("after").start()
+        reader = self.client("alice-1").subscribe("sessions/s/#")
+        self.client("oscar-1").publish(topic("s", "event"), "x")
+        entry = reader.wait_entries(1).entries()[0]
+        self.assertEqual((entry.sender, entry.role), ("oscar", "operator"))
+
+
+class Outside(Clients, harness.BrokerTest):
+    """Ordinary MQTT with the plugin loaded, compared with a broker without it."""
+
+    def scenario(self, broker):
+        """What clients see of a bit of everything, as comparable values."""
+        seen = []
+
+        def note(*values):
+            seen.append(values)
+
+        a = self.client("alice-a", broker=broker, will=("will/a", "gone", 1, publish_properties(will=True, user=[("k", "v")])))
+        watcher = self.client("bob-w", broker=broker).subscribe(["will/#", "plain/#", "session", "sessionsx/#", "a/sessions/s/tokens"], 2)
+        note(a.publish("plain/1", "x", 1), a.publish("plain/2", "y", 2), a.publish("nobody/here", "z", 1))
+        a.publish("plain/0", "q0", 0)
+        a.publish("plain/retained", "r", 1, retain=True)
+        a.publish("plain/props", "p", 1, user=[("offset", "5"), ("from", "x"), ("k", "v")], content_type="t", response_topic="re/ply",
+                  correlation_data=b"cd", payload_format=1, message_expiry=100)
+        a.publish("session", "not the root", 1)
+        a.publish("sessionsx/s/tokens", "not the root", 1)
+        a.publish("a/sessions/s/tokens", "not the root", 1)
+        note(self.client("bob-late", broker=broker).subscribe("plain/#", 1).wait_count(1).messages[0].payload)
+        device = self.device("bob-d", broker=broker).subscribe("queue/#")
+        device.cut()
+        for i in range(30):
+            a.publish("queue/x", f"{i}", 1)
+        device = self.device("bob-d", broker=broker)
+        device.wait_count(30)
+        note(device.session_present, [m.payload for m in device.messages], [m.dup for m in device.messages])
+        shared = [self.client(f"bob-s{i}", broker=broker).subscribe("$share/g/work/#") for i in range(2)]
+        for i in range(10):
+            a.publish("work/x", f"{i}", 1)
+        harness.wait_until(lambda: sum(len(s.messages) for s in shared) == 10, what="ten messages to the group")
+        note(sorted(m.payload for s in shared for m in s.messages))
+        note(a.unsubscribe("never/was"))
+        a.cut()
+        watcher.wait(lambda: any(m.topic == "will/a" for m in watcher.messages), what="the will")
+        for m in watcher.messages:
+            note(m.topic, m.payload, m.qos, m.retain, m.user, m.content_type, m.response_topic, m.correlation_data, m.payload_format)
+        return seen
+
+    def test_is_as_without_the_plugin(self):
+        with_plugin = self.scenario(self.start_broker())
+        without = self.scenario(self.make_broker(plugin=False).start())
+        self.assertEqual(with_plugin, without)
+
+    def test_the_broker_s_own_topics(self):
+        self.start_broker(conf={"sys_interval": "1"})
+        watcher = self.client("bob-1").subscribe("$SYS/#")
+        watcher.wait(lambda: any(m.topic.startswith("$SYS/broker/clients") for m in watcher.messages), what="$SYS")
+
+    def test_a_client_without_a_role_outside_the_root(self):
+        self.start_broker()
+        client = self.client("nobody-1").subscribe(["#", "any/thing"])
+        self.client("ada-1").publish("any/thing", "x")
+        client.wait_count(1)
+
+
+class Loading(harness.BrokerTest):
+    def test_stops_at_once_and_cleanly(self):
+        broker = self.make_broker().start()
+        begun = time.monotonic()
+        broker.stop()
+        self.assertLess(time.monotonic() - begun, 3)
+        for sign in ("AddressSanitizer", "LeakSanitizer", "runtime error:"):
+            self.assertNotIn(sign, broker.log())
+
+    def test_twice_in_one_configuration(self):
+        """The second copy cannot be first too."""
+        broker = self.make_broker()
+        broker.after = [f"global_plugin {broker.plugin}", f"plugin_opt_store {broker.folder / 'second'}"]
+        broker.start_refused()
+
+
+if __name__ == "__main__":
+    harness.main()

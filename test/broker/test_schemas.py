@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Real traffic against the schemas under schemas/, by a CDDL validator that knows nothing of Holdfast."""
+
+import cbor2
+import pycddl
+
+import harness
+from client import Clients, batch, topic
+from raw import PUBLISH
+
+
+def schema(name):
+    return pycddl.Schema((harness.SOURCE / "schemas" / f"{name}.cddl").read_text(encoding="utf-8"))
+
+
+class Schemas(Clients, harness.BrokerTest):
+    def test_the_validator_says_no(self):
+        """What the other tests rely on."""
+        tokens = schema("tokens")
+        tokens.validate_cbor(batch("r", 0, "text"))
+        for bad in (
+            {"id": "r", "seq": 0},
+            {"id": "r", "seq": -1, "text": ""},
+            {"id": "r", "seq": 0, "text": "", "more": 1},
+            {"id": "r", "seq": 2**53, "text": ""},
+        ):
+            with self.assertRaises(pycddl.ValidationError):
+                tokens.validate_cbor(cbor2.dumps(bad))
+        with self.assertRaises(pycddl.ValidationError):
+            schema("mark").validate_cbor(cbor2.dumps({"mark": "caught-up"}))
+
+    def test_all_documents(self):
+        """One of each sort: state with and without open responses, both marks, errors, history."""
+        self.start_broker(options={"history_page": "5"})
+        reader = self.client("bob-1", maximum_packet_size=1000).subscribe("sessions/s/#")
+        agent = self.client("agent-1").subscribe("sessions/s/error")
+        alice = self.client("alice-1").subscribe(["sessions/s/error", "sessions/s/state"])
+        agent.publish(topic("s", "tokens"), batch("r", 0, "x", kind="answer", data={"a": [1, 2.5]}))
+        reader.wait(lambda: any(m.kind == "state" and m.document["open"] for m in reader.messages), what="an open response")
+        agent.publish(topic("s", "tokens"), batch("r", 1, "y", end="complete"))
+        agent.publish(topic("s", "tokens"), batch("r2", 5, "y"), expect=0x87)
+        agent.publish(topic("s", "tokens"), b"x", expect=0x87)
+        alice.publish(topic("s", "input"), b"x" * 5000, content_type="text/plain", user=[("a", "b"), ("a", "")])
+        alice.publish(topic("s", "nonsense"), b"", expect=0x87)
+        alice.refused("$from/x/sessions/s/#")
+        for request in ({}, {"from": 2, "limit": 1}, {"from": "-1"}, {"from": 99}, {"limit": 6}):
+            schema("history").validate_cbor(cbor2.dumps(request))
+            alice.publish(topic("s", "history"), cbor2.dumps(request), response_topic="answers/alice")
+        alice.wait(lambda: len([m for m in alice.messages if m.topic == "answers/alice"]) == 5, what="five answers")
+        reader.wait(lambda: reader.marks("gap") and reader.marks("caught-up"), what="both marks")
+        alice.wait(lambda: len(alice.errors()) == 2, what="two errors")
+        agent.wait(lambda: len(agent.errors()) == 2, what="two errors")
+        seen = set()
+        for client in (reader, agent, alice):
+            for m in client.settle().messages:
+                kind = "history" if m.topic == "answers/alice" else m.kind
+                if kind in ("state", "mark", "error", "history", "tokens"):
+                    schema(kind).validate_cbor(m.payload)
+                    self.assertEqual(cbor2.dumps(m.document, canonical=True), m.payload, f"{kind}: not deterministic CBOR")
+                    seen.add(kind)
+        self.assertEqual(seen, {"state", "mark", "error", "history", "tokens"})
+
+    def test_the_door_and_the_schema_agree(self):
+        """What the schema of a batch allows is stored, what it forbids is refused: random documents near both."""
+        self.start_broker()
+        tokens = schema("tokens")
+        agent = self.raw("agent-1")
+        agent_reader = self.raw("agent-2")
+        agent_reader.subscribe("sessions/s/tokens")
+        good = bad = 0
+        rng = self.random
+        values = ["", "x", "x" * 64, "x" * 65, "ü" * 32, "ü" * 33, 0, 1, -1, 2**53 - 1, 2**53, 1.5, None, True, b"x", [], {}, "complete", "end"]
+        for i in range(600):
+            document = {"id": f"r{i}", "seq": 0, "text": "t"}
+            for key in ("id", "text", "kind", "data", "end", "seq", "other"):
+                if rng.random() < 0.25:
+                    document[key] = rng.choice(values)
+            for key in ("id", "seq", "text"):
+                if rng.random() < 0.05:
+                    document.pop(key)
+            payload = cbor2.dumps(document)
+            try:
+                tokens.validate_cbor(payload)
+                valid = True
+            except pycddl.ValidationError:
+                valid = False
+            agent.publish(topic("s", "tokens"), payload, mid=i + 1)
+            accepted = agent.recv(4).reason < 0x80
+            if valid and document["seq"] == 0 and document["id"] == f"r{i}":
+                self.assertTrue(accepted, f"refused although the schema allows it: {document}")
+                good += 1
+            elif not valid:
+                self.assertFalse(accepted, f"stored although the schema forbids it: {document}")
+                bad += 1
+            while agent_reader.ready():
+                packet = agent_reader.recv(PUBLISH)
+                agent_reader.ack(packet)
+        self.assertGreater(good, 100)
+        self.assertGreater(bad, 100)
+
+
+if __name__ == "__main__":
+    harness.main()

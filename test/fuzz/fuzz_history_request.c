@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Input: a payload of S/history. A request that decodes is the same one when it is written anew. */
+#include "fuzz.h"
+
+#include <inttypes.h>
+
+#include "codec/cbor.h"
+#include "codec/document.h"
+
+static void write_position(const struct hf_position *position, char *out, size_t size)
+{
+	*out = '\0'; /* no position: of a kind that there is not */
+	switch (position->kind) {
+	case HF_POSITION_EARLIEST:
+		snprintf(out, size, "earliest");
+		return;
+	case HF_POSITION_LATEST:
+		snprintf(out, size, "latest");
+		return;
+	case HF_POSITION_OFFSET:
+		MUST(position->value >= 1);
+		snprintf(out, size, "%" PRIu64, position->value);
+		return;
+	case HF_POSITION_LAST:
+		MUST(position->value >= 1);
+		snprintf(out, size, "-%" PRIu64, position->value);
+		return;
+	case HF_POSITION_TIME:
+		snprintf(out, size, "@%" PRIu64, position->value);
+		return;
+	}
+}
+
+static void check_same(const struct hf_history_request *request, struct hf_buffer *written)
+{
+	struct hf_history_request back;
+
+	MUST(hf_history_request_decode(hf_buffer_slice(written), &back) == HF_OK);
+	MUST(back.from.kind == request->from.kind && back.from.value == request->from.value && back.limit == request->limit);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct hf_history_request request;
+	char text[32];
+
+	enum hf_reason reason = hf_history_request_decode(hf_slice_from(data, size), &request);
+	MUST(reason == HF_OK || reason == HF_PAYLOAD_MALFORMED || reason == HF_PAYLOAD_INVALID ||
+		reason == HF_POSITION_INVALID || reason == HF_LIMIT_INVALID);
+	if (reason != HF_OK)
+		return 0;
+
+	MUST(request.from.value <= INT64_MAX);
+	write_position(&request.from, text, sizeof(text));
+	struct hf_buffer out = { 0 };
+	MUST(hf_cbor_put_map(&out, request.limit ? 2 : 1) && hf_cbor_pair_text(&out, "from", hf_slice_of(text)));
+	MUST(request.limit == 0 || hf_cbor_pair_uint(&out, "limit", request.limit));
+	check_same(&request, &out);
+	if (request.from.kind == HF_POSITION_OFFSET) {
+		hf_buffer_clear(&out);
+		MUST(hf_cbor_put_map(&out, request.limit ? 2 : 1) && hf_cbor_pair_uint(&out, "from", request.from.value));
+		MUST(request.limit == 0 || hf_cbor_pair_uint(&out, "limit", request.limit));
+		check_same(&request, &out);
+	}
+	hf_buffer_free(&out);
+	return 0;
+}

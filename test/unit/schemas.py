@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Hold the codec against the schemas: schemas.py [PROGRAM], the program being unit_codec_document.
+
+What Holdfast writes follows its schema; the schema refuses what is altered; what Holdfast reads it takes exactly
+when the schema does; and the examples in the schemas' comments are true. Needs python3-pycddl and python3-cbor2.
+"""
+import copy
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import cbor2
+import pycddl
+
+SCHEMAS = pathlib.Path(__file__).resolve().parents[2] / "schemas"
+PROGRAM = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "unit_codec_document").resolve()
+
+OPTIONAL = {
+    "tokens": {"kind", "data", "end"},
+    "error": {"expected"},
+    "history-answer": {"next", "type", "properties"},
+}
+
+BATCH = {"id": "r", "seq": 0, "text": ""}
+
+TAKEN = {
+    "tokens": [
+        BATCH,
+        *({**BATCH, "id": i} for i in ("x" * 64, "ä" * 32)),
+        *({**BATCH, "seq": s} for s in (1, 23, 24, 2**32, 2**53 - 1)),
+        *({**BATCH, "text": t} for t in ("ä€😀", "\0", "x" * 70000)),
+        *({**BATCH, "kind": k} for k in ("answer", "x" * 64)),
+        *({**BATCH, "end": e} for e in ("complete", "cancelled", "error")),
+        *({**BATCH, "data": d} for d in (None, 0, -1, 1.5, "", b"\xff", [], {}, [[{1: [cbor2.CBORTag(1, 0)]}]], True)),
+        {**BATCH, "kind": "a", "data": {"a": [1, 2, 3]}, "end": "error"},
+    ],
+    "history-request": [
+        {},
+        *({"from": f} for f in ("earliest", "latest", "1", "-1", "@0", "@1767225600000", "9" * 18, 1, 2**63 - 1)),
+        *({"limit": n} for n in (1, 50, 2**32, 2**64 - 1)),
+        {"from": "-20", "limit": 50},
+        {"from": 51, "limit": 1},
+    ],
+}
+
+REFUSED = {
+    "tokens": [
+        {},
+        {"id": "r", "seq": 0},
+        {"id": "r", "text": ""},
+        {"seq": 0, "text": ""},
+        [BATCH],
+        "r",
+        None,
+        *({**BATCH, "id": i} for i in ("", "x" * 65, "ä" * 33, None)),
+        *({**BATCH, "seq": s} for s in (2**53, 2**64 - 1, -1, "0", 0.5, 2**64, None)),
+        *({**BATCH, "text": t} for t in (b"", 1, [], None)),
+        *({**BATCH, "kind": k} for k in ("x" * 65, "", None)),
+        *({**BATCH, "end": e} for e in ("", "Complete", "done", True, None)),
+        {**BATCH, "topic": "x"},
+        {**BATCH, 0: 0},
+    ],
+    "history-request": [
+        *({"from": f} for f in ("", "first", "0", "-0", "-", "@", "+", 0, -1, 2**63, 1.5, None, [])),
+        *({"limit": n} for n in (0, -1, "1", 1.5, None, b"")),
+        {"limit": 1, "to": 5},
+        [],
+        1,
+        "earliest",
+    ],
+}
+
+# Against the schema, and refused by the codec; but pycddl 0.6 lets them pass: it does not look at the type in front
+# of .size, does not tie a regular expression to both ends, and overlooks unknown keys where all keys are optional.
+REFUSED_BY_CODEC = {
+    "tokens": [
+        *({**BATCH, "id": i} for i in (b"r", 1)),
+        *({**BATCH, "kind": k} for k in (b"answer", 1)),
+    ],
+    "history-request": [
+        *({"from": f} for f in ("earliest ", " 1", "01", "1.5", "--1", "9" * 20, b"1")),
+        {"offset": 1},
+    ],
+}
+
+
+def schema(rule):
+    """The schema of one rule. Validation begins at the first rule of a file, so put one in front."""
+    text = (SCHEMAS / f"{rule.split('-')[0]}.cddl").read_text()
+    return pycddl.Schema(f"start-of-test = {rule}\n{text}")
+
+
+def follows(rule_schema, value):
+    try:
+        rule_schema.validate_cbor(value if isinstance(value, bytes) else cbor2.dumps(value))
+    except (pycddl.ValidationError, ValueError):
+        return False
+    return True
+
+
+def rule_of(path):
+    return path.name.split(".")[0]
+
+
+def places(value, path=()):
+    """Every map in a document, with the way to it."""
+    if isinstance(value, dict):
+        yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        if key != "data":
+            yield from places(child, (*path, key))
+
+
+def altered(document, path, change):
+    document = copy.deepcopy(document)
+    change(at(document, path))
+    return document
+
+
+def at(document, path):
+    for key in path:
+        document = document[key]
+    return document
+
+
+def alterations(rule, document):
+    """(what, the altered document, whether it still follows the rule) for each map and key in it."""
+    for path in places(document):
+        if not path:  # pycddl 0.6 overlooks unknown keys of maps in arrays
+            yield "unknown key", altered(document, path, lambda m: m.__setitem__("unknown", 0)), False
+        for key in at(document, path):
+            optional = key in OPTIONAL.get(rule, ())
+            yield f"{path} without {key}", altered(document, path, lambda m, k=key: m.pop(k)), optional
+            for wrong in (None, 1.5, {}):
+                other = altered(document, path, lambda m, k=key, w=wrong: m.__setitem__(k, w))
+                yield f"{path}: {key} is {wrong}", other, key == "data"
+
+
+def from_diagnostic(text):
+    """Diagnostic notation as far as the examples go: JSON, and h'' for bytes."""
+    text = re.sub(r"h'([0-9a-f]*)'", r'{"h": "\1"}', text)
+    return json.loads(text, object_hook=lambda o: bytes.fromhex(o["h"]) if list(o) == ["h"] else o)
+
+
+class Written(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([PROGRAM, "--write", folder], check=True)
+            cls.documents = {path: path.read_bytes() for path in sorted(pathlib.Path(folder).iterdir())}
+
+    def test_there_is_one_of_each(self):
+        rules = {rule_of(path) for path in self.documents}
+        self.assertEqual(rules, {"tokens", "state", "mark", "error", "history-answer"})
+
+    def test_documents_follow_their_schemas(self):
+        for path, document in self.documents.items():
+            with self.subTest(path.name):
+                schema(rule_of(path)).validate_cbor(document)
+
+    def test_altered_documents_do_not(self):
+        for path, document in self.documents.items():
+            rule = rule_of(path)
+            rule_schema, value = schema(rule), cbor2.loads(document)
+            for name, other, wanted in alterations(rule, value):
+                with self.subTest(path.name, alteration=name):
+                    self.assertEqual(follows(rule_schema, other), wanted)
+
+
+class Read(unittest.TestCase):
+    def check(self, rule, values, taken, rule_schema):
+        payloads = [cbor2.dumps(value) for value in values]
+        lines = "".join(f"{payload.hex()}\n" for payload in payloads)
+        answers = subprocess.run(
+            [PROGRAM, "--decode", rule], check=True, text=True, capture_output=True, input=lines
+        ).stdout.split()
+        self.assertEqual(len(answers), len(values))
+        for value, payload, answer in zip(values, payloads, answers):
+            with self.subTest(rule=rule, value=repr(value)[:80]):
+                self.assertEqual(answer == "ok", taken, answer)
+                self.assertNotEqual(answer, "payload-malformed")
+                if rule_schema:
+                    self.assertEqual(follows(rule_schema, payload), taken)
+
+    def test_taken_exactly_when_the_schema_does(self):
+        for rule in TAKEN:
+            self.check(rule, TAKEN[rule], True, schema(rule))
+            self.check(rule, REFUSED[rule], False, schema(rule))
+
+    def test_refused_where_the_validator_is_blind(self):
+        for rule, values in REFUSED_BY_CODEC.items():
+            self.check(rule, values, False, None)
+
+
+class Examples(unittest.TestCase):
+    def test_examples_follow_their_schemas(self):
+        for path in sorted(SCHEMAS.glob("*.cddl")):
+            comment = "\n".join(line[1:] for line in path.read_text().splitlines() if line.startswith(";"))
+            examples = re.findall(r"Example(?: of ([a-z-]+))?(?: \(.*\))?:\n((?:   .*\n?)+)", comment)
+            self.assertTrue(examples, path.name)
+            for rule, text in examples:
+                with self.subTest(path.name, example=text):
+                    schema(rule or path.stem).validate_cbor(cbor2.dumps(from_diagnostic(text)))
+
+
+if __name__ == "__main__":
+    unittest.main()
