@@ -41,5 +41,5 @@ bool hf_buffer_append(struct hf_buffer *buffer, const void *data, size_t len)
 void hf_buffer_free(struct hf_buffer *buffer)
 {
 	free(buffer->data);
-	*buffer = (struct hf_buffer){ 0 };
+	*buffer = (struct hf_buffer){0};
 }

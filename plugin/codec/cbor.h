@@ -63,7 +63,8 @@ struct hf_cbor_map {
 	bool indefinite;
 };
 enum hf_reason hf_cbor_map_begin(struct hf_cbor_reader *reader, struct hf_cbor_map *map);
-enum hf_reason hf_cbor_map_next(struct hf_cbor_reader *reader, struct hf_cbor_map *map, struct hf_slice *key, bool *more);
+enum hf_reason hf_cbor_map_next(
+	struct hf_cbor_reader *reader, struct hf_cbor_map *map, struct hf_slice *key, bool *more);
 
 /* Append one head, or a whole string. Shortest form. False: no memory, nothing appended. Text must be UTF-8. */
 bool hf_cbor_put_uint(struct hf_buffer *out, uint64_t value);

@@ -9,89 +9,89 @@
 
 static void on_uint8(void *context, uint8_t value)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_UINT, .value = value };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_UINT, .value = value};
 }
 
 static void on_uint16(void *context, uint16_t value)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_UINT, .value = value };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_UINT, .value = value};
 }
 
 static void on_uint32(void *context, uint32_t value)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_UINT, .value = value };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_UINT, .value = value};
 }
 
 static void on_uint64(void *context, uint64_t value)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_UINT, .value = value };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_UINT, .value = value};
 }
 
 static void on_negint8(void *context, uint8_t value)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_NEGINT, .value = value };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_NEGINT, .value = value};
 }
 
 static void on_negint16(void *context, uint16_t value)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_NEGINT, .value = value };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_NEGINT, .value = value};
 }
 
 static void on_negint32(void *context, uint32_t value)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_NEGINT, .value = value };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_NEGINT, .value = value};
 }
 
 static void on_negint64(void *context, uint64_t value)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_NEGINT, .value = value };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_NEGINT, .value = value};
 }
 
 static void on_bytes(void *context, cbor_data data, uint64_t len)
 {
 	*(struct hf_cbor_head *)context =
-		(struct hf_cbor_head){ .type = HF_CBOR_BYTES, .text = hf_slice_from(data, (size_t)len) };
+		(struct hf_cbor_head){.type = HF_CBOR_BYTES, .text = hf_slice_from(data, (size_t)len)};
 }
 
 static void on_text(void *context, cbor_data data, uint64_t len)
 {
 	*(struct hf_cbor_head *)context =
-		(struct hf_cbor_head){ .type = HF_CBOR_TEXT, .text = hf_slice_from(data, (size_t)len) };
+		(struct hf_cbor_head){.type = HF_CBOR_TEXT, .text = hf_slice_from(data, (size_t)len)};
 }
 
 static void on_chunked(void *context)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_CHUNKED };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_CHUNKED};
 }
 
 static void on_array(void *context, uint64_t count)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_ARRAY, .value = count };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_ARRAY, .value = count};
 }
 
 static void on_indefinite_array(void *context)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_ARRAY, .indefinite = true };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_ARRAY, .indefinite = true};
 }
 
 static void on_map(void *context, uint64_t count)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_MAP, .value = count };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_MAP, .value = count};
 }
 
 static void on_indefinite_map(void *context)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_MAP, .indefinite = true };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_MAP, .indefinite = true};
 }
 
 static void on_tag(void *context, uint64_t tag)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_TAG, .value = tag };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_TAG, .value = tag};
 }
 
 static void on_simple(void *context)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_SIMPLE };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_SIMPLE};
 }
 
 static void on_float(void *context, float value)
@@ -114,7 +114,7 @@ static void on_bool(void *context, bool value)
 
 static void on_break(void *context)
 {
-	*(struct hf_cbor_head *)context = (struct hf_cbor_head){ .type = HF_CBOR_BREAK };
+	*(struct hf_cbor_head *)context = (struct hf_cbor_head){.type = HF_CBOR_BREAK};
 }
 
 static const struct cbor_callbacks callbacks = {
@@ -148,7 +148,7 @@ struct hf_cbor_reader hf_cbor_reader_of(struct hf_slice input)
 {
 	const unsigned char *at = (const unsigned char *)(input.len ? input.data : "");
 
-	return (struct hf_cbor_reader){ .at = at, .end = at + input.len };
+	return (struct hf_cbor_reader){.at = at, .end = at + input.len};
 }
 
 bool hf_cbor_at_end(const struct hf_cbor_reader *reader)
@@ -161,11 +161,11 @@ bool hf_cbor_at_end(const struct hf_cbor_reader *reader)
 static size_t decode_unassigned(const unsigned char *at, size_t left, struct hf_cbor_head *out)
 {
 	if (at[0] >= 0xc0 && at[0] <= 0xd7) {
-		*out = (struct hf_cbor_head){ .type = HF_CBOR_TAG, .value = at[0] - 0xc0u };
+		*out = (struct hf_cbor_head){.type = HF_CBOR_TAG, .value = at[0] - 0xc0u};
 		return 1;
 	}
 	if ((at[0] >= 0xe0 && at[0] <= 0xf3) || (at[0] == 0xf8 && left >= 2 && at[1] >= 32)) {
-		*out = (struct hf_cbor_head){ .type = HF_CBOR_SIMPLE };
+		*out = (struct hf_cbor_head){.type = HF_CBOR_SIMPLE};
 		return at[0] == 0xf8 ? 2 : 1;
 	}
 	return 0;
@@ -230,7 +230,7 @@ static enum hf_reason open_level(struct level *levels, size_t *depth, const stru
 	if (*depth == HF_CBOR_DEPTH_MAX)
 		return HF_PAYLOAD_INVALID;
 	struct level *level = &levels[(*depth)++];
-	*level = (struct level){ .indefinite = head->indefinite, .map = head->type == HF_CBOR_MAP };
+	*level = (struct level){.indefinite = head->indefinite, .map = head->type == HF_CBOR_MAP};
 	if (head->type == HF_CBOR_TAG)
 		level->left = 1;
 	else if (!head->indefinite)
@@ -304,11 +304,12 @@ enum hf_reason hf_cbor_map_begin(struct hf_cbor_reader *reader, struct hf_cbor_m
 		return HF_PAYLOAD_MALFORMED;
 	if (head.type != HF_CBOR_MAP)
 		return HF_PAYLOAD_INVALID;
-	*map = (struct hf_cbor_map){ .left = head.value, .indefinite = head.indefinite };
+	*map = (struct hf_cbor_map){.left = head.value, .indefinite = head.indefinite};
 	return HF_OK;
 }
 
-enum hf_reason hf_cbor_map_next(struct hf_cbor_reader *reader, struct hf_cbor_map *map, struct hf_slice *key, bool *more)
+enum hf_reason hf_cbor_map_next(
+	struct hf_cbor_reader *reader, struct hf_cbor_map *map, struct hf_slice *key, bool *more)
 {
 	struct hf_cbor_head head;
 

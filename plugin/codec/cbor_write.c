@@ -51,7 +51,7 @@ bool hf_cbor_put_text(struct hf_buffer *out, struct hf_slice text)
 bool hf_cbor_put_bytes(struct hf_buffer *out, struct hf_slice bytes)
 {
 	return put_head(out, cbor_encode_bytestring_start, bytes.len, bytes.len) &&
-		hf_buffer_append(out, bytes.data, bytes.len);
+		   hf_buffer_append(out, bytes.data, bytes.len);
 }
 
 bool hf_cbor_put_map(struct hf_buffer *out, size_t pairs)

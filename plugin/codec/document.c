@@ -4,8 +4,8 @@
 
 #include "codec/cbor.h"
 
-bool hf_document_state(struct hf_buffer *out, uint64_t head, uint64_t tail, const struct hf_document_response *open,
-	size_t open_count)
+bool hf_document_state(
+	struct hf_buffer *out, uint64_t head, uint64_t tail, const struct hf_document_response *open, size_t open_count)
 {
 	if (!hf_cbor_put_map(out, 3) || !hf_cbor_pair_uint(out, "head", head) ||
 		!hf_cbor_put_text(out, hf_slice_of("open")) || !hf_cbor_put_array(out, open_count))
@@ -21,20 +21,20 @@ bool hf_document_state(struct hf_buffer *out, uint64_t head, uint64_t tail, cons
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head)
 {
 	return hf_cbor_put_map(out, 2) && hf_cbor_pair_uint(out, "head", head) &&
-		hf_cbor_pair_text(out, "mark", hf_slice_of("caught-up"));
+		   hf_cbor_pair_text(out, "mark", hf_slice_of("caught-up"));
 }
 
 bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const char *why)
 {
 	return hf_cbor_put_map(out, 4) && hf_cbor_pair_uint(out, "last", last) &&
-		hf_cbor_pair_text(out, "mark", hf_slice_of("gap")) && hf_cbor_pair_uint(out, "first", first) &&
-		hf_cbor_pair_text(out, "reason", hf_slice_of(why));
+		   hf_cbor_pair_text(out, "mark", hf_slice_of("gap")) && hf_cbor_pair_uint(out, "first", first) &&
+		   hf_cbor_pair_text(out, "reason", hf_slice_of(why));
 }
 
 bool hf_document_error(struct hf_buffer *out, enum hf_reason reason, struct hf_slice topic, const uint64_t *expected)
 {
 	return hf_cbor_put_map(out, expected ? 4 : 3) && hf_cbor_pair_text(out, "topic", topic) &&
-		hf_cbor_pair_text(out, "reason", hf_slice_of(hf_reason_name(reason))) &&
-		hf_cbor_pair_text(out, "message", hf_slice_of(hf_reason_sentence(reason))) &&
-		(!expected || hf_cbor_pair_uint(out, "expected", *expected));
+		   hf_cbor_pair_text(out, "reason", hf_slice_of(hf_reason_name(reason))) &&
+		   hf_cbor_pair_text(out, "message", hf_slice_of(hf_reason_sentence(reason))) &&
+		   (!expected || hf_cbor_pair_uint(out, "expected", *expected));
 }

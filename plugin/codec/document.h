@@ -19,7 +19,8 @@ struct hf_document_response {
 	struct hf_slice id;
 	struct hf_slice identity;
 };
-bool hf_document_state(struct hf_buffer *out, uint64_t head, uint64_t tail, const struct hf_document_response *open, size_t open_count);
+bool hf_document_state(
+	struct hf_buffer *out, uint64_t head, uint64_t tail, const struct hf_document_response *open, size_t open_count);
 
 /* S/mark { mark: "caught-up", head } : after the last stored entry; from here on entries are live. */
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head);
@@ -40,8 +41,9 @@ struct hf_history_request {
 };
 enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_history_request *out);
 
-/* The answer: { head, tail, entries: [ * { offset, time, from, role, topic, qos, payload, ? type, ? properties: [ * [name, value] ] } ], ? next }.
- * The number of entries must be known at begin. `next` is the offset to ask for next; 0 when this was the last page. */
+/* The answer: { head, tail, entries: [ * { offset, time, from, role, topic, qos, payload, ? type, ? properties: [ *
+ * [name, value] ] } ], ? next }. The number of entries must be known at begin. `next` is the offset to ask for next; 0
+ * when this was the last page. */
 bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, size_t entry_count, bool has_next);
 bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *entry);
 bool hf_document_history_end(struct hf_buffer *out, uint64_t next);

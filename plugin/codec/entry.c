@@ -91,7 +91,7 @@ enum hf_reason hf_entry_encode(const struct hf_entry *entry, struct hf_buffer *o
 	assert(is_sound(entry));
 
 	size_t len = HEAD_LEN + entry->session.len + entry->id.len + entry->topic.len + entry->identity.len +
-		entry->device.len + entry->properties.len + entry->payload.len;
+				 entry->device.len + entry->properties.len + entry->payload.len;
 	unsigned char *at = hf_buffer_reserve(out, len);
 	if (!at)
 		return HF_NO_MEMORY;

@@ -14,7 +14,7 @@ struct levels {
 
 static struct levels levels_of(struct hf_slice text)
 {
-	return (struct levels){ .at = text.data, .end = text.data + text.len };
+	return (struct levels){.at = text.data, .end = text.data + text.len};
 }
 
 static struct hf_slice levels_rest(const struct levels *levels)
@@ -88,15 +88,15 @@ static bool number_parse(struct hf_slice text, uint64_t *out)
 
 enum hf_reason hf_position_parse(struct hf_slice text, struct hf_position *out)
 {
-	struct hf_position position = { .kind = HF_POSITION_OFFSET };
+	struct hf_position position = {.kind = HF_POSITION_OFFSET};
 	struct hf_slice number = text;
 
 	if (hf_slice_is(text, "earliest")) {
-		*out = (struct hf_position){ .kind = HF_POSITION_EARLIEST };
+		*out = (struct hf_position){.kind = HF_POSITION_EARLIEST};
 		return HF_OK;
 	}
 	if (hf_slice_is(text, "latest")) {
-		*out = (struct hf_position){ .kind = HF_POSITION_LATEST };
+		*out = (struct hf_position){.kind = HF_POSITION_LATEST};
 		return HF_OK;
 	}
 	if (text.len > 0 && (text.data[0] == '-' || text.data[0] == '@')) {
@@ -226,7 +226,7 @@ enum hf_reason hf_filter_parse(const char *root, const char *filter, struct hf_f
 
 	*out = (struct hf_filter){
 		.verb = HF_VERB_PLAIN,
-		.position = { .kind = HF_POSITION_LATEST },
+		.position = {.kind = HF_POSITION_LATEST},
 		.group = HF_SLICE_NONE,
 		.session = HF_SLICE_NONE,
 		.rest = HF_SLICE_NONE,

@@ -23,7 +23,7 @@ static enum hf_reason decode_from(struct hf_cbor_reader *reader, struct hf_posit
 	if (head.type == HF_CBOR_NEGINT || head.value == 0 || head.value > (uint64_t)INT64_MAX)
 		return HF_POSITION_INVALID;
 	*reader = ahead;
-	*out = (struct hf_position){ .kind = HF_POSITION_OFFSET, .value = head.value };
+	*out = (struct hf_position){.kind = HF_POSITION_OFFSET, .value = head.value};
 	return HF_OK;
 }
 
@@ -47,7 +47,7 @@ enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_hist
 	struct hf_cbor_map map;
 	bool from_seen = false, limit_seen = false;
 
-	*out = (struct hf_history_request){ .from = { .kind = HF_POSITION_EARLIEST } };
+	*out = (struct hf_history_request){.from = {.kind = HF_POSITION_EARLIEST}};
 	if (payload.len == 0)
 		return HF_OK;
 	enum hf_reason reason = hf_cbor_map_begin(&reader, &map);
@@ -75,8 +75,8 @@ enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_hist
 bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, size_t entry_count, bool has_next)
 {
 	return hf_cbor_put_map(out, has_next ? 4 : 3) && hf_cbor_pair_uint(out, "head", head) &&
-		hf_cbor_pair_uint(out, "tail", tail) && hf_cbor_put_text(out, hf_slice_of("entries")) &&
-		hf_cbor_put_array(out, entry_count);
+		   hf_cbor_pair_uint(out, "tail", tail) && hf_cbor_put_text(out, hf_slice_of("entries")) &&
+		   hf_cbor_put_array(out, entry_count);
 }
 
 struct readable {
@@ -87,7 +87,7 @@ struct readable {
 
 static struct readable properties_survey(struct hf_slice properties)
 {
-	struct readable found = { .type = HF_SLICE_NONE };
+	struct readable found = {.type = HF_SLICE_NONE};
 	struct hf_property property;
 
 	while (hf_property_next(&properties, &property)) {
@@ -123,13 +123,13 @@ bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *ent
 	size_t pairs = 7u + readable.has_type + (readable.user_count > 0);
 
 	return hf_cbor_put_map(out, pairs) && hf_cbor_pair_uint(out, "qos", entry->qos) &&
-		hf_cbor_pair_text(out, "from", entry->identity) &&
-		hf_cbor_pair_text(out, "role", hf_slice_of(hf_role_name(entry->role))) &&
-		hf_cbor_put_text(out, hf_slice_of("time")) && hf_cbor_put_int(out, entry->time_ms) &&
-		(!readable.has_type || hf_cbor_pair_text(out, "type", readable.type)) &&
-		hf_cbor_pair_text(out, "topic", entry->topic) && hf_cbor_pair_uint(out, "offset", entry->offset) &&
-		hf_cbor_put_text(out, hf_slice_of("payload")) && hf_cbor_put_bytes(out, entry->payload) &&
-		(readable.user_count == 0 || put_user_properties(out, entry->properties, readable.user_count));
+		   hf_cbor_pair_text(out, "from", entry->identity) &&
+		   hf_cbor_pair_text(out, "role", hf_slice_of(hf_role_name(entry->role))) &&
+		   hf_cbor_put_text(out, hf_slice_of("time")) && hf_cbor_put_int(out, entry->time_ms) &&
+		   (!readable.has_type || hf_cbor_pair_text(out, "type", readable.type)) &&
+		   hf_cbor_pair_text(out, "topic", entry->topic) && hf_cbor_pair_uint(out, "offset", entry->offset) &&
+		   hf_cbor_put_text(out, hf_slice_of("payload")) && hf_cbor_put_bytes(out, entry->payload) &&
+		   (readable.user_count == 0 || put_user_properties(out, entry->properties, readable.user_count));
 }
 
 bool hf_document_history_end(struct hf_buffer *out, uint64_t next)
@@ -140,5 +140,5 @@ bool hf_document_history_end(struct hf_buffer *out, uint64_t next)
 bool hf_document_history_refused(struct hf_buffer *out, enum hf_reason reason)
 {
 	return hf_cbor_put_map(out, 2) && hf_cbor_pair_text(out, "reason", hf_slice_of(hf_reason_name(reason))) &&
-		hf_cbor_pair_text(out, "message", hf_slice_of(hf_reason_sentence(reason)));
+		   hf_cbor_pair_text(out, "message", hf_slice_of(hf_reason_sentence(reason)));
 }

@@ -29,7 +29,7 @@ bool hf_property_next(struct hf_slice *rest, struct hf_property *out)
 		return false;
 
 	struct hf_slice left = hf_slice_from(rest->data + ID_LEN, rest->len - ID_LEN);
-	struct hf_property property = { .name = HF_SLICE_NONE, .value = HF_SLICE_NONE };
+	struct hf_property property = {.name = HF_SLICE_NONE, .value = HF_SLICE_NONE};
 	bool found = false;
 	switch (rest->data[0]) {
 	case HF_PROPERTY_PAYLOAD_FORMAT:

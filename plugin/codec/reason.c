@@ -7,7 +7,7 @@ struct words {
 };
 
 static const struct words table[HF_REASON_COUNT] = {
-#define HF_REASON_WORDS(number, name, sentence) [HF_##number] = { name, sentence },
+#define HF_REASON_WORDS(number, name, sentence) [HF_##number] = {name, sentence},
 	HF_REASON_TABLE(HF_REASON_WORDS)
 #undef HF_REASON_WORDS
 };

@@ -46,7 +46,7 @@ enum hf_reason {
 #define HF_REASON_NUMBER(number, name, sentence) HF_##number,
 	HF_REASON_TABLE(HF_REASON_NUMBER)
 #undef HF_REASON_NUMBER
-	HF_REASON_COUNT
+		HF_REASON_COUNT
 };
 
 /* The name on the wire, and the sentence. Static strings; never NULL, also for numbers out of range. */

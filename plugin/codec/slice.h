@@ -12,16 +12,16 @@ struct hf_slice {
 	size_t len;
 };
 
-#define HF_SLICE_NONE ((struct hf_slice){ .data = "", .len = 0 })
+#define HF_SLICE_NONE ((struct hf_slice){.data = "", .len = 0})
 
 static inline struct hf_slice hf_slice_of(const char *text)
 {
-	return text ? (struct hf_slice){ .data = text, .len = strlen(text) } : HF_SLICE_NONE;
+	return text ? (struct hf_slice){.data = text, .len = strlen(text)} : HF_SLICE_NONE;
 }
 
 static inline struct hf_slice hf_slice_from(const void *data, size_t len)
 {
-	return (struct hf_slice){ .data = data, .len = len };
+	return (struct hf_slice){.data = data, .len = len};
 }
 
 static inline bool hf_slice_equal(struct hf_slice a, struct hf_slice b)

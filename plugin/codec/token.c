@@ -41,19 +41,20 @@ static enum hf_end end_parse(struct hf_slice name)
 /* 0 when a batch has no such key. */
 static unsigned int field_of(struct hf_slice key)
 {
-	switch (key.len) {
-	case 2:
-		return hf_slice_is(key, "id") ? FIELD_ID : 0;
-	case 3:
-		return hf_slice_is(key, "seq") ? FIELD_SEQ : hf_slice_is(key, "end") ? FIELD_END : 0;
-	case 4:
-		return hf_slice_is(key, "text") ? FIELD_TEXT
-			: hf_slice_is(key, "kind")	? FIELD_KIND
-			: hf_slice_is(key, "data")	? FIELD_DATA
-										: 0;
-	default:
-		return 0;
-	}
+	/* Compared with constants, each is an integer comparison or two: this runs for every publish. */
+	if (hf_slice_is(key, "id"))
+		return FIELD_ID;
+	if (hf_slice_is(key, "seq"))
+		return FIELD_SEQ;
+	if (hf_slice_is(key, "text"))
+		return FIELD_TEXT;
+	if (hf_slice_is(key, "kind"))
+		return FIELD_KIND;
+	if (hf_slice_is(key, "data"))
+		return FIELD_DATA;
+	if (hf_slice_is(key, "end"))
+		return FIELD_END;
+	return 0;
 }
 
 static bool size_fits(struct hf_slice text, size_t max)
@@ -97,7 +98,7 @@ enum hf_reason hf_token_decode(struct hf_slice payload, struct hf_token_batch *o
 	struct hf_cbor_map map;
 	unsigned int seen = 0;
 
-	*out = (struct hf_token_batch){ .text = HF_SLICE_NONE, .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE };
+	*out = (struct hf_token_batch){.text = HF_SLICE_NONE, .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE};
 	enum hf_reason reason = hf_cbor_map_begin(&reader, &map);
 	while (reason == HF_OK) {
 		struct hf_slice key;
@@ -126,10 +127,10 @@ bool hf_token_encode(const struct hf_token_batch *batch, struct hf_buffer *out)
 
 	/* Shorter keys first, then by bytes: RFC 8949, section 4.2.1. */
 	return hf_cbor_put_map(out, pairs) && hf_cbor_pair_text(out, "id", batch->id) &&
-		(batch->end == HF_END_NONE || hf_cbor_pair_text(out, "end", hf_slice_of(hf_end_name(batch->end)))) &&
-		hf_cbor_pair_uint(out, "seq", batch->seq) &&
-		(batch->data.len == 0 || (hf_cbor_put_text(out, hf_slice_of("data")) &&
-			hf_buffer_append(out, batch->data.data, batch->data.len))) &&
-		(batch->kind.len == 0 || hf_cbor_pair_text(out, "kind", batch->kind)) &&
-		hf_cbor_pair_text(out, "text", batch->text);
+		   (batch->end == HF_END_NONE || hf_cbor_pair_text(out, "end", hf_slice_of(hf_end_name(batch->end)))) &&
+		   hf_cbor_pair_uint(out, "seq", batch->seq) &&
+		   (batch->data.len == 0 || (hf_cbor_put_text(out, hf_slice_of("data")) &&
+										hf_buffer_append(out, batch->data.data, batch->data.len))) &&
+		   (batch->kind.len == 0 || hf_cbor_pair_text(out, "kind", batch->kind)) &&
+		   hf_cbor_pair_text(out, "text", batch->text);
 }

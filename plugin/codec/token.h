@@ -24,7 +24,8 @@ struct hf_token_batch {
 	struct hf_slice id;   /* of the response: 1 to HF_RESPONSE_ID_MAX bytes of UTF-8 */
 	uint64_t seq;         /* from 0, dense within the response, at most HF_TOKEN_SEQ_MAX */
 	struct hf_slice text; /* UTF-8, may be empty */
-	struct hf_slice kind; /* optional, empty when absent: what sort of text, such as "reasoning"; at most HF_TOKEN_KIND_MAX bytes */
+	struct hf_slice
+		kind; /* optional, empty when absent: what sort of text, such as "reasoning"; at most HF_TOKEN_KIND_MAX bytes */
 	struct hf_slice data; /* optional: one encoded CBOR item of the publisher's own; empty when absent */
 	enum hf_end end;
 };

@@ -6,7 +6,7 @@
 
 #define ROOT_MAX 256
 
-#define KIND(number, text, what) [HF_KIND_##number] = { .name = text, .len = sizeof(text) - 1, .shape = HF_SHAPE_##what }
+#define KIND(number, text, what) [HF_KIND_##number] = {.name = text, .len = sizeof(text) - 1, .shape = HF_SHAPE_##what}
 const struct hf_kind_info hf_kind_table[HF_KIND_COUNT] = {
 	KIND(TOKENS, "tokens", NAME),
 	KIND(INPUT, "input", NAME),
@@ -29,7 +29,8 @@ const struct hf_kind_info hf_kind_table[HF_KIND_COUNT] = {
 /* isalnum() and friends follow the locale; what stands in topics and on disk must not. */
 static bool is_unreserved(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+		   c == '-';
 }
 
 static size_t session_id_len(const char *text, size_t max)
@@ -99,7 +100,7 @@ enum hf_reason hf_topic_parse(const char *root, const char *topic, struct hf_top
 	enum hf_kind kind = kind_of(rest, &key);
 	if (kind == HF_KIND_NONE)
 		return HF_TOPIC_INVALID;
-	*out = (struct hf_topic){ .kind = kind, .session = hf_slice_from(session, session_len), .rest = rest, .key = key };
+	*out = (struct hf_topic){.kind = kind, .session = hf_slice_from(session, session_len), .rest = rest, .key = key};
 	return HF_OK;
 }
 
@@ -108,7 +109,7 @@ bool hf_root_valid(const char *root)
 	size_t len = strlen(root);
 
 	return len >= 1 && len <= ROOT_MAX && root[0] != '$' && root[0] != '/' && root[len - 1] != '/' &&
-		!strpbrk(root, "+#") && !strstr(root, "//") && hf_utf8_valid(hf_slice_from(root, len));
+		   !strpbrk(root, "+#") && !strstr(root, "//") && hf_utf8_valid(hf_slice_from(root, len));
 }
 
 const char *hf_kind_name(enum hf_kind kind)

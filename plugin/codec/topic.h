@@ -48,7 +48,8 @@ struct hf_topic {
 	enum hf_kind kind;
 	struct hf_slice session;
 	struct hf_slice rest; /* what follows root/{session}/, such as "tokens" or "shared/title" */
-	struct hf_slice key;  /* what follows the kind: the key of shared, the (still encoded) identity of presence, the tail of ephemeral */
+	struct hf_slice key; /* what follows the kind: the key of shared, the (still encoded) identity of presence, the tail
+							of ephemeral */
 };
 
 /*

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Finding out what is in the log: at open, the entries above the "indexed" mark; after a failed write, whether the
  * entry in doubt is there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "store/store_internal.h"
+
+#define PROBE_SIZE 65536
 
 static enum hf_reason replay_entry(struct hf_store *store, struct hf_slice record, uint64_t lsn)
 {
@@ -133,12 +140,48 @@ static enum hf_reason settle(struct hf_store *store)
 	return hf_flush_write(store);
 }
 
+static bool write_probe(int file)
+{
+	static const char zeros[4096];
+
+	for (size_t written = 0; written < PROBE_SIZE; written += sizeof zeros) {
+		if (write(file, zeros, sizeof zeros) != (ssize_t)sizeof zeros)
+			return false;
+	}
+	return fsync(file) == 0;
+}
+
+/* Does the disk take writes? To ask a full one by closing and opening would cost the readers the database meanwhile,
+ * and up to a second: RocksDB waits that long in its own tries before it lets itself be closed. */
+static enum hf_reason probe(struct hf_store *store)
+{
+	char path[4096];
+	bool taken = false;
+
+	errno = 0;
+	snprintf(path, sizeof path, "%s/PROBE", store->path);
+	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (file >= 0) {
+		taken = write_probe(file);
+		int error = errno;
+		close(file);
+		(void)unlink(path);
+		errno = error;
+	}
+	if (taken)
+		return HF_OK;
+	hf_store_say(store, "%s: still takes no writes: %s", store->path, strerror(errno != 0 ? errno : ENOSPC));
+	return HF_STORE_FAILED;
+}
+
 enum hf_reason hf_store_recover(struct hf_store *store)
 {
 	char why[HF_ERROR_SIZE];
 
 	if (!store->failed)
 		return HF_OK;
+	if (probe(store) != HF_OK)
+		return HF_STORE_FAILED;
 	hf_database_close(store);
 	enum hf_reason reason = hf_database_open(store, HF_OPEN_EXISTING);
 	if (reason == HF_OK)

@@ -72,11 +72,11 @@ class Message:
 
     @property
     def session(self):
-        return self.topic.split("/")[1]
+        return (self.topic.split("/") + [""])[1]
 
     @property
     def kind(self):
-        return self.topic.split("/")[2]
+        return (self.topic.split("/") + ["", ""])[2]
 
     @property
     def is_entry(self):

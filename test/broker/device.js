@@ -16,14 +16,18 @@ client.on('connect', (connack) => {
     client.subscribe(filter, { qos }, (error, granted) => say({ granted: error ? error.message : granted }));
   }
   if (publish && !begun) {
+    let next = 1;
     let left = publish.count;
-    for (let i = 1; i <= publish.count; i++) {
+    const send = () => {
+      const i = next++;
       const properties = { contentType: 'text/plain', userProperties: { number: String(i) } };
       client.publish(publish.topic, `${i}`, { qos: publish.qos, properties }, (error) => {
         if (error) say({ refused: error.message });
+        if (next <= publish.count) send();
         if (--left === 0) client.end(false, {}, () => say({ published: publish.count }));
       });
-    }
+    };
+    for (let i = 0; i < 10; i++) send(); // as many at a time: fewer than Mosquitto's Receive Maximum
   }
   begun = true;
 });

@@ -361,7 +361,7 @@ class BrokerTest(unittest.TestCase):
         failed = len(result.failures) + len(result.errors) > before
         if failed or os.environ.get("HOLDFAST_TEST_LOG"):
             for log in getattr(self, "_logs", []):
-                lines = log.splitlines()
+                lines = [line for line in log.splitlines() if "has registered to receive" not in line]
                 print(f"\n---- broker's log, {self.id()} (last 60 of {len(lines)} lines)", file=sys.stderr)
                 print("\n".join(lines[-60:]), file=sys.stderr)
                 for line in (line for line in lines[:-60] if "holdfast" in line.lower() or "ERROR" in line):

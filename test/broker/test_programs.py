@@ -72,7 +72,8 @@ class Program:
 class Mosquitto(Clients, harness.BrokerTest):
     def sub(self, *arguments, user="bob", version="5"):
         login = ["-u", user, "-P", user, "-h", "127.0.0.1", "-p", self.broker.port, "-V", version]
-        return Program(self, ["mosquitto_sub", *login, *arguments])
+        # line-buffered, or what it had acknowledged and not yet written would be lost with it
+        return Program(self, ["stdbuf", "-oL", "mosquitto_sub", *login, *arguments])
 
     def pub(self, lines, *arguments, user="alice", version="5"):
         login = ["-u", user, "-P", user, "-h", "127.0.0.1", "-p", self.broker.port, "-V", version]
@@ -180,17 +181,35 @@ class MqttJs(Clients, harness.BrokerTest):
         }
         arguments = {"url": f"ws://127.0.0.1:{self.broker.ws_port}/mqtt", "options": settings}
         arguments.update({"filter": filter_, "qos": qos, "publish": publish})
-        program = Program(self, ["node", self.SCRIPT, json.dumps(arguments)])
-        said = json.loads(program.next(20))
-        self.assertIn("connect", said, "is Debian's node-mqtt installed?")
+        program = Program(self, ["node", "--no-deprecation", self.SCRIPT, json.dumps(arguments)])
+        said = self.until(program, "connect")
         program.session_present = said["sessionPresent"]
         if filter_:
-            self.assertEqual(json.loads(program.next())["granted"][0]["qos"], qos)
+            self.assertEqual(self.until(program, "granted")["granted"][0]["qos"], qos)
         return program
+
+    def until(self, program, what):
+        """The next event of this sort; messages that come before it are kept in program.early."""
+        program.early = getattr(program, "early", [])
+        while True:
+            line = program.next(20)
+            if not (line or "").startswith("{"):
+                raise AssertionError(f"no {what}; is Debian's node-mqtt installed? It said:\n" + self.all_of(program))
+            said = json.loads(line)
+            if what in said:
+                return said
+            program.early.append(said)
+
+    def all_of(self, program):
+        program.kill()
+        while program.next() is not None:
+            pass
+        return "\n".join(program.lines)
 
     def read_entries(self, program, last, events=None):
         """Entries until the payload `last` has come; other events are put into `events`."""
-        entries = []
+        entries = [said for said in program.early if said.get("topic", "").endswith("/input")]
+        program.early = []
         while not entries or entries[-1]["payload"] != last:
             line = program.next()
             self.assertIsNotNone(line, "node ended: " + "\n".join(program.lines[-5:]))

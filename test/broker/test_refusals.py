@@ -62,8 +62,7 @@ class Reasons(Clients, harness.BrokerTest):
 
     def test_ids_that_are_no_session(self):
         alice = self.client("alice-1")
-        long = "x" * 65
-        for session in ("a b", "ä", "a:b", "a%2Fb", long, "", "a'b", "a\u0001b", "$x", "ａ", "a,b", "~"):
+        for session in ("a b", "ä", "a:b", "a%2Fb", "x" * 65, "", "a'b", "$x", "ａ", "a,b", "~", "*", "a\\b"):
             with self.subTest(session=session):
                 for rest in ("input", "ephemeral/x"):
                     alice.publish(topic(session, rest), "x", expect=0x87)
@@ -75,7 +74,7 @@ class Reasons(Clients, harness.BrokerTest):
     def test_topic_of_any_length(self):
         alice = self.client("alice-1")
         alice.publish(topic("s", "shared/" + "k" * 2000), "x", expect=0x87)
-        alice.publish(topic("s", "ephemeral/" + "/".join("k" * 500)), "x", expect=0x87)
+        alice.publish(topic("s", "ephemeral/" + "k" * 2000), "x", expect=0x87)
         mid = alice.publish_nowait("sessions/" + "/" * 150, "x")
         self.assertEqual(alice.published(mid), 0x87)
 
@@ -245,11 +244,12 @@ class Version311(Clients, harness.BrokerTest):
         self.addCleanup(client.loop_stop)
         self.addCleanup(client.disconnect)
         harness.wait_until(lambda: connects, what="the first connection")
-        client.publish(topic("s", "event"), "refused", 1)
+        for i in range(3):
+            client.publish(topic("s", "event"), f"refused {i}", 1)
         client.publish(topic("s", "input"), "good", 1)
-        harness.wait_until(lambda: len(sent) == 2, 20, "both publishes to be acknowledged")
+        harness.wait_until(lambda: len(sent) == 4, 30, "all publishes to be acknowledged")
         time.sleep(0.3)
-        self.assertEqual(len(connects), 2, "one disconnect was enough")
+        self.assertLessEqual(len(connects), 4, "one disconnect for each was enough")
         self.assertEqual(set(self.everything()), {b"good"})
 
     def test_qos_0_is_dropped_and_the_connection_kept(self):
@@ -262,7 +262,7 @@ class Version311(Clients, harness.BrokerTest):
 
 
 class Hostile(Clients, harness.BrokerTest):
-    NAMES = ("a/b", "+", "#", "a/+/#", "../../etc/passwd", "$SYS", "with space", "per%cent", "ü世", "quote\"'", "a,b", "x" * 200)
+    NAMES = ("a/b", "+", "x#", "a/+/#", "../../etc/passwd", "$SYS", "with space", "per%cent", "ü世", "quote\"'", "a,b", "x" * 200)
 
     def test_client_ids_and_user_names(self):
         self.start_broker(users=harness.USERS + self.NAMES, roles=harness.ROLES + "* user *\n")

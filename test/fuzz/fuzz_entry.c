@@ -9,7 +9,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct hf_slice record = hf_slice_from(data, size);
-	struct hf_entry entry = { 0 };
+	struct hf_entry entry = {0};
 
 	enum hf_reason reason = hf_entry_decode(record, &entry);
 	MUST(reason == HF_OK || reason == HF_RECORD_CORRUPT);
@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	MUST(hf_kind_is_logged(entry.kind) && entry.role > HF_ROLE_NONE && entry.role <= HF_ROLE_BROKER && entry.qos <= 2);
 	MUST(entry.offset > 0 && hf_session_id_valid(entry.session));
-	struct hf_slice parts[] = { entry.session, entry.id, entry.topic, entry.identity, entry.device, entry.properties,
-		entry.payload };
+	struct hf_slice parts[] = {
+		entry.session, entry.id, entry.topic, entry.identity, entry.device, entry.properties, entry.payload};
 	size_t sum = 36;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		MUST(lies_in(parts[i], record));
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	MUST(sum == size);
 
-	struct hf_buffer out = { 0 };
+	struct hf_buffer out = {0};
 	MUST(hf_entry_encode(&entry, &out) == HF_OK);
 	MUST(hf_slice_equal(hf_buffer_slice(&out), record));
 

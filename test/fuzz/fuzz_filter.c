@@ -57,8 +57,8 @@ static const char *plain_of(const char *filter)
 	return filter;
 }
 
-static void check_topic(const char *root, const char *plain, enum hf_reason reason, const struct hf_filter *filter,
-	const char *topic)
+static void check_topic(
+	const char *root, const char *plain, enum hf_reason reason, const struct hf_filter *filter, const char *topic)
 {
 	struct hf_topic parsed;
 
@@ -79,7 +79,7 @@ static void check_shape(const struct hf_filter *filter, const char *text, const 
 	MUST(filter->kinds != 0 && (filter->kinds & HF_KIND_BIT(HF_KIND_NONE)) == 0);
 	MUST(filter->any_session ? filter->session.len == 0 : hf_session_id_valid(filter->session));
 	MUST(lies_in(filter->session, filter->plain) && lies_in(filter->key, filter->plain) && filter->rest.len > 0 &&
-		lies_in(filter->rest, filter->plain) && lies_in(filter->group, whole));
+		 lies_in(filter->rest, filter->plain) && lies_in(filter->group, whole));
 	MUST(filter->verb != HF_VERB_PLAIN || filter->position.kind == HF_POSITION_LATEST);
 	MUST(filter->position.value <= INT64_MAX);
 }
@@ -97,9 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_shape(&filter, text, plain);
 		for (int kind = HF_KIND_NONE + 1; kind < HF_KIND_COUNT; kind++) {
 			char topic[1400];
-			static const char *const sessions[] = { "abc", "s" }, *const keys[] = { "", "/k", "/k/l" };
+			static const char *const sessions[] = {"abc", "s"}, *const keys[] = {"", "/k", "/k/l"};
 			for (size_t i = 0; i < 6; i++) {
-				snprintf(topic, sizeof(topic), "%s/%s/%s%s", root, sessions[i % 2], hf_kind_name((enum hf_kind)kind), keys[i / 2]);
+				snprintf(topic, sizeof(topic), "%s/%s/%s%s", root, sessions[i % 2], hf_kind_name((enum hf_kind)kind),
+					keys[i / 2]);
 				check_topic(root, plain, reason, &filter, topic);
 			}
 		}

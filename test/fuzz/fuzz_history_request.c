@@ -36,7 +36,8 @@ static void check_same(const struct hf_history_request *request, struct hf_buffe
 	struct hf_history_request back;
 
 	MUST(hf_history_request_decode(hf_buffer_slice(written), &back) == HF_OK);
-	MUST(back.from.kind == request->from.kind && back.from.value == request->from.value && back.limit == request->limit);
+	MUST(
+		back.from.kind == request->from.kind && back.from.value == request->from.value && back.limit == request->limit);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -46,13 +47,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	enum hf_reason reason = hf_history_request_decode(hf_slice_from(data, size), &request);
 	MUST(reason == HF_OK || reason == HF_PAYLOAD_MALFORMED || reason == HF_PAYLOAD_INVALID ||
-		reason == HF_POSITION_INVALID || reason == HF_LIMIT_INVALID);
+		 reason == HF_POSITION_INVALID || reason == HF_LIMIT_INVALID);
 	if (reason != HF_OK)
 		return 0;
 
 	MUST(request.from.value <= INT64_MAX);
 	write_position(&request.from, text, sizeof(text));
-	struct hf_buffer out = { 0 };
+	struct hf_buffer out = {0};
 	MUST(hf_cbor_put_map(&out, request.limit ? 2 : 1) && hf_cbor_pair_text(&out, "from", hf_slice_of(text)));
 	MUST(request.limit == 0 || hf_cbor_pair_uint(&out, "limit", request.limit));
 	check_same(&request, &out);

@@ -9,7 +9,7 @@
 static bool same(const struct hf_token_batch *a, const struct hf_token_batch *b)
 {
 	return hf_slice_equal(a->id, b->id) && a->seq == b->seq && hf_slice_equal(a->text, b->text) &&
-		hf_slice_equal(a->kind, b->kind) && hf_slice_equal(a->data, b->data) && a->end == b->end;
+		   hf_slice_equal(a->kind, b->kind) && hf_slice_equal(a->data, b->data) && a->end == b->end;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 
 	MUST(lies_in(batch.id, payload) && lies_in(batch.text, payload) && lies_in(batch.kind, payload) &&
-		lies_in(batch.data, payload));
+		 lies_in(batch.data, payload));
 	MUST(batch.id.len >= 1 && batch.id.len <= HF_RESPONSE_ID_MAX && batch.kind.len <= HF_TOKEN_KIND_MAX);
 	MUST(hf_utf8_valid(batch.id) && hf_utf8_valid(batch.text) && hf_utf8_valid(batch.kind));
 	MUST(batch.seq <= HF_TOKEN_SEQ_MAX && batch.end <= HF_END_ERROR);
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(hf_cbor_skip(&reader, &item) == HF_OK && hf_cbor_at_end(&reader));
 	}
 
-	struct hf_buffer once = { 0 }, twice = { 0 };
+	struct hf_buffer once = {0}, twice = {0};
 	MUST(hf_token_encode(&batch, &once));
 	MUST(hf_token_decode(hf_buffer_slice(&once), &back) == HF_OK);
 	MUST(same(&batch, &back));

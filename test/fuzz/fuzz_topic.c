@@ -10,8 +10,8 @@
 static enum hf_reason read_slowly(const char *root, const char *topic)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-	static const char *const names[] = { "tokens", "input", "event", "signal", "ask", "answer", "notice", "control",
-		"history", "state", "mark", "error" };
+	static const char *const names[] = {"tokens", "input", "event", "signal", "ask", "answer", "notice", "control",
+		"history", "state", "mark", "error"};
 	char prefix[300];
 
 	snprintf(prefix, sizeof(prefix), "%s/", root);
@@ -51,8 +51,8 @@ static void check_topic(const char *root, const char *topic)
 
 	const char *name = hf_kind_name(parsed.kind);
 	char again[HF_TOPIC_MAX + 1];
-	int len = snprintf(again, sizeof(again), "%s/%.*s/%s%s%.*s", root, (int)parsed.session.len, parsed.session.data, name,
-		parsed.key.len ? "/" : "", (int)parsed.key.len, parsed.key.data);
+	int len = snprintf(again, sizeof(again), "%s/%.*s/%s%s%.*s", root, (int)parsed.session.len, parsed.session.data,
+		name, parsed.key.len ? "/" : "", (int)parsed.key.len, parsed.key.data);
 	MUST(len > 0 && strcmp(again, topic) == 0);
 }
 

@@ -6,13 +6,13 @@
 
 START_TEST(appends_and_grows)
 {
-	struct hf_buffer buffer = { 0 };
+	struct hf_buffer buffer = {0};
 
 	ck_assert_uint_eq(hf_buffer_slice(&buffer).len, 0);
 	ck_assert_ptr_nonnull(hf_buffer_slice(&buffer).data);
 	ck_assert(hf_buffer_append(&buffer, NULL, 0));
 	for (int i = 0; i < 5000; i++)
-		ck_assert(hf_buffer_append(&buffer, &(unsigned char){ (unsigned char)i }, 1));
+		ck_assert(hf_buffer_append(&buffer, &(unsigned char){(unsigned char)i}, 1));
 	ck_assert_uint_eq(buffer.len, 5000);
 	for (int i = 0; i < 5000; i++)
 		ck_assert_uint_eq(buffer.data[i], i & 0xff);
@@ -28,7 +28,7 @@ END_TEST
 
 START_TEST(stays_as_it_was_without_memory)
 {
-	struct hf_buffer buffer = { 0 };
+	struct hf_buffer buffer = {0};
 
 	allocations_left = 0;
 	ck_assert_ptr_null(hf_buffer_reserve(&buffer, 1));
@@ -57,7 +57,7 @@ static size_t encode_code_point(uint32_t point, char *out)
 		return 1;
 	}
 	size_t len = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-	static const unsigned char leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
 	for (size_t i = len - 1; i > 0; i--, point >>= 6)
 		out[i] = (char)(0x80 | (point & 0x3f));
 	out[0] = (char)(leads[len] | point);
@@ -88,28 +88,28 @@ static const struct {
 	const char *bytes;
 	bool valid;
 } utf8_cases[] = {
-	{ "", true },
-	{ "a", true },
-	{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", true },
-	{ "\xef\xbb\xbf", true }, /* a byte order mark is a character */
-	{ "\x80", false },
-	{ "\xbf", false },
-	{ "\xc0\x80", false }, /* overlong */
-	{ "\xc1\xbf", false },
-	{ "\xe0\x9f\xbf", false },
-	{ "\xf0\x8f\xbf\xbf", false },
-	{ "\xed\xa0\x80", false }, /* surrogate */
-	{ "\xf4\x90\x80\x80", false }, /* above U+10FFFF */
-	{ "\xf5\x80\x80\x80", false },
-	{ "\xff", false },
-	{ "\xfe", false },
-	{ "\xe2\x82", false },
-	{ "\xe2\x28\xa1", false },
-	{ "\xe2\x82\x28", false },
-	{ "\xf0\x9f\x98", false },
-	{ "\xf0\x9f\x98\x28", false },
-	{ "abcdefgh\xff", false },
-	{ "abcdefg\xc3\xa4ijklmnop\xc3", false },
+	{"", true},
+	{"a", true},
+	{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", true},
+	{"\xef\xbb\xbf", true}, /* a byte order mark is a character */
+	{"\x80", false},
+	{"\xbf", false},
+	{"\xc0\x80", false}, /* overlong */
+	{"\xc1\xbf", false},
+	{"\xe0\x9f\xbf", false},
+	{"\xf0\x8f\xbf\xbf", false},
+	{"\xed\xa0\x80", false},     /* surrogate */
+	{"\xf4\x90\x80\x80", false}, /* above U+10FFFF */
+	{"\xf5\x80\x80\x80", false},
+	{"\xff", false},
+	{"\xfe", false},
+	{"\xe2\x82", false},
+	{"\xe2\x28\xa1", false},
+	{"\xe2\x82\x28", false},
+	{"\xf0\x9f\x98", false},
+	{"\xf0\x9f\x98\x28", false},
+	{"abcdefgh\xff", false},
+	{"abcdefg\xc3\xa4ijklmnop\xc3", false},
 };
 
 START_TEST(utf8_cases_from_the_table)

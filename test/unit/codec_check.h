@@ -11,18 +11,18 @@
 #include "codec/reason.h"
 #include "codec/slice.h"
 
-#define ck_assert_slice(slice, text) \
-	do { \
-		struct hf_slice slice_seen = (slice); \
-		ck_assert_msg(hf_slice_is(slice_seen, text), "%s is '%.*s', not '%s'", #slice, (int)slice_seen.len, \
-			slice_seen.data, text); \
+#define ck_assert_slice(slice, text)                                                                                   \
+	do {                                                                                                               \
+		struct hf_slice slice_seen = (slice);                                                                          \
+		ck_assert_msg(hf_slice_is(slice_seen, text), "%s is '%.*s', not '%s'", #slice, (int)slice_seen.len,            \
+			slice_seen.data, text);                                                                                    \
 	} while (0)
 
-#define ck_assert_reason(seen, wanted, what) \
-	do { \
-		enum hf_reason reason_seen = (seen); \
-		ck_assert_msg(reason_seen == (wanted), "%s: %s, not %s", what, hf_reason_name(reason_seen), \
-			hf_reason_name(wanted)); \
+#define ck_assert_reason(seen, wanted, what)                                                                           \
+	do {                                                                                                               \
+		enum hf_reason reason_seen = (seen);                                                                           \
+		ck_assert_msg(                                                                                                 \
+			reason_seen == (wanted), "%s: %s, not %s", what, hf_reason_name(reason_seen), hf_reason_name(wanted));     \
 	} while (0)
 
 /* The bytes that hex digits stand for, in `out`; blanks between them are for the reader. */
@@ -35,20 +35,20 @@ static inline struct hf_slice from_hex(struct hf_buffer *out, const char *hex)
 			hex++;
 			continue;
 		}
-		if (sscanf(hex, "%2x", &byte) != 1 || !hf_buffer_append(out, &(unsigned char){ (unsigned char)byte }, 1))
+		if (sscanf(hex, "%2x", &byte) != 1 || !hf_buffer_append(out, &(unsigned char){(unsigned char)byte}, 1))
 			abort();
 		hex += 2;
 	}
 	return hf_buffer_slice(out);
 }
 
-#define ck_assert_hex(buffer, hex) \
-	do { \
-		struct hf_buffer hex_wanted = { 0 }; \
-		struct hf_slice wanted_bytes = from_hex(&hex_wanted, hex); \
-		ck_assert_uint_eq((buffer)->len, wanted_bytes.len); \
-		ck_assert_mem_eq((buffer)->data, wanted_bytes.data, wanted_bytes.len); \
-		hf_buffer_free(&hex_wanted); \
+#define ck_assert_hex(buffer, hex)                                                                                     \
+	do {                                                                                                               \
+		struct hf_buffer hex_wanted = {0};                                                                             \
+		struct hf_slice wanted_bytes = from_hex(&hex_wanted, hex);                                                     \
+		ck_assert_uint_eq((buffer)->len, wanted_bytes.len);                                                            \
+		ck_assert_mem_eq((buffer)->data, wanted_bytes.data, wanted_bytes.len);                                         \
+		hf_buffer_free(&hex_wanted);                                                                                   \
 	} while (0)
 
 /* A copy of exactly these bytes on the heap, so that a sanitizer sees a read beyond. Free with free(). */

@@ -15,8 +15,8 @@
 static bool write_state(struct hf_buffer *out)
 {
 	const struct hf_document_response open[] = {
-		{ .id = hf_slice_of("r-7"), .identity = hf_slice_of("agent-1") },
-		{ .id = hf_slice_of("\xc3\xa4"), .identity = hf_slice_of("b") },
+		{.id = hf_slice_of("r-7"), .identity = hf_slice_of("agent-1")},
+		{.id = hf_slice_of("\xc3\xa4"), .identity = hf_slice_of("b")},
 	};
 
 	return hf_document_state(out, 1000, 3, open, 2);
@@ -44,7 +44,7 @@ static bool write_error(struct hf_buffer *out)
 
 static bool write_error_expected(struct hf_buffer *out)
 {
-	return hf_document_error(out, HF_SEQ_GAP, hf_slice_of("sessions/abc/tokens"), &(uint64_t){ 24 });
+	return hf_document_error(out, HF_SEQ_GAP, hf_slice_of("sessions/abc/tokens"), &(uint64_t){24});
 }
 
 static bool write_history_refused(struct hf_buffer *out)
@@ -85,7 +85,7 @@ static bool write_history_page(struct hf_buffer *out, uint64_t next)
 	};
 
 	return hf_document_history_begin(out, 9, 2, 2, next != 0) && hf_document_history_entry(out, &input) &&
-		hf_document_history_entry(out, &shared) && hf_document_history_end(out, next);
+		   hf_document_history_entry(out, &shared) && hf_document_history_end(out, next);
 }
 
 static bool write_history(struct hf_buffer *out)
@@ -114,7 +114,7 @@ static bool write_tokens(struct hf_buffer *out)
 
 static bool write_tokens_small(struct hf_buffer *out)
 {
-	return hf_token_encode(&(struct hf_token_batch){ .id = hf_slice_of("r") }, out);
+	return hf_token_encode(&(struct hf_token_batch){.id = hf_slice_of("r")}, out);
 }
 
 /* The part of a name before the first dot is the rule of the schema that the document follows. */
@@ -123,43 +123,43 @@ static const struct {
 	write_fn write;
 	const char *hex; /* as an independent encoder writes it in its canonical mode; NULL: see `messages` */
 } documents[] = {
-	{ "state.open", write_state,
+	{"state.open", write_state,
 		"a3 6468656164 1903e8 646f70656e 82 a2 626964 63722d37 6466726f6d 676167656e742d31 "
-		"a2 626964 62c3a4 6466726f6d 6162 647461696c 03" },
-	{ "state.empty", write_state_empty, "a3 6468656164 00 646f70656e 80 647461696c 01" },
-	{ "mark.caught-up", write_caught_up, "a2 6468656164 1a00010000 646d61726b 696361756768742d7570" },
-	{ "mark.gap", write_gap,
+		"a2 626964 62c3a4 6466726f6d 6162 647461696c 03"},
+	{"state.empty", write_state_empty, "a3 6468656164 00 646f70656e 80 647461696c 01"},
+	{"mark.caught-up", write_caught_up, "a2 6468656164 1a00010000 646d61726b 696361756768742d7570"},
+	{"mark.gap", write_gap,
 		"a4 646c617374 1b0000000100000000 646d61726b 63676170 656669727374 01 "
-		"66726561736f6e 697472756e6361746564" },
-	{ "error.filter", write_error, NULL },
-	{ "error.expected", write_error_expected, NULL },
-	{ "history-answer.refused", write_history_refused, NULL },
-	{ "history-answer.empty", write_history_empty, "a3 6468656164 00 647461696c 01 67656e7472696573 80" },
-	{ "history-answer.next", write_history,
+		"66726561736f6e 697472756e6361746564"},
+	{"error.filter", write_error, NULL},
+	{"error.expected", write_error_expected, NULL},
+	{"history-answer.refused", write_history_refused, NULL},
+	{"history-answer.empty", write_history_empty, "a3 6468656164 00 647461696c 01 67656e7472696573 80"},
+	{"history-answer.next", write_history,
 		"a4 6468656164 09 647461696c 02 67656e7472696573 82 "
 		"a9 63716f73 01 6466726f6d 65616c696365 64726f6c65 6475736572 6474696d65 1b0000019b76daa800 "
 		"6474797065 6a746578742f706c61696e 65746f706963 65696e707574 666f6666736574 07 677061796c6f6164 426869 "
 		"6a70726f70657274696573 82 82 646c616e67 626465 82 646c616e67 60 "
 		"a7 63716f73 00 6466726f6d 676167656e742d31 64726f6c65 656167656e74 6474696d65 20 "
-		"65746f706963 6c7368617265642f7469746c65 666f6666736574 08 677061796c6f6164 40 646e657874 09" },
-	{ "history-answer.last", write_history_last,
+		"65746f706963 6c7368617265642f7469746c65 666f6666736574 08 677061796c6f6164 40 646e657874 09"},
+	{"history-answer.last", write_history_last,
 		"a3 6468656164 09 647461696c 02 67656e7472696573 82 "
 		"a9 63716f73 01 6466726f6d 65616c696365 64726f6c65 6475736572 6474696d65 1b0000019b76daa800 "
 		"6474797065 6a746578742f706c61696e 65746f706963 65696e707574 666f6666736574 07 677061796c6f6164 426869 "
 		"6a70726f70657274696573 82 82 646c616e67 626465 82 646c616e67 60 "
 		"a7 63716f73 00 6466726f6d 676167656e742d31 64726f6c65 656167656e74 6474696d65 20 "
-		"65746f706963 6c7368617265642f7469746c65 666f6666736574 08 677061796c6f6164 40" },
-	{ "tokens.full", write_tokens,
+		"65746f706963 6c7368617265642f7469746c65 666f6666736574 08 677061796c6f6164 40"},
+	{"tokens.full", write_tokens,
 		"a6 626964 63722d37 63656e64 6963616e63656c6c6564 63736571 1b001fffffffffffff 6464617461 9f01ff "
-		"646b696e64 69726561736f6e696e67 6474657874 674772c3bcc39f65" },
-	{ "tokens.small", write_tokens_small, "a3 626964 6172 63736571 00 6474657874 60" },
+		"646b696e64 69726561736f6e696e67 6474657874 674772c3bcc39f65"},
+	{"tokens.small", write_tokens_small, "a3 626964 6172 63736571 00 6474657874 60"},
 };
 #define DOCUMENT_COUNT (sizeof(documents) / sizeof(documents[0]))
 
 static int write_files(const char *directory)
 {
 	for (size_t i = 0; i < DOCUMENT_COUNT; i++) {
-		struct hf_buffer bytes = { 0 };
+		struct hf_buffer bytes = {0};
 		char path[4096];
 		snprintf(path, sizeof(path), "%s/%s", directory, documents[i].name);
 		FILE *file = documents[i].write(&bytes) ? fopen(path, "wb") : NULL;
@@ -177,7 +177,7 @@ static int write_files(const char *directory)
 static int decode_lines(const char *rule)
 {
 	bool tokens = strcmp(rule, "tokens") == 0;
-	struct hf_buffer bytes = { 0 };
+	struct hf_buffer bytes = {0};
 	char *line = NULL;
 	size_t size = 0;
 
@@ -195,7 +195,7 @@ static int decode_lines(const char *rule)
 
 START_TEST(golden_bytes)
 {
-	struct hf_buffer out = { 0 };
+	struct hf_buffer out = {0};
 
 	ck_assert(documents[_i].write(&out));
 	if (documents[_i].hex)
@@ -216,25 +216,25 @@ static const struct {
 	const char *before; /* up to the key "message" */
 	const char *after;
 } messages[] = {
-	{ write_error, HF_FILTER_INVALID,
+	{write_error, HF_FILTER_INVALID,
 		"a3 65746f706963 6c73657373696f6e732f616263 66726561736f6e 6e66696c7465722d696e76616c6964 676d657373616765",
-		"" },
-	{ write_error_expected, HF_SEQ_GAP,
+		""},
+	{write_error_expected, HF_SEQ_GAP,
 		"a4 65746f706963 737365 7373696f6e732f6162632f746f6b656e73 66726561736f6e 677365712d676170 676d657373616765",
-		"686578706563746564 1818" },
-	{ write_history_refused, HF_LIMIT_INVALID, "a2 66726561736f6e 6d6c696d69742d696e76616c6964 676d657373616765", "" },
+		"686578706563746564 1818"},
+	{write_history_refused, HF_LIMIT_INVALID, "a2 66726561736f6e 6d6c696d69742d696e76616c6964 676d657373616765", ""},
 };
 
 /* The sentence is for people and may change; what is around it may not. */
 START_TEST(messages_carry_name_and_sentence)
 {
-	struct hf_buffer out = { 0 }, wanted = { 0 }, after = { 0 };
+	struct hf_buffer out = {0}, wanted = {0}, after = {0};
 	const char *sentence = hf_reason_sentence(messages[_i].reason);
 	size_t len = strlen(sentence);
 
 	from_hex(&wanted, messages[_i].before);
 	ck_assert(len >= 24 && len < 256); /* or its length is written otherwise */
-	ck_assert(hf_buffer_append(&wanted, (unsigned char[]){ 0x78, (unsigned char)len }, 2));
+	ck_assert(hf_buffer_append(&wanted, (unsigned char[]){0x78, (unsigned char)len}, 2));
 	ck_assert(hf_buffer_append(&wanted, sentence, len));
 	struct hf_slice end = from_hex(&after, messages[_i].after);
 	ck_assert(hf_buffer_append(&wanted, end.data, end.len));
@@ -260,47 +260,47 @@ static const struct {
 	struct hf_position from;
 	uint64_t limit;
 } requests[] = {
-	{ "empty payload", "", HF_OK, { HF_POSITION_EARLIEST, 0 }, 0 },
-	{ "empty map", "a0", HF_OK, { HF_POSITION_EARLIEST, 0 }, 0 },
-	{ "empty indefinite map", "bfff", HF_OK, { HF_POSITION_EARLIEST, 0 }, 0 },
-	{ "limit", "a1" LIMIT "1832", HF_OK, { HF_POSITION_EARLIEST, 0 }, 50 },
-	{ "earliest", "a1" FROM "686561726c69657374", HF_OK, { HF_POSITION_EARLIEST, 0 }, 0 },
-	{ "latest", "a1" FROM "666c6174657374", HF_OK, { HF_POSITION_LATEST, 0 }, 0 },
-	{ "last 20, limit", "a2" FROM "632d3230" LIMIT "1832", HF_OK, { HF_POSITION_LAST, 20 }, 50 },
-	{ "limit, time", "a2" LIMIT "01" FROM "6e4031373637323235363030303030", HF_OK, { HF_POSITION_TIME, 1767225600000 }, 1 },
-	{ "offset as text", "a1" FROM "6137", HF_OK, { HF_POSITION_OFFSET, 7 }, 0 },
-	{ "offset as a number", "a1" FROM "07", HF_OK, { HF_POSITION_OFFSET, 7 }, 0 },
-	{ "largest offset", "a1" FROM "1b7fffffffffffffff", HF_OK, { HF_POSITION_OFFSET, INT64_MAX }, 0 },
-	{ "largest limit", "a1" LIMIT "1bffffffffffffffff", HF_OK, { HF_POSITION_EARLIEST, 0 }, UINT64_MAX },
+	{"empty payload", "", HF_OK, {HF_POSITION_EARLIEST, 0}, 0},
+	{"empty map", "a0", HF_OK, {HF_POSITION_EARLIEST, 0}, 0},
+	{"empty indefinite map", "bfff", HF_OK, {HF_POSITION_EARLIEST, 0}, 0},
+	{"limit", "a1" LIMIT "1832", HF_OK, {HF_POSITION_EARLIEST, 0}, 50},
+	{"earliest", "a1" FROM "686561726c69657374", HF_OK, {HF_POSITION_EARLIEST, 0}, 0},
+	{"latest", "a1" FROM "666c6174657374", HF_OK, {HF_POSITION_LATEST, 0}, 0},
+	{"last 20, limit", "a2" FROM "632d3230" LIMIT "1832", HF_OK, {HF_POSITION_LAST, 20}, 50},
+	{"limit, time", "a2" LIMIT "01" FROM "6e4031373637323235363030303030", HF_OK, {HF_POSITION_TIME, 1767225600000}, 1},
+	{"offset as text", "a1" FROM "6137", HF_OK, {HF_POSITION_OFFSET, 7}, 0},
+	{"offset as a number", "a1" FROM "07", HF_OK, {HF_POSITION_OFFSET, 7}, 0},
+	{"largest offset", "a1" FROM "1b7fffffffffffffff", HF_OK, {HF_POSITION_OFFSET, INT64_MAX}, 0},
+	{"largest limit", "a1" LIMIT "1bffffffffffffffff", HF_OK, {HF_POSITION_EARLIEST, 0}, UINT64_MAX},
 
-	{ .what = "cut", .hex = "a1", .reason = HF_PAYLOAD_MALFORMED },
-	{ .what = "cut behind a key", .hex = "a1" FROM, .reason = HF_PAYLOAD_MALFORMED },
-	{ .what = "cut in a key", .hex = "a1 6466", .reason = HF_PAYLOAD_MALFORMED },
-	{ .what = "bytes left over", .hex = "a000", .reason = HF_PAYLOAD_MALFORMED },
-	{ .what = "JSON", .hex = "7b7d", .reason = HF_PAYLOAD_MALFORMED },
-	{ .what = "a reserved byte", .hex = "a1" LIMIT "1c", .reason = HF_PAYLOAD_MALFORMED },
-	{ .what = "a number", .hex = "07", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "an array", .hex = "80", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "an unknown key", .hex = "a1 6174 01", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "from twice", .hex = "a2" FROM "01" FROM "01", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "limit twice", .hex = "a2" LIMIT "01" LIMIT "01", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "from: null", .hex = "a1" FROM "f6", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "from: bytes", .hex = "a1" FROM "4137", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "from: not UTF-8", .hex = "a1" FROM "61ff", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "limit: text", .hex = "a1" LIMIT "6137", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "limit: float", .hex = "a1" LIMIT "f93c00", .reason = HF_PAYLOAD_INVALID },
-	{ .what = "from: nowhere", .hex = "a1" FROM "676e6f7768657265", .reason = HF_POSITION_INVALID },
-	{ .what = "from: empty", .hex = "a1" FROM "60", .reason = HF_POSITION_INVALID },
-	{ .what = "from: 0", .hex = "a1" FROM "00", .reason = HF_POSITION_INVALID },
-	{ .what = "from: -1", .hex = "a1" FROM "20", .reason = HF_POSITION_INVALID },
-	{ .what = "from: beyond 63 bits", .hex = "a1" FROM "1b8000000000000000", .reason = HF_POSITION_INVALID },
-	{ .what = "limit: 0", .hex = "a1" LIMIT "00", .reason = HF_LIMIT_INVALID },
-	{ .what = "limit: -1", .hex = "a1" LIMIT "20", .reason = HF_LIMIT_INVALID },
+	{.what = "cut", .hex = "a1", .reason = HF_PAYLOAD_MALFORMED},
+	{.what = "cut behind a key", .hex = "a1" FROM, .reason = HF_PAYLOAD_MALFORMED},
+	{.what = "cut in a key", .hex = "a1 6466", .reason = HF_PAYLOAD_MALFORMED},
+	{.what = "bytes left over", .hex = "a000", .reason = HF_PAYLOAD_MALFORMED},
+	{.what = "JSON", .hex = "7b7d", .reason = HF_PAYLOAD_MALFORMED},
+	{.what = "a reserved byte", .hex = "a1" LIMIT "1c", .reason = HF_PAYLOAD_MALFORMED},
+	{.what = "a number", .hex = "07", .reason = HF_PAYLOAD_INVALID},
+	{.what = "an array", .hex = "80", .reason = HF_PAYLOAD_INVALID},
+	{.what = "an unknown key", .hex = "a1 6174 01", .reason = HF_PAYLOAD_INVALID},
+	{.what = "from twice", .hex = "a2" FROM "01" FROM "01", .reason = HF_PAYLOAD_INVALID},
+	{.what = "limit twice", .hex = "a2" LIMIT "01" LIMIT "01", .reason = HF_PAYLOAD_INVALID},
+	{.what = "from: null", .hex = "a1" FROM "f6", .reason = HF_PAYLOAD_INVALID},
+	{.what = "from: bytes", .hex = "a1" FROM "4137", .reason = HF_PAYLOAD_INVALID},
+	{.what = "from: not UTF-8", .hex = "a1" FROM "61ff", .reason = HF_PAYLOAD_INVALID},
+	{.what = "limit: text", .hex = "a1" LIMIT "6137", .reason = HF_PAYLOAD_INVALID},
+	{.what = "limit: float", .hex = "a1" LIMIT "f93c00", .reason = HF_PAYLOAD_INVALID},
+	{.what = "from: nowhere", .hex = "a1" FROM "676e6f7768657265", .reason = HF_POSITION_INVALID},
+	{.what = "from: empty", .hex = "a1" FROM "60", .reason = HF_POSITION_INVALID},
+	{.what = "from: 0", .hex = "a1" FROM "00", .reason = HF_POSITION_INVALID},
+	{.what = "from: -1", .hex = "a1" FROM "20", .reason = HF_POSITION_INVALID},
+	{.what = "from: beyond 63 bits", .hex = "a1" FROM "1b8000000000000000", .reason = HF_POSITION_INVALID},
+	{.what = "limit: 0", .hex = "a1" LIMIT "00", .reason = HF_LIMIT_INVALID},
+	{.what = "limit: -1", .hex = "a1" LIMIT "20", .reason = HF_LIMIT_INVALID},
 };
 
 START_TEST(requests_from_the_table)
 {
-	struct hf_buffer bytes = { 0 };
+	struct hf_buffer bytes = {0};
 	struct hf_slice payload = exact_copy(from_hex(&bytes, requests[_i].hex));
 	struct hf_history_request request;
 

@@ -8,8 +8,8 @@
 #define PROPERTIES_HEX "03 000a 746578742f706c61696e 26 0004 6c616e67 0002 6465 01 01"
 
 /* The layout of entry.h, by hand. These bytes are on disk: they change with the format's number only. */
-#define GOLDEN_HEX \
-	"01 02 03 01 03 04 0500 0500 0600 1a000000 02000000 0807060504030201 0080c62b9b010000 " \
+#define GOLDEN_HEX                                                                                                     \
+	"01 02 03 01 03 04 0500 0500 0600 1a000000 02000000 0807060504030201 0080c62b9b010000 "                            \
 	"616263 69642d31 696e707574 616c696365 70686f6e6531" PROPERTIES_HEX "6869"
 
 static struct hf_entry golden_entry(struct hf_buffer *properties)
@@ -49,8 +49,8 @@ static void assert_entries_equal(const struct hf_entry *a, const struct hf_entry
 
 START_TEST(golden_bytes_both_ways)
 {
-	struct hf_buffer properties = { 0 }, record = { 0 };
-	struct hf_entry entry = golden_entry(&properties), back = { .lsn = 7 };
+	struct hf_buffer properties = {0}, record = {0};
+	struct hf_entry entry = golden_entry(&properties), back = {.lsn = 7};
 
 	ck_assert_reason(hf_entry_encode(&entry, &record), HF_OK, "encode");
 	ck_assert_hex(&record, GOLDEN_HEX);
@@ -76,16 +76,23 @@ START_TEST(extremes_round_trip)
 	memset(id, 'i', sizeof(id));
 	struct hf_entry entries[] = {
 		/* As little as there can be: zeroed slices have no data to copy. */
-		{ .offset = 1, .kind = HF_KIND_TOKENS, .role = HF_ROLE_AGENT, .session = hf_slice_of("a") },
-		{ .offset = UINT64_MAX, .time_ms = INT64_MIN, .kind = HF_KIND_SHARED, .role = HF_ROLE_BROKER, .qos = 2,
-			.session = hf_slice_from(session, sizeof(session)), .topic = hf_slice_from(long_text, sizeof(long_text)),
-			.id = hf_slice_from(id, sizeof(id)), .identity = hf_slice_from(long_text, sizeof(long_text)),
-			.device = hf_slice_from(long_text, sizeof(long_text)), .payload = hf_slice_from(payload, sizeof(payload)) },
+		{.offset = 1, .kind = HF_KIND_TOKENS, .role = HF_ROLE_AGENT, .session = hf_slice_of("a")},
+		{.offset = UINT64_MAX,
+			.time_ms = INT64_MIN,
+			.kind = HF_KIND_SHARED,
+			.role = HF_ROLE_BROKER,
+			.qos = 2,
+			.session = hf_slice_from(session, sizeof(session)),
+			.topic = hf_slice_from(long_text, sizeof(long_text)),
+			.id = hf_slice_from(id, sizeof(id)),
+			.identity = hf_slice_from(long_text, sizeof(long_text)),
+			.device = hf_slice_from(long_text, sizeof(long_text)),
+			.payload = hf_slice_from(payload, sizeof(payload))},
 	};
 
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-		struct hf_buffer record = { 0 };
-		struct hf_entry back = { 0 };
+		struct hf_buffer record = {0};
+		struct hf_entry back = {0};
 		ck_assert_reason(hf_entry_encode(&entries[i], &record), HF_OK, "encode");
 		ck_assert_reason(hf_entry_decode(hf_buffer_slice(&record), &back), HF_OK, "decode");
 		assert_entries_equal(&entries[i], &back);
@@ -97,9 +104,10 @@ END_TEST
 START_TEST(parts_too_large_for_their_length_are_refused)
 {
 	static char big[UINT16_MAX + 1];
-	struct hf_entry sound = { .offset = 1, .kind = HF_KIND_EVENT, .role = HF_ROLE_AGENT, .session = hf_slice_of("a") };
-	struct hf_entry entries[] = { sound, sound, sound, sound, sound, sound, sound };
-	struct hf_slice above_32_bits = hf_slice_from(big, (size_t)UINT32_MAX + 1); /* its length is all that is looked at */
+	struct hf_entry sound = {.offset = 1, .kind = HF_KIND_EVENT, .role = HF_ROLE_AGENT, .session = hf_slice_of("a")};
+	struct hf_entry entries[] = {sound, sound, sound, sound, sound, sound, sound};
+	struct hf_slice above_32_bits =
+		hf_slice_from(big, (size_t)UINT32_MAX + 1); /* its length is all that is looked at */
 	entries[0].id = hf_slice_from(big, UINT8_MAX + 1);
 	entries[1].topic = hf_slice_from(big, sizeof(big));
 	entries[2].identity = hf_slice_from(big, sizeof(big));
@@ -109,7 +117,7 @@ START_TEST(parts_too_large_for_their_length_are_refused)
 	entries[6].session = hf_slice_from(big, UINT8_MAX + 1);
 
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-		struct hf_buffer record = { 0 };
+		struct hf_buffer record = {0};
 		ck_assert_reason(hf_entry_encode(&entries[i], &record), HF_PROPERTIES_TOO_LARGE, "too large");
 		ck_assert_uint_eq(record.len, 0);
 		hf_buffer_free(&record);
@@ -119,12 +127,12 @@ END_TEST
 
 START_TEST(any_other_length_is_corrupt)
 {
-	struct hf_buffer record = { 0 };
+	struct hf_buffer record = {0};
 	struct hf_slice whole = from_hex(&record, GOLDEN_HEX);
 
 	for (size_t len = 0; len < whole.len; len++) {
 		struct hf_slice part = exact_copy(hf_slice_from(whole.data, len));
-		struct hf_entry entry = { .offset = 4711 };
+		struct hf_entry entry = {.offset = 4711};
 		ck_assert_msg(hf_entry_decode(part, &entry) == HF_RECORD_CORRUPT, "%zu bytes", len);
 		ck_assert_uint_eq(entry.offset, 4711);
 		free((void *)(uintptr_t)part.data);
@@ -141,29 +149,29 @@ static const struct {
 	size_t at;
 	unsigned char byte;
 } faults[] = {
-	{ "format 0", 0, 0 },
-	{ "format 2", 0, 2 },
-	{ "no kind", 1, HF_KIND_NONE },
-	{ "a kind behind the logged ones", 1, HF_KIND_LOGGED_LAST + 1 },
-	{ "a kind that is not logged", 1, HF_KIND_PRESENCE },
-	{ "kind 255", 1, 255 },
-	{ "no role", 2, HF_ROLE_NONE },
-	{ "a role behind the last", 2, HF_ROLE_BROKER + 1 },
-	{ "QoS 3", 3, 3 },
-	{ "QoS with other bits", 3, 0x81 },
-	{ "session id one shorter", 4, 2 },
-	{ "payload of 2^24 more", 19, 1 },
-	{ "a character that no session id has", 36, '/' },
-	{ "a zero byte in the session id", 36, 0 },
-	{ "another property", 59, 2 },
-	{ "a property that says it is longer", 60, 1 },
-	{ "payload format 2", 84, 2 },
-	{ "content type not UTF-8", 62, 0xff },
+	{"format 0", 0, 0},
+	{"format 2", 0, 2},
+	{"no kind", 1, HF_KIND_NONE},
+	{"a kind behind the logged ones", 1, HF_KIND_LOGGED_LAST + 1},
+	{"a kind that is not logged", 1, HF_KIND_PRESENCE},
+	{"kind 255", 1, 255},
+	{"no role", 2, HF_ROLE_NONE},
+	{"a role behind the last", 2, HF_ROLE_BROKER + 1},
+	{"QoS 3", 3, 3},
+	{"QoS with other bits", 3, 0x81},
+	{"session id one shorter", 4, 2},
+	{"payload of 2^24 more", 19, 1},
+	{"a character that no session id has", 36, '/'},
+	{"a zero byte in the session id", 36, 0},
+	{"another property", 59, 2},
+	{"a property that says it is longer", 60, 1},
+	{"payload format 2", 84, 2},
+	{"content type not UTF-8", 62, 0xff},
 };
 
 START_TEST(faults_from_the_table)
 {
-	struct hf_buffer record = { 0 };
+	struct hf_buffer record = {0};
 	struct hf_entry entry;
 
 	struct hf_slice bytes = from_hex(&record, GOLDEN_HEX);
@@ -176,7 +184,7 @@ END_TEST
 
 START_TEST(offset_zero_is_corrupt)
 {
-	struct hf_buffer record = { 0 };
+	struct hf_buffer record = {0};
 	struct hf_slice bytes = from_hex(&record, GOLDEN_HEX);
 	struct hf_entry entry;
 
@@ -188,14 +196,14 @@ END_TEST
 
 START_TEST(bit_flips_are_corrupt_or_an_entry)
 {
-	struct hf_buffer record = { 0 }, again = { 0 };
+	struct hf_buffer record = {0}, again = {0};
 	struct hf_slice whole = from_hex(&record, GOLDEN_HEX);
 	size_t corrupt = 0;
 
 	for (size_t bit = 0; bit < whole.len * 8; bit++) {
 		record.data[bit / 8] ^= (unsigned char)(1u << bit % 8);
 		struct hf_slice flipped = exact_copy(whole);
-		struct hf_entry entry = { 0 };
+		struct hf_entry entry = {0};
 		if (hf_entry_decode(flipped, &entry) == HF_OK) {
 			/* Every bit of a record means something: what was read writes the same bytes. */
 			hf_buffer_clear(&again);
@@ -217,7 +225,7 @@ END_TEST
 
 START_TEST(no_memory_is_told)
 {
-	struct hf_buffer properties = { 0 }, record = { 0 };
+	struct hf_buffer properties = {0}, record = {0};
 	struct hf_entry entry = golden_entry(&properties);
 
 	allocations_left = 0;
@@ -232,7 +240,7 @@ END_TEST
 
 START_TEST(roles_keep_their_numbers_and_names)
 {
-	static const char *const names[] = { "", "agent", "user", "operator", "observer", "auditor", "admin", "broker" };
+	static const char *const names[] = {"", "agent", "user", "operator", "observer", "auditor", "admin", "broker"};
 
 	for (int role = HF_ROLE_NONE; role <= HF_ROLE_BROKER; role++) {
 		ck_assert_str_eq(hf_role_name((enum hf_role)role), names[role]);
@@ -249,9 +257,9 @@ END_TEST
 static bool write_properties(struct hf_buffer *out)
 {
 	static const struct hf_property all[] = {
-		{ .id = HF_PROPERTY_CONTENT_TYPE, .value = { .data = "text/plain", .len = 10 } },
-		{ .id = HF_PROPERTY_USER, .name = { .data = "lang", .len = 4 }, .value = { .data = "de", .len = 2 } },
-		{ .id = HF_PROPERTY_PAYLOAD_FORMAT, .format = 1 },
+		{.id = HF_PROPERTY_CONTENT_TYPE, .value = {.data = "text/plain", .len = 10}},
+		{.id = HF_PROPERTY_USER, .name = {.data = "lang", .len = 4}, .value = {.data = "de", .len = 2}},
+		{.id = HF_PROPERTY_PAYLOAD_FORMAT, .format = 1},
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -263,7 +271,7 @@ static bool write_properties(struct hf_buffer *out)
 
 START_TEST(properties_both_ways)
 {
-	struct hf_buffer bytes = { 0 };
+	struct hf_buffer bytes = {0};
 	struct hf_property property;
 
 	ck_assert(write_properties(&bytes));
@@ -287,9 +295,9 @@ END_TEST
 
 START_TEST(properties_that_are_none_stay_where_they_are)
 {
-	static const char *const bad[] = { "01", "0102", "03", "0300", "030001", "03000261", "030001ff", "26", "260001 61",
-		"260001 61 0001", "260001 ff 0000", "0201", "ff", "0b01" };
-	struct hf_buffer bytes = { 0 };
+	static const char *const bad[] = {"01", "0102", "03", "0300", "030001", "03000261", "030001ff", "26", "260001 61",
+		"260001 61 0001", "260001 ff 0000", "0201", "ff", "0b01"};
+	struct hf_buffer bytes = {0};
 	struct hf_property property;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -305,8 +313,8 @@ END_TEST
 START_TEST(properties_tell_of_full_memory_and_long_texts)
 {
 	static char big[UINT16_MAX + 1];
-	struct hf_buffer bytes = { 0 };
-	struct hf_property property = { .id = HF_PROPERTY_USER, .name = hf_slice_from(big, UINT16_MAX) };
+	struct hf_buffer bytes = {0};
+	struct hf_property property = {.id = HF_PROPERTY_USER, .name = hf_slice_from(big, UINT16_MAX)};
 
 	check_full_memory(write_properties);
 	ck_assert(hf_property_put(&bytes, &property));

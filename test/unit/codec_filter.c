@@ -18,36 +18,36 @@ static const struct {
 	const char *key;
 	uint32_t kinds;
 } accepted[] = {
-	{ "sessions", "#", "#", NULL, "", ALL },
-	{ "sessions", "+/#", "+/#", NULL, "", ALL },
-	{ "sessions", "+/+/#", "+/+/#", NULL, "", ALL },
-	{ "sessions", "+/+/tokens", "+/+/tokens", NULL, "", TOKENS },
-	{ "sessions", "+/abc/tokens", "+/abc/tokens", "abc", "", TOKENS },
-	{ "sessions", "sessions/#", "sessions/#", NULL, "", ALL },
-	{ "sessions", "sessions/+/#", "sessions/+/#", NULL, "", ALL },
-	{ "sessions", "sessions/+/input", "sessions/+/input", NULL, "", HF_KIND_BIT(HF_KIND_INPUT) },
-	{ "sessions", "sessions/abc/#", "sessions/abc/#", "abc", "", ALL },
-	{ "sessions", "sessions/abc/+", "sessions/abc/+", "abc", "", FLAT },
-	{ "sessions", "sessions/abc/+/#", "sessions/abc/+/#", "abc", "", ALL },
-	{ "sessions", "sessions/abc/+/+", "sessions/abc/+/+", "abc", "", SHARED | PRESENCE | EPHEMERAL },
-	{ "sessions", "sessions/abc/+/+/+", "sessions/abc/+/+/+", "abc", "", EPHEMERAL },
-	{ "sessions", "sessions/abc/+/+/#", "sessions/abc/+/+/#", "abc", "", SHARED | PRESENCE | EPHEMERAL },
-	{ "sessions", "sessions/abc/+/k", "sessions/abc/+/k", "abc", "k", SHARED | PRESENCE | EPHEMERAL },
-	{ "sessions", "sessions/abc/tokens", "sessions/abc/tokens", "abc", "", TOKENS },
-	{ "sessions", "sessions/abc/tokens/#", "sessions/abc/tokens/#", "abc", "", TOKENS },
-	{ "sessions", "sessions/abc/shared/+", "sessions/abc/shared/+", "abc", "", SHARED },
-	{ "sessions", "sessions/abc/shared/#", "sessions/abc/shared/#", "abc", "", SHARED },
-	{ "sessions", "sessions/abc/shared/k", "sessions/abc/shared/k", "abc", "k", SHARED },
-	{ "sessions", "sessions/abc/shared/k/#", "sessions/abc/shared/k/#", "abc", "k", SHARED },
-	{ "sessions", "sessions/abc/presence/a%40b", "sessions/abc/presence/a%40b", "abc", "a%40b", PRESENCE },
-	{ "sessions", "sessions/abc/ephemeral/#", "sessions/abc/ephemeral/#", "abc", "", EPHEMERAL },
-	{ "sessions", "sessions/abc/ephemeral/a/+/b", "sessions/abc/ephemeral/a/+/b", "abc", "", EPHEMERAL },
-	{ "ai/sessions", "#", "#", NULL, "", ALL },
-	{ "ai/sessions", "ai/#", "ai/#", NULL, "", ALL },
-	{ "ai/sessions", "ai/+/#", "ai/+/#", NULL, "", ALL },
-	{ "ai/sessions", "ai/+/+/tokens", "ai/+/+/tokens", NULL, "", TOKENS },
-	{ "ai/sessions", "+/sessions/abc/+", "+/sessions/abc/+", "abc", "", FLAT },
-	{ "ai/sessions", "ai/sessions/abc/shared/k", "ai/sessions/abc/shared/k", "abc", "k", SHARED },
+	{"sessions", "#", "#", NULL, "", ALL},
+	{"sessions", "+/#", "+/#", NULL, "", ALL},
+	{"sessions", "+/+/#", "+/+/#", NULL, "", ALL},
+	{"sessions", "+/+/tokens", "+/+/tokens", NULL, "", TOKENS},
+	{"sessions", "+/abc/tokens", "+/abc/tokens", "abc", "", TOKENS},
+	{"sessions", "sessions/#", "sessions/#", NULL, "", ALL},
+	{"sessions", "sessions/+/#", "sessions/+/#", NULL, "", ALL},
+	{"sessions", "sessions/+/input", "sessions/+/input", NULL, "", HF_KIND_BIT(HF_KIND_INPUT)},
+	{"sessions", "sessions/abc/#", "sessions/abc/#", "abc", "", ALL},
+	{"sessions", "sessions/abc/+", "sessions/abc/+", "abc", "", FLAT},
+	{"sessions", "sessions/abc/+/#", "sessions/abc/+/#", "abc", "", ALL},
+	{"sessions", "sessions/abc/+/+", "sessions/abc/+/+", "abc", "", SHARED | PRESENCE | EPHEMERAL},
+	{"sessions", "sessions/abc/+/+/+", "sessions/abc/+/+/+", "abc", "", EPHEMERAL},
+	{"sessions", "sessions/abc/+/+/#", "sessions/abc/+/+/#", "abc", "", SHARED | PRESENCE | EPHEMERAL},
+	{"sessions", "sessions/abc/+/k", "sessions/abc/+/k", "abc", "k", SHARED | PRESENCE | EPHEMERAL},
+	{"sessions", "sessions/abc/tokens", "sessions/abc/tokens", "abc", "", TOKENS},
+	{"sessions", "sessions/abc/tokens/#", "sessions/abc/tokens/#", "abc", "", TOKENS},
+	{"sessions", "sessions/abc/shared/+", "sessions/abc/shared/+", "abc", "", SHARED},
+	{"sessions", "sessions/abc/shared/#", "sessions/abc/shared/#", "abc", "", SHARED},
+	{"sessions", "sessions/abc/shared/k", "sessions/abc/shared/k", "abc", "k", SHARED},
+	{"sessions", "sessions/abc/shared/k/#", "sessions/abc/shared/k/#", "abc", "k", SHARED},
+	{"sessions", "sessions/abc/presence/a%40b", "sessions/abc/presence/a%40b", "abc", "a%40b", PRESENCE},
+	{"sessions", "sessions/abc/ephemeral/#", "sessions/abc/ephemeral/#", "abc", "", EPHEMERAL},
+	{"sessions", "sessions/abc/ephemeral/a/+/b", "sessions/abc/ephemeral/a/+/b", "abc", "", EPHEMERAL},
+	{"ai/sessions", "#", "#", NULL, "", ALL},
+	{"ai/sessions", "ai/#", "ai/#", NULL, "", ALL},
+	{"ai/sessions", "ai/+/#", "ai/+/#", NULL, "", ALL},
+	{"ai/sessions", "ai/+/+/tokens", "ai/+/+/tokens", NULL, "", TOKENS},
+	{"ai/sessions", "+/sessions/abc/+", "+/sessions/abc/+", "abc", "", FLAT},
+	{"ai/sessions", "ai/sessions/abc/shared/k", "ai/sessions/abc/shared/k", "abc", "k", SHARED},
 };
 
 START_TEST(accepted_from_the_table)
@@ -72,68 +72,69 @@ static const struct {
 	const char *filter;
 	enum hf_reason reason;
 } refused[] = {
-	{ "sessions", "+", HF_TOPIC_OUTSIDE },
-	{ "sessions", "+/+", HF_TOPIC_OUTSIDE },
-	{ "sessions", "+/abc", HF_TOPIC_OUTSIDE },
-	{ "sessions", "+/+/status", HF_TOPIC_OUTSIDE },
-	{ "sessions", "+/b@d/tokens", HF_TOPIC_OUTSIDE },
-	{ "sessions", "+/b@d", HF_TOPIC_OUTSIDE },
-	{ "sessions", "elsewhere/#", HF_TOPIC_OUTSIDE },
-	{ "sessions", "session/#", HF_TOPIC_OUTSIDE },
-	{ "sessions", "/sessions/#", HF_TOPIC_OUTSIDE },
-	{ "sessions", "$SYS/#", HF_TOPIC_OUTSIDE },
-	{ "sessions", "$fromage/earliest/sessions/#", HF_TOPIC_OUTSIDE },
-	{ "sessions", "$share/g/elsewhere/#", HF_TOPIC_OUTSIDE },
-	{ "sessions", "$share/g/$share/g/sessions/#", HF_TOPIC_OUTSIDE },
-	{ "ai/sessions", "ai", HF_TOPIC_OUTSIDE },
-	{ "ai/sessions", "ai/+", HF_TOPIC_OUTSIDE },
-	{ "ai/sessions", "sessions/#", HF_TOPIC_OUTSIDE },
+	{"sessions", "+", HF_TOPIC_OUTSIDE},
+	{"sessions", "+/+", HF_TOPIC_OUTSIDE},
+	{"sessions", "+/abc", HF_TOPIC_OUTSIDE},
+	{"sessions", "+/+/status", HF_TOPIC_OUTSIDE},
+	{"sessions", "+/b@d/tokens", HF_TOPIC_OUTSIDE},
+	{"sessions", "+/b@d", HF_TOPIC_OUTSIDE},
+	{"sessions", "elsewhere/#", HF_TOPIC_OUTSIDE},
+	{"sessions", "session/#", HF_TOPIC_OUTSIDE},
+	{"sessions", "/sessions/#", HF_TOPIC_OUTSIDE},
+	{"sessions", "$SYS/#", HF_TOPIC_OUTSIDE},
+	{"sessions", "$fromage/earliest/sessions/#", HF_TOPIC_OUTSIDE},
+	{"sessions", "$share/g/elsewhere/#", HF_TOPIC_OUTSIDE},
+	{"sessions", "$share/g/$share/g/sessions/#", HF_TOPIC_OUTSIDE},
+	{"ai/sessions", "ai", HF_TOPIC_OUTSIDE},
+	{"ai/sessions", "ai/+", HF_TOPIC_OUTSIDE},
+	{"ai/sessions", "sessions/#", HF_TOPIC_OUTSIDE},
 
-	{ "sessions", "sessions", HF_FILTER_INVALID },
-	{ "sessions", "sessions/+", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/token", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/tokens/", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/tokens/+", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/shared", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/shared/", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/shared/+/+", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/presence/a/b", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/ephemeral", HF_FILTER_INVALID },
-	{ "sessions", "sessions/abc/ephemeral/", HF_FILTER_INVALID },
-	{ "ai/sessions", "ai/sessions", HF_FILTER_INVALID },
-	{ "ai/sessions", "ai/sessions/abc", HF_FILTER_INVALID },
-	{ "sessions", "$share//sessions/#", HF_FILTER_INVALID },
-	{ "sessions", "$from/earliest/elsewhere/#", HF_FILTER_INVALID },
-	{ "sessions", "$resume/latest/sessions/abc", HF_FILTER_INVALID },
-	{ "sessions", "$from/earliest", HF_FILTER_INVALID },
-	{ "sessions", "$from", HF_FILTER_INVALID },
-	{ "sessions", "$from/earliest/$from/earliest/sessions/#", HF_FILTER_INVALID },
-	{ "sessions", "$from/earliest/$share/g/sessions/#", HF_FILTER_INVALID },
-	{ "sessions", "$share/g/$from/earliest/elsewhere", HF_FILTER_INVALID },
+	{"sessions", "sessions", HF_FILTER_INVALID},
+	{"sessions", "sessions/+", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/token", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/tokens/", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/tokens/+", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/shared", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/shared/", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/shared/+/+", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/presence/a/b", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/ephemeral", HF_FILTER_INVALID},
+	{"sessions", "sessions/abc/ephemeral/", HF_FILTER_INVALID},
+	{"ai/sessions", "ai/sessions", HF_FILTER_INVALID},
+	{"ai/sessions", "ai/sessions/abc", HF_FILTER_INVALID},
+	{"sessions", "$share//sessions/#", HF_FILTER_INVALID},
+	{"sessions", "$from/earliest/elsewhere/#", HF_FILTER_INVALID},
+	{"sessions", "$resume/latest/sessions/abc", HF_FILTER_INVALID},
+	{"sessions", "$from/earliest", HF_FILTER_INVALID},
+	{"sessions", "$from", HF_FILTER_INVALID},
+	{"sessions", "$from/earliest/$from/earliest/sessions/#", HF_FILTER_INVALID},
+	{"sessions", "$from/earliest/$share/g/sessions/#", HF_FILTER_INVALID},
+	{"sessions", "$share/g/$from/earliest/elsewhere", HF_FILTER_INVALID},
 
-	{ "sessions", "$from/x/sessions/abc/#", HF_POSITION_INVALID },
-	{ "sessions", "$from//sessions/abc/#", HF_POSITION_INVALID },
-	{ "sessions", "$from/#", HF_POSITION_INVALID },
-	{ "sessions", "$from/sessions/abc/#", HF_POSITION_INVALID },
-	{ "sessions", "$resume/0/sessions/abc/#", HF_POSITION_INVALID },
-	{ "sessions", "$share/g/$from/+/sessions/abc/#", HF_POSITION_INVALID },
+	{"sessions", "$from/x/sessions/abc/#", HF_POSITION_INVALID},
+	{"sessions", "$from//sessions/abc/#", HF_POSITION_INVALID},
+	{"sessions", "$from/#", HF_POSITION_INVALID},
+	{"sessions", "$from/sessions/abc/#", HF_POSITION_INVALID},
+	{"sessions", "$resume/0/sessions/abc/#", HF_POSITION_INVALID},
+	{"sessions", "$share/g/$from/+/sessions/abc/#", HF_POSITION_INVALID},
 
-	{ "sessions", "sessions//tokens", HF_SESSION_ID_INVALID },
-	{ "sessions", "sessions/", HF_SESSION_ID_INVALID },
-	{ "sessions", "sessions/b@d/#", HF_SESSION_ID_INVALID },
-	{ "sessions", "sessions/b@d", HF_SESSION_ID_INVALID },
-	{ "sessions", "sessions/b@d/nothing", HF_SESSION_ID_INVALID },
-	{ "sessions", "$from/earliest/+/b@d/#", HF_SESSION_ID_INVALID },
-	{ "sessions", "$share/g/sessions/b@d/#", HF_SESSION_ID_INVALID },
+	{"sessions", "sessions//tokens", HF_SESSION_ID_INVALID},
+	{"sessions", "sessions/", HF_SESSION_ID_INVALID},
+	{"sessions", "sessions/b@d/#", HF_SESSION_ID_INVALID},
+	{"sessions", "sessions/b@d", HF_SESSION_ID_INVALID},
+	{"sessions", "sessions/b@d/nothing", HF_SESSION_ID_INVALID},
+	{"sessions", "$from/earliest/+/b@d/#", HF_SESSION_ID_INVALID},
+	{"sessions", "$share/g/sessions/b@d/#", HF_SESSION_ID_INVALID},
 };
 
 START_TEST(refused_from_the_table)
 {
 	struct hf_filter filter;
 
-	ck_assert_reason(hf_filter_parse(refused[_i].root, refused[_i].filter, &filter), refused[_i].reason, refused[_i].filter);
+	ck_assert_reason(
+		hf_filter_parse(refused[_i].root, refused[_i].filter, &filter), refused[_i].reason, refused[_i].filter);
 }
 END_TEST
 
@@ -145,15 +146,16 @@ static const struct {
 	const char *group;
 	const char *plain;
 } prefixed[] = {
-	{ "$from/-20/sessions/abc/#", HF_VERB_FROM, HF_POSITION_LAST, 20, "", "sessions/abc/#" },
-	{ "$from/earliest/sessions/abc/#", HF_VERB_FROM, HF_POSITION_EARLIEST, 0, "", "sessions/abc/#" },
-	{ "$from/latest/#", HF_VERB_FROM, HF_POSITION_LATEST, 0, "", "#" },
-	{ "$from/17/+/+/tokens", HF_VERB_FROM, HF_POSITION_OFFSET, 17, "", "+/+/tokens" },
-	{ "$resume/@1700000000000/sessions/+/input", HF_VERB_RESUME, HF_POSITION_TIME, 1700000000000, "", "sessions/+/input" },
-	{ "$share/g/sessions/abc/#", HF_VERB_PLAIN, HF_POSITION_LATEST, 0, "g", "sessions/abc/#" },
-	{ "$share/g/$resume/earliest/sessions/+/input", HF_VERB_RESUME, HF_POSITION_EARLIEST, 0, "g", "sessions/+/input" },
-	{ "$share/g/$from/3/sessions/abc/tokens", HF_VERB_FROM, HF_POSITION_OFFSET, 3, "g", "sessions/abc/tokens" },
-	{ "$share/$from/sessions/abc/tokens", HF_VERB_PLAIN, HF_POSITION_LATEST, 0, "$from", "sessions/abc/tokens" },
+	{"$from/-20/sessions/abc/#", HF_VERB_FROM, HF_POSITION_LAST, 20, "", "sessions/abc/#"},
+	{"$from/earliest/sessions/abc/#", HF_VERB_FROM, HF_POSITION_EARLIEST, 0, "", "sessions/abc/#"},
+	{"$from/latest/#", HF_VERB_FROM, HF_POSITION_LATEST, 0, "", "#"},
+	{"$from/17/+/+/tokens", HF_VERB_FROM, HF_POSITION_OFFSET, 17, "", "+/+/tokens"},
+	{"$resume/@1700000000000/sessions/+/input", HF_VERB_RESUME, HF_POSITION_TIME, 1700000000000, "",
+		"sessions/+/input"},
+	{"$share/g/sessions/abc/#", HF_VERB_PLAIN, HF_POSITION_LATEST, 0, "g", "sessions/abc/#"},
+	{"$share/g/$resume/earliest/sessions/+/input", HF_VERB_RESUME, HF_POSITION_EARLIEST, 0, "g", "sessions/+/input"},
+	{"$share/g/$from/3/sessions/abc/tokens", HF_VERB_FROM, HF_POSITION_OFFSET, 3, "g", "sessions/abc/tokens"},
+	{"$share/$from/sessions/abc/tokens", HF_VERB_PLAIN, HF_POSITION_LATEST, 0, "$from", "sessions/abc/tokens"},
 };
 
 START_TEST(prefixed_from_the_table)
@@ -177,39 +179,39 @@ static const struct {
 	enum hf_position_kind kind;
 	uint64_t value;
 } positions[] = {
-	{ "earliest", HF_OK, HF_POSITION_EARLIEST, 0 },
-	{ "latest", HF_OK, HF_POSITION_LATEST, 0 },
-	{ "1", HF_OK, HF_POSITION_OFFSET, 1 },
-	{ "9223372036854775807", HF_OK, HF_POSITION_OFFSET, INT64_MAX },
-	{ "-1", HF_OK, HF_POSITION_LAST, 1 },
-	{ "-9223372036854775807", HF_OK, HF_POSITION_LAST, INT64_MAX },
-	{ "@0", HF_OK, HF_POSITION_TIME, 0 },
-	{ "@1767225600000", HF_OK, HF_POSITION_TIME, 1767225600000 },
-	{ .text = "", .reason = HF_POSITION_INVALID },
-	{ .text = "0", .reason = HF_POSITION_INVALID },
-	{ .text = "-0", .reason = HF_POSITION_INVALID },
-	{ .text = "01", .reason = HF_POSITION_INVALID },
-	{ .text = "@01", .reason = HF_POSITION_INVALID },
-	{ .text = "+1", .reason = HF_POSITION_INVALID },
-	{ .text = "--1", .reason = HF_POSITION_INVALID },
-	{ .text = "@-1", .reason = HF_POSITION_INVALID },
-	{ .text = "-", .reason = HF_POSITION_INVALID },
-	{ .text = "@", .reason = HF_POSITION_INVALID },
-	{ .text = " 1", .reason = HF_POSITION_INVALID },
-	{ .text = "1 ", .reason = HF_POSITION_INVALID },
-	{ .text = "1.0", .reason = HF_POSITION_INVALID },
-	{ .text = "0x10", .reason = HF_POSITION_INVALID },
-	{ .text = "1e3", .reason = HF_POSITION_INVALID },
-	{ .text = "Earliest", .reason = HF_POSITION_INVALID },
-	{ .text = "earliest ", .reason = HF_POSITION_INVALID },
-	{ .text = "9223372036854775808", .reason = HF_POSITION_INVALID },
-	{ .text = "18446744073709551617", .reason = HF_POSITION_INVALID },
-	{ .text = "99999999999999999999999999999999999999", .reason = HF_POSITION_INVALID },
+	{"earliest", HF_OK, HF_POSITION_EARLIEST, 0},
+	{"latest", HF_OK, HF_POSITION_LATEST, 0},
+	{"1", HF_OK, HF_POSITION_OFFSET, 1},
+	{"9223372036854775807", HF_OK, HF_POSITION_OFFSET, INT64_MAX},
+	{"-1", HF_OK, HF_POSITION_LAST, 1},
+	{"-9223372036854775807", HF_OK, HF_POSITION_LAST, INT64_MAX},
+	{"@0", HF_OK, HF_POSITION_TIME, 0},
+	{"@1767225600000", HF_OK, HF_POSITION_TIME, 1767225600000},
+	{.text = "", .reason = HF_POSITION_INVALID},
+	{.text = "0", .reason = HF_POSITION_INVALID},
+	{.text = "-0", .reason = HF_POSITION_INVALID},
+	{.text = "01", .reason = HF_POSITION_INVALID},
+	{.text = "@01", .reason = HF_POSITION_INVALID},
+	{.text = "+1", .reason = HF_POSITION_INVALID},
+	{.text = "--1", .reason = HF_POSITION_INVALID},
+	{.text = "@-1", .reason = HF_POSITION_INVALID},
+	{.text = "-", .reason = HF_POSITION_INVALID},
+	{.text = "@", .reason = HF_POSITION_INVALID},
+	{.text = " 1", .reason = HF_POSITION_INVALID},
+	{.text = "1 ", .reason = HF_POSITION_INVALID},
+	{.text = "1.0", .reason = HF_POSITION_INVALID},
+	{.text = "0x10", .reason = HF_POSITION_INVALID},
+	{.text = "1e3", .reason = HF_POSITION_INVALID},
+	{.text = "Earliest", .reason = HF_POSITION_INVALID},
+	{.text = "earliest ", .reason = HF_POSITION_INVALID},
+	{.text = "9223372036854775808", .reason = HF_POSITION_INVALID},
+	{.text = "18446744073709551617", .reason = HF_POSITION_INVALID},
+	{.text = "99999999999999999999999999999999999999", .reason = HF_POSITION_INVALID},
 };
 
 START_TEST(positions_from_the_table)
 {
-	struct hf_position position = { .kind = HF_POSITION_TIME, .value = 77 };
+	struct hf_position position = {.kind = HF_POSITION_TIME, .value = 77};
 	struct hf_slice text = exact_copy(hf_slice_of(positions[_i].text));
 
 	ck_assert_reason(hf_position_parse(text, &position), positions[_i].reason, positions[_i].text);
@@ -246,8 +248,9 @@ static bool plainly_matches(const char *filter, const char *topic)
 #define TOPICS_MAX 256
 #define LEVELS 4
 
-static const char *const topic_levels[] = { "tokens", "notice", "shared", "presence", "ephemeral", "k", "" };
-static const char *const filter_levels[] = { "r", "abc", "+", "tokens", "shared", "presence", "ephemeral", "k", "", "b@d" };
+static const char *const topic_levels[] = {"tokens", "notice", "shared", "presence", "ephemeral", "k", ""};
+static const char *const filter_levels[] = {
+	"r", "abc", "+", "tokens", "shared", "presence", "ephemeral", "k", "", "b@d"};
 #define TOPIC_LEVEL_COUNT (sizeof(topic_levels) / sizeof(topic_levels[0]))
 #define FILTER_LEVEL_COUNT (sizeof(filter_levels) / sizeof(filter_levels[0]))
 
@@ -267,8 +270,11 @@ static void make_topics(struct space *space)
 			char *text = space->text[space->count];
 			if (third > 0 && second == 0)
 				continue;
-			snprintf(text, TOPIC_MAX, "r/%s/%s%s%s%s", session ? "abc" : "other", topic_levels[first], second ? "/" : "",
-				second ? topic_levels[second - 1] : "", third == 0 ? "" : third == 1 ? "/k" : "/");
+			snprintf(text, TOPIC_MAX, "r/%s/%s%s%s%s", session ? "abc" : "other", topic_levels[first],
+				second ? "/" : "", second ? topic_levels[second - 1] : "",
+				third == 0   ? ""
+				: third == 1 ? "/k"
+							 : "/");
 			if (hf_topic_parse("r", text, &space->topic[space->count]) == HF_OK)
 				space->count++;
 			ck_assert_uint_lt(space->count, TOPICS_MAX);

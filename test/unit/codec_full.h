@@ -31,12 +31,12 @@ typedef bool (*write_fn)(struct hf_buffer *out);
  * written beyond the end, until the buffer is large enough, and then give the same bytes as ever. */
 static inline void check_full_memory(write_fn write)
 {
-	struct hf_buffer free_hand = { 0 };
+	struct hf_buffer free_hand = {0};
 	ck_assert(write(&free_hand));
 
 	size_t size = 1;
 	for (bool written = false; !written; size++) {
-		struct hf_buffer full = { .data = malloc(size), .size = size };
+		struct hf_buffer full = {.data = malloc(size), .size = size};
 		ck_assert_ptr_nonnull(full.data);
 		allocations_left = 0;
 		written = write(&full);

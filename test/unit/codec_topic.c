@@ -12,65 +12,65 @@ static const struct {
 	enum hf_kind kind;
 	const char *session, *rest, *key;
 } topics[] = {
-	{ "sessions", "sessions/abc/tokens", HF_OK, HF_KIND_TOKENS, "abc", "tokens", "" },
-	{ "sessions", "sessions/abc/input", HF_OK, HF_KIND_INPUT, "abc", "input", "" },
-	{ "sessions", "sessions/abc/event", HF_OK, HF_KIND_EVENT, "abc", "event", "" },
-	{ "sessions", "sessions/abc/signal", HF_OK, HF_KIND_SIGNAL, "abc", "signal", "" },
-	{ "sessions", "sessions/abc/ask", HF_OK, HF_KIND_ASK, "abc", "ask", "" },
-	{ "sessions", "sessions/abc/answer", HF_OK, HF_KIND_ANSWER, "abc", "answer", "" },
-	{ "sessions", "sessions/abc/notice", HF_OK, HF_KIND_NOTICE, "abc", "notice", "" },
-	{ "sessions", "sessions/abc/control", HF_OK, HF_KIND_CONTROL, "abc", "control", "" },
-	{ "sessions", "sessions/abc/history", HF_OK, HF_KIND_HISTORY, "abc", "history", "" },
-	{ "sessions", "sessions/abc/state", HF_OK, HF_KIND_STATE, "abc", "state", "" },
-	{ "sessions", "sessions/abc/mark", HF_OK, HF_KIND_MARK, "abc", "mark", "" },
-	{ "sessions", "sessions/abc/error", HF_OK, HF_KIND_ERROR, "abc", "error", "" },
-	{ "sessions", "sessions/a.b_c-9/shared/title", HF_OK, HF_KIND_SHARED, "a.b_c-9", "shared/title", "title" },
-	{ "sessions", "sessions/abc/presence/a%2Fb", HF_OK, HF_KIND_PRESENCE, "abc", "presence/a%2Fb", "a%2Fb" },
-	{ "sessions", "sessions/abc/ephemeral/typing", HF_OK, HF_KIND_EPHEMERAL, "abc", "ephemeral/typing", "typing" },
-	{ "sessions", "sessions/abc/ephemeral/a//b/", HF_OK, HF_KIND_EPHEMERAL, "abc", "ephemeral/a//b/", "a//b/" },
-	{ "sessions", "sessions/" ID64 "/tokens", HF_OK, HF_KIND_TOKENS, ID64, "tokens", "" },
-	{ "sessions", "sessions/../tokens", HF_OK, HF_KIND_TOKENS, "..", "tokens", "" },
-	{ "ai/sessions", "ai/sessions/abc/shared/x", HF_OK, HF_KIND_SHARED, "abc", "shared/x", "x" },
+	{"sessions", "sessions/abc/tokens", HF_OK, HF_KIND_TOKENS, "abc", "tokens", ""},
+	{"sessions", "sessions/abc/input", HF_OK, HF_KIND_INPUT, "abc", "input", ""},
+	{"sessions", "sessions/abc/event", HF_OK, HF_KIND_EVENT, "abc", "event", ""},
+	{"sessions", "sessions/abc/signal", HF_OK, HF_KIND_SIGNAL, "abc", "signal", ""},
+	{"sessions", "sessions/abc/ask", HF_OK, HF_KIND_ASK, "abc", "ask", ""},
+	{"sessions", "sessions/abc/answer", HF_OK, HF_KIND_ANSWER, "abc", "answer", ""},
+	{"sessions", "sessions/abc/notice", HF_OK, HF_KIND_NOTICE, "abc", "notice", ""},
+	{"sessions", "sessions/abc/control", HF_OK, HF_KIND_CONTROL, "abc", "control", ""},
+	{"sessions", "sessions/abc/history", HF_OK, HF_KIND_HISTORY, "abc", "history", ""},
+	{"sessions", "sessions/abc/state", HF_OK, HF_KIND_STATE, "abc", "state", ""},
+	{"sessions", "sessions/abc/mark", HF_OK, HF_KIND_MARK, "abc", "mark", ""},
+	{"sessions", "sessions/abc/error", HF_OK, HF_KIND_ERROR, "abc", "error", ""},
+	{"sessions", "sessions/a.b_c-9/shared/title", HF_OK, HF_KIND_SHARED, "a.b_c-9", "shared/title", "title"},
+	{"sessions", "sessions/abc/presence/a%2Fb", HF_OK, HF_KIND_PRESENCE, "abc", "presence/a%2Fb", "a%2Fb"},
+	{"sessions", "sessions/abc/ephemeral/typing", HF_OK, HF_KIND_EPHEMERAL, "abc", "ephemeral/typing", "typing"},
+	{"sessions", "sessions/abc/ephemeral/a//b/", HF_OK, HF_KIND_EPHEMERAL, "abc", "ephemeral/a//b/", "a//b/"},
+	{"sessions", "sessions/" ID64 "/tokens", HF_OK, HF_KIND_TOKENS, ID64, "tokens", ""},
+	{"sessions", "sessions/../tokens", HF_OK, HF_KIND_TOKENS, "..", "tokens", ""},
+	{"ai/sessions", "ai/sessions/abc/shared/x", HF_OK, HF_KIND_SHARED, "abc", "shared/x", "x"},
 
-	{ .root = "sessions", .topic = "", .reason = HF_TOPIC_OUTSIDE },
-	{ .root = "sessions", .topic = "sessions", .reason = HF_TOPIC_OUTSIDE },
-	{ .root = "sessions", .topic = "session", .reason = HF_TOPIC_OUTSIDE },
-	{ .root = "sessions", .topic = "session/abc/tokens", .reason = HF_TOPIC_OUTSIDE },
-	{ .root = "sessions", .topic = "sessionsx/abc/tokens", .reason = HF_TOPIC_OUTSIDE },
-	{ .root = "sessions", .topic = "/sessions/abc/tokens", .reason = HF_TOPIC_OUTSIDE },
-	{ .root = "sessions", .topic = "Sessions/abc/tokens", .reason = HF_TOPIC_OUTSIDE },
-	{ .root = "sessions", .topic = "$SYS/broker", .reason = HF_TOPIC_OUTSIDE },
-	{ .root = "ai/sessions", .topic = "ai/abc/tokens", .reason = HF_TOPIC_OUTSIDE },
-	{ .root = "ai/sessions", .topic = "ai", .reason = HF_TOPIC_OUTSIDE },
+	{.root = "sessions", .topic = "", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "sessions", .topic = "sessions", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "sessions", .topic = "session", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "sessions", .topic = "session/abc/tokens", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "sessions", .topic = "sessionsx/abc/tokens", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "sessions", .topic = "/sessions/abc/tokens", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "sessions", .topic = "Sessions/abc/tokens", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "sessions", .topic = "$SYS/broker", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "ai/sessions", .topic = "ai/abc/tokens", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "ai/sessions", .topic = "ai", .reason = HF_TOPIC_OUTSIDE},
 
-	{ .root = "sessions", .topic = "sessions/", .reason = HF_SESSION_ID_INVALID },
-	{ .root = "sessions", .topic = "sessions//tokens", .reason = HF_SESSION_ID_INVALID },
-	{ .root = "sessions", .topic = "sessions/a b/tokens", .reason = HF_SESSION_ID_INVALID },
-	{ .root = "sessions", .topic = "sessions/a%20b/tokens", .reason = HF_SESSION_ID_INVALID },
-	{ .root = "sessions", .topic = "sessions/\xc3\xa4/tokens", .reason = HF_SESSION_ID_INVALID },
-	{ .root = "sessions", .topic = "sessions/" ID64 "4/tokens", .reason = HF_SESSION_ID_INVALID },
-	{ .root = "sessions", .topic = "sessions/" ID64 "4", .reason = HF_SESSION_ID_INVALID },
+	{.root = "sessions", .topic = "sessions/", .reason = HF_SESSION_ID_INVALID},
+	{.root = "sessions", .topic = "sessions//tokens", .reason = HF_SESSION_ID_INVALID},
+	{.root = "sessions", .topic = "sessions/a b/tokens", .reason = HF_SESSION_ID_INVALID},
+	{.root = "sessions", .topic = "sessions/a%20b/tokens", .reason = HF_SESSION_ID_INVALID},
+	{.root = "sessions", .topic = "sessions/\xc3\xa4/tokens", .reason = HF_SESSION_ID_INVALID},
+	{.root = "sessions", .topic = "sessions/" ID64 "4/tokens", .reason = HF_SESSION_ID_INVALID},
+	{.root = "sessions", .topic = "sessions/" ID64 "4", .reason = HF_SESSION_ID_INVALID},
 
-	{ .root = "sessions", .topic = "sessions/abc", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/token", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/Tokens", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/tokens/", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/tokens/x", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc//tokens", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/shared", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/shared/", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/shared/a/b", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/shared//", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/presence", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/presence/a/b", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/ephemeral", .reason = HF_TOPIC_INVALID },
-	{ .root = "sessions", .topic = "sessions/abc/ephemeral/", .reason = HF_TOPIC_INVALID },
+	{.root = "sessions", .topic = "sessions/abc", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/token", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/Tokens", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/tokens/", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/tokens/x", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc//tokens", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/shared", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/shared/", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/shared/a/b", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/shared//", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/presence", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/presence/a/b", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/ephemeral", .reason = HF_TOPIC_INVALID},
+	{.root = "sessions", .topic = "sessions/abc/ephemeral/", .reason = HF_TOPIC_INVALID},
 };
 
 START_TEST(topics_from_the_table)
 {
-	struct hf_topic topic = { .kind = HF_KIND_COUNT };
+	struct hf_topic topic = {.kind = HF_KIND_COUNT};
 
 	ck_assert_reason(hf_topic_parse(topics[_i].root, topics[_i].topic, &topic), topics[_i].reason, topics[_i].topic);
 	if (topics[_i].reason != HF_OK) {
@@ -103,7 +103,7 @@ START_TEST(session_ids_take_their_alphabet_only)
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
 
 	for (int c = 0; c < 256; c++) {
-		char id[] = { 'a', (char)c, 'z' };
+		char id[] = {'a', (char)c, 'z'};
 		ck_assert_int_eq(hf_session_id_valid(hf_slice_from(id, sizeof(id))), c != 0 && strchr(alphabet, c) != NULL);
 	}
 	ck_assert(!hf_session_id_valid(HF_SLICE_NONE));
@@ -116,21 +116,21 @@ static const struct {
 	const char *root;
 	bool valid;
 } roots[] = {
-	{ "sessions", true },
-	{ "ai/sessions", true },
-	{ "a", true },
-	{ "a b/$c", true },
-	{ "sitzung\xc3\xa4", true },
-	{ "", false },
-	{ "/", false },
-	{ "/sessions", false },
-	{ "sessions/", false },
-	{ "ai//sessions", false },
-	{ "+", false },
-	{ "ai/#", false },
-	{ "a+b", false },
-	{ "$SYS", false },
-	{ "\xff", false },
+	{"sessions", true},
+	{"ai/sessions", true},
+	{"a", true},
+	{"a b/$c", true},
+	{"sitzung\xc3\xa4", true},
+	{"", false},
+	{"/", false},
+	{"/sessions", false},
+	{"sessions/", false},
+	{"ai//sessions", false},
+	{"+", false},
+	{"ai/#", false},
+	{"a+b", false},
+	{"$SYS", false},
+	{"\xff", false},
 };
 
 START_TEST(roots_from_the_table)
@@ -153,8 +153,9 @@ END_TEST
 /* Kinds are on disk and on the wire: a change here breaks every store and every client. */
 START_TEST(kinds_keep_their_numbers_and_names)
 {
-	static const char *const names[HF_KIND_COUNT] = { "", "tokens", "input", "event", "signal", "ask", "answer", "notice",
-		"shared", "", "", "", "", "", "", "", "control", "history", "presence", "state", "ephemeral", "mark", "error" };
+	static const char *const names[HF_KIND_COUNT] = {"", "tokens", "input", "event", "signal", "ask", "answer",
+		"notice", "shared", "", "", "", "", "", "", "", "control", "history", "presence", "state", "ephemeral", "mark",
+		"error"};
 	uint32_t logged = 0;
 
 	for (int kind = 0; kind < HF_KIND_COUNT; kind++) {
@@ -163,7 +164,7 @@ START_TEST(kinds_keep_their_numbers_and_names)
 	}
 	ck_assert_uint_eq(logged, HF_KINDS_LOGGED);
 	ck_assert_str_eq(hf_kind_name(HF_KIND_COUNT), "");
-	ck_assert_str_eq(hf_kind_name((enum hf_kind)-1), "");
+	ck_assert_str_eq(hf_kind_name((enum hf_kind) - 1), "");
 }
 END_TEST
 
@@ -171,13 +172,13 @@ static const struct {
 	const char *plain;
 	const char *encoded;
 } percents[] = {
-	{ "alice", "alice" },
-	{ "a-b.c_d~9", "a-b.c_d~9" },
-	{ "alice@example.org", "alice%40example.org" },
-	{ "a/b+c#d", "a%2Fb%2Bc%23d" },
-	{ "100%", "100%25" },
-	{ "\xc3\xa4", "%C3%A4" },
-	{ " ", "%20" },
+	{"alice", "alice"},
+	{"a-b.c_d~9", "a-b.c_d~9"},
+	{"alice@example.org", "alice%40example.org"},
+	{"a/b+c#d", "a%2Fb%2Bc%23d"},
+	{"100%", "100%25"},
+	{"\xc3\xa4", "%C3%A4"},
+	{" ", "%20"},
 };
 
 START_TEST(percent_both_ways)
@@ -224,7 +225,7 @@ END_TEST
 
 START_TEST(percent_refuses_bad_escapes)
 {
-	static const char *const bad[] = { "%", "a%", "%2", "%2G", "%G2", "%%20", "%2f", "a/b", "a b", "%-1", "% 1" };
+	static const char *const bad[] = {"%", "a%", "%2", "%2G", "%G2", "%%20", "%2f", "a/b", "a b", "%-1", "% 1"};
 	char out[16];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

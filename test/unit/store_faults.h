@@ -12,15 +12,15 @@
 #include "store_check.h"
 
 enum fault {
-	FAULT_EIO_ONCE, /* one call fails, the next ones work */
-	FAULT_ENOSPC,   /* the disk is full from then on: half of the first write fits */
-	FAULT_KILL,     /* half of the write, and the process is gone */
-	FAULT_COUNT
+	FAULT_ONCE, /* one call fails, the next ones work */
+	FAULT_GONE, /* nothing works from then on; half of the first write was done */
+	FAULT_FULL, /* the same, as a full disk says it */
+	FAULT_KILL, /* half of the write, and the process is gone */
 };
 
 static enum fault fault_kind;
 static atomic_long fault_calls_left = -1; /* until one fails; negative: never */
-static atomic_bool fault_full;
+static atomic_bool fault_lasts;
 static atomic_long fault_fired;
 
 static bool fault_in_sync(void);
@@ -31,30 +31,31 @@ static inline void fault_after(enum fault kind, long n)
 	sync_fails = fault_in_sync;
 	fault_kind = kind;
 	fault_fired = 0;
-	fault_full = false;
+	fault_lasts = false;
 	fault_calls_left = n - 1;
 }
 
 static inline void fault_clear(void)
 {
 	fault_calls_left = -1;
-	fault_full = false;
+	fault_lasts = false;
 }
 
 /* 0, or the errno to fail with; *half: a half of what is to be written is written. */
 static int fault_now(bool *half)
 {
 	*half = false;
-	if (fault_full)
-		return ENOSPC;
+	const int error = fault_kind == FAULT_FULL ? ENOSPC : EIO;
+	if (fault_lasts)
+		return error;
 	if (fault_calls_left < 0 || fault_calls_left-- != 0)
 		return 0;
 	fault_fired++;
-	if (fault_kind == FAULT_EIO_ONCE)
-		return EIO;
+	if (fault_kind == FAULT_ONCE)
+		return error;
 	*half = true;
-	fault_full = fault_kind == FAULT_ENOSPC;
-	return ENOSPC;
+	fault_lasts = true;
+	return error;
 }
 
 /* RocksDB's own journal of what it does, whose failures are nobody's loss. */

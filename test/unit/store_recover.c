@@ -146,7 +146,7 @@ static void begin_with_a_store(void)
 
 START_TEST(each_write_fails_in_turn)
 {
-	const enum fault kind = _i % 2 == 0 ? FAULT_EIO_ONCE : FAULT_ENOSPC;
+	const enum fault kind = _i % 2 == 0 ? FAULT_ONCE : FAULT_GONE;
 	const enum hf_durability durability = _i < 2 ? HF_DURABILITY_PROCESS : HF_DURABILITY_POWER;
 	struct hf_store *store;
 	struct hf_log *logs[2];
@@ -165,7 +165,7 @@ START_TEST(each_write_fails_in_turn)
 		ck_assert_reason(reason, fired ? HF_STORE_FAILED : HF_OK);
 		if (fired) {
 			check_failed(store, logs);
-			if (kind == FAULT_ENOSPC) {
+			if (kind == FAULT_GONE) {
 				ck_assert_reason(hf_store_recover(store), HF_STORE_FAILED);
 				check_failed(store, logs);
 			}
@@ -188,7 +188,7 @@ START_TEST(each_write_of_an_open_fails_in_turn)
 
 	begin_with_a_store();
 	for (; fired; n++) {
-		fault_after(_i == 0 ? FAULT_EIO_ONCE : FAULT_ENOSPC, n);
+		fault_after(_i == 0 ? FAULT_ONCE : FAULT_GONE, n);
 		enum hf_reason reason = open_with(HF_DURABILITY_PROCESS, &store);
 		fired = fault_fired > 0;
 		fault_clear();
@@ -282,7 +282,7 @@ START_TEST(a_file_at_its_limit)
 {
 	struct rlimit limit;
 
-	signal(SIGXFSZ, SIG_IGN);
+	ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
 	limit.rlim_cur = 3 << 20;
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -311,10 +311,36 @@ END_TEST
 
 static void fail_once(struct hf_store *store, struct hf_log *logs[2])
 {
-	fault_after(FAULT_EIO_ONCE, 1);
+	fault_after(FAULT_ONCE, 1);
 	ck_assert_reason(round_of_writes(store, logs), HF_STORE_FAILED);
 	fault_clear();
 }
+
+START_TEST(readers_go_on_while_the_disk_is_full)
+{
+	struct hf_store *store;
+	struct hf_log *logs[2];
+
+	begin_with_a_store();
+	ck_assert_ok(open_with(HF_DURABILITY_PROCESS, &store));
+	hold_logs(store, logs);
+	fault_after(FAULT_FULL, 1);
+	ck_assert_reason(round_of_writes(store, logs), HF_STORE_FAILED);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_reason(hf_store_recover(store), HF_STORE_FAILED);
+		ck_assert_ptr_nonnull(strstr(hf_store_error(store), "No space left"));
+		check_failed(store, logs);
+	}
+	/* A little room, but not enough to open it: what is there can be read still. */
+	fault_after(FAULT_FULL, 25);
+	ck_assert_reason(hf_store_recover(store), HF_STORE_FAILED);
+	check_failed(store, logs);
+	fault_clear();
+	check_recovers(store, logs);
+	release_and_close(store, logs);
+	check_whole(0);
+}
+END_TEST
 
 START_TEST(a_store_that_is_gone_is_not_made_anew)
 {
@@ -390,6 +416,7 @@ int main(void)
 	tcase_add_loop_test(tests, each_write_fails_in_turn, 0, 4);
 	tcase_add_loop_test(tests, each_write_of_an_open_fails_in_turn, 0, 2);
 	tcase_add_test(tests, a_kill_at_each_write_loses_nothing);
+	tcase_add_test(tests, readers_go_on_while_the_disk_is_full);
 	tcase_add_test(tests, a_file_at_its_limit);
 	tcase_add_test(tests, a_file_system_that_is_full);
 	tcase_add_test(tests, a_store_that_is_gone_is_not_made_anew);
