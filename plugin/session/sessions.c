@@ -6,9 +6,6 @@
 
 static void session_free(struct hf_hub *hub, struct hf_session *session)
 {
-	if (session->state_shown) {
-		hub->broker.unretain(hub->broker.context, hf_slice_from(session->id, session->id_len), hf_slice_of("state"));
-	}
 	hf_responses_free(session);
 	if (session->log) {
 		hf_log_release(session->log);
@@ -77,6 +74,9 @@ void hf_sessions_rest(struct hf_hub *hub, bool all)
 	HASH_ITER(hh, hub->sessions, session, next)
 	{
 		bool idle = !session->attached && !session->responses_dirty && now - session->used_ms >= HF_IDLE_MS;
+		if (idle && session->state_shown && !all) { /* at the end the broker has thrown them away itself */
+			hub->broker.unretain(hub->broker.context, hf_slice_from(session->id, session->id_len), hf_slice_of("state"));
+		}
 		if (all || idle) {
 			session_free(hub, session);
 		}

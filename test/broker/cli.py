@@ -31,10 +31,11 @@ class Proxy:
 
     limits   for each connection in turn, how many bytes from the client it lets through before it cuts; what the
              broker answers to the last of them is not let through. Later connections are left alone.
+    down     the same for bytes from the broker
     """
 
-    def __init__(self, port, limits=()):
-        self._to, self._limits = port, list(limits)
+    def __init__(self, port, limits=(), down=()):
+        self._to, self._limits, self._down_limits = port, list(limits), list(down)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
@@ -64,6 +65,7 @@ class Proxy:
             with self._lock:
                 pair = {"client": client, "broker": broker, "mute": False}
                 pair["limit"] = self._limits.pop(0) if self._limits else None
+                pair["down"] = self._down_limits.pop(0) if self._down_limits else None
                 self._pairs.append(pair)
                 self.count += 1
             self._threads.append(self._start(self._up, pair))
@@ -104,10 +106,18 @@ class Proxy:
         self._end(pair)
 
     def _down(self, pair):
+        passed = 0
         try:
             while data := pair["broker"].recv(4096):
-                if not pair["mute"]:
-                    pair["client"].sendall(data)
+                if pair["mute"]:
+                    continue
+                if pair["down"] is not None and passed + len(data) >= pair["down"]:
+                    pair["client"].sendall(data[: pair["down"] - passed])
+                    time.sleep(0.005)
+                    self.cuts += self._end(pair)
+                    return
+                passed += len(data)
+                pair["client"].sendall(data)
         except OSError:
             pass
         if not pair["mute"]:
@@ -136,9 +146,9 @@ class Proxy:
 
 
 class Run:
-    """A holdfast command that is running."""
+    """A holdfast command that is running. keep: read what it writes, as it comes, into `out` and `err`."""
 
-    def __init__(self, test, arguments, env=None):
+    def __init__(self, test, arguments, env=None, keep=True):
         self.process = harness.spawn(
             [find_cli(), *[str(one) for one in arguments]],
             stdin=subprocess.PIPE,
@@ -147,9 +157,8 @@ class Run:
             env={**os.environ, **(env or {})},
         )
         self.out, self.err = b"", b""
-        self._readers = [
-            threading.Thread(target=self._read, args=(name,), daemon=True) for name in ("out", "err")
-        ]
+        names = ("out", "err") if keep else ()
+        self._readers = [threading.Thread(target=self._read, args=(name,), daemon=True) for name in names]
         for reader in self._readers:
             reader.start()
         test.addCleanup(self.close)
@@ -208,15 +217,15 @@ class Cli(Clients, harness.BrokerTest):
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def proxy(self, limits=()):
-        proxy = Proxy(self.broker.port, limits)
+    def proxy(self, limits=(), down=()):
+        proxy = Proxy(self.broker.port, limits, down)
         self.addCleanup(proxy.close)
         return proxy
 
-    def start(self, command, *arguments, user="agent", port=None, env=None):
+    def start(self, command, *arguments, user="agent", port=None, env=None, keep=True):
         where = ["--host", "127.0.0.1", "--port", port or self.broker.port] if command != "sessions" else []
         login = {"HOLDFAST_USER": user, "HOLDFAST_PASSWORD": user} if user else {}
-        return Run(self, [command, *where, *arguments], {**login, **(env or {})})
+        return Run(self, [command, *where, *arguments], {**login, **(env or {})}, keep)
 
     def run_cli(self, command, *arguments, expect=0, stdin=None, **options):
         run = self.start(command, *arguments, **options)
