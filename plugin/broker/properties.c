@@ -4,6 +4,7 @@
  * Content Type and User Properties. Stamped on its way out: offset, time, from, role.
  */
 #include "broker/plugin.h"
+#include "codec/properties.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,47 +15,38 @@
 
 static const char *const stamped[] = { "offset", "first-offset", "time", "from", "role" };
 
-static bool is_stamped(const char *name)
+static bool is_stamped(struct hf_slice name)
 {
 	for (size_t i = 0; i < sizeof(stamped) / sizeof(stamped[0]); i++) {
-		if (strcmp(name, stamped[i]) == 0) {
+		if (hf_slice_is(name, stamped[i])) {
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool put_byte(struct hf_buffer *out, int value)
-{
-	unsigned char byte = (unsigned char)value;
-
-	return hf_buffer_append(out, &byte, 1);
-}
-
-static bool put_string(struct hf_buffer *out, const char *text, uint16_t len)
-{
-	unsigned char size[2] = { (unsigned char)(len >> 8), (unsigned char)(len & 0xff) };
-
-	return hf_buffer_append(out, size, 2) && hf_buffer_append(out, text, len);
-}
-
-static bool store_one(struct hf_buffer *out, const mosquitto_property *property)
+/* Is it one of those that are stored? Then it is in *out, whose slices point into it. */
+static bool to_store(const mosquitto_property *property, struct hf_property *out)
 {
 	switch (mosquitto_property_identifier(property)) {
 	case MQTT_PROP_PAYLOAD_FORMAT_INDICATOR:
-		return put_byte(out, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR) && put_byte(out, mosquitto_property_byte_value(property));
-	case MQTT_PROP_CONTENT_TYPE:
-		return put_byte(out, MQTT_PROP_CONTENT_TYPE) &&
-			put_string(out, mosquitto_property_string_value(property), mosquitto_property_string_value_length(property));
-	case MQTT_PROP_USER_PROPERTY:
-		if (is_stamped(mosquitto_property_string_name(property))) {
-			return true;
-		}
-		return put_byte(out, MQTT_PROP_USER_PROPERTY) &&
-			put_string(out, mosquitto_property_string_name(property), mosquitto_property_string_name_length(property)) &&
-			put_string(out, mosquitto_property_string_value(property), mosquitto_property_string_value_length(property));
-	default:
+		*out = (struct hf_property){ .id = HF_PROPERTY_PAYLOAD_FORMAT, .format = mosquitto_property_byte_value(property) };
 		return true;
+	case MQTT_PROP_CONTENT_TYPE:
+		*out = (struct hf_property){
+			.id = HF_PROPERTY_CONTENT_TYPE,
+			.value = hf_slice_from(mosquitto_property_string_value(property), mosquitto_property_string_value_length(property)),
+		};
+		return true;
+	case MQTT_PROP_USER_PROPERTY:
+		*out = (struct hf_property){
+			.id = HF_PROPERTY_USER,
+			.name = hf_slice_from(mosquitto_property_string_name(property), mosquitto_property_string_name_length(property)),
+			.value = hf_slice_from(mosquitto_property_string_value(property), mosquitto_property_string_value_length(property)),
+		};
+		return !is_stamped(out->name);
+	default:
+		return false;
 	}
 }
 
@@ -73,10 +65,12 @@ enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_prop
 			out->correlation =
 				hf_slice_from(mosquitto_property_binary_value(property), mosquitto_property_binary_value_length(property));
 			break;
-		default:
-			if (!store_one(buffer, property)) {
+		default: {
+			struct hf_property stored;
+			if (to_store(property, &stored) && !hf_property_put(buffer, &stored)) {
 				return HF_NO_MEMORY;
 			}
+		}
 		}
 	}
 	if (buffer->len > PROPERTIES_MAX) {
@@ -88,53 +82,28 @@ enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_prop
 
 /* ---- and back */
 
-struct reader {
-	const unsigned char *at, *end;
-};
-
-/* A string of the stored properties, as C wants it; free it. NULL: the properties end too early, or no memory. */
-static char *take_string(struct reader *reader)
+static bool restore_one(const struct hf_property *stored, mosquitto_property **list)
 {
-	if (reader->end - reader->at < 2) {
-		return NULL;
-	}
-	size_t len = (size_t)reader->at[0] << 8 | reader->at[1];
-	if ((size_t)(reader->end - reader->at) < 2 + len) {
-		return NULL;
-	}
-	char *text = strndup((const char *)reader->at + 2, len);
-	reader->at += 2 + len;
-	return text;
-}
+	char *name = strndup(stored->name.data ? stored->name.data : "", stored->name.len);
+	char *value = strndup(stored->value.data ? stored->value.data : "", stored->value.len);
+	int rc = MOSQ_ERR_NOMEM;
 
-static bool restore_user_property(struct reader *reader, mosquitto_property **list)
-{
-	char *name = take_string(reader);
-	char *value = name ? take_string(reader) : NULL;
-	bool ok = value && mosquitto_property_add_string_pair(list, MQTT_PROP_USER_PROPERTY, name, value) == MOSQ_ERR_SUCCESS;
-
+	if (name && value) {
+		switch (stored->id) {
+		case HF_PROPERTY_PAYLOAD_FORMAT:
+			rc = mosquitto_property_add_byte(list, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, stored->format);
+			break;
+		case HF_PROPERTY_CONTENT_TYPE:
+			rc = mosquitto_property_add_string(list, MQTT_PROP_CONTENT_TYPE, value);
+			break;
+		case HF_PROPERTY_USER:
+			rc = mosquitto_property_add_string_pair(list, MQTT_PROP_USER_PROPERTY, name, value);
+			break;
+		}
+	}
 	free(name);
 	free(value);
-	return ok;
-}
-
-static bool restore_one(struct reader *reader, mosquitto_property **list)
-{
-	switch (*reader->at++) {
-	case MQTT_PROP_PAYLOAD_FORMAT_INDICATOR:
-		return reader->at < reader->end &&
-			mosquitto_property_add_byte(list, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, *reader->at++) == MOSQ_ERR_SUCCESS;
-	case MQTT_PROP_CONTENT_TYPE: {
-		char *type = take_string(reader);
-		bool ok = type && mosquitto_property_add_string(list, MQTT_PROP_CONTENT_TYPE, type) == MOSQ_ERR_SUCCESS;
-		free(type);
-		return ok;
-	}
-	case MQTT_PROP_USER_PROPERTY:
-		return restore_user_property(reader, list);
-	default:
-		return false;
-	}
+	return rc == MOSQ_ERR_SUCCESS;
 }
 
 static bool stamp(mosquitto_property **list, const char *name, const char *value)
@@ -145,14 +114,14 @@ static bool stamp(mosquitto_property **list, const char *name, const char *value
 /* Put the stored properties of a publish behind what is in the list. */
 static bool restore_all(struct hf_slice stored, mosquitto_property **list)
 {
-	struct reader reader = { .at = (const unsigned char *)stored.data, .end = (const unsigned char *)stored.data + stored.len };
+	struct hf_property property;
 
-	while (reader.at < reader.end) {
-		if (!restore_one(&reader, list)) {
+	while (hf_property_next(&stored, &property)) {
+		if (!restore_one(&property, list)) {
 			return false;
 		}
 	}
-	return true;
+	return stored.len == 0;
 }
 
 static bool stamp_entry(const struct hf_entry *entry, mosquitto_property **list)

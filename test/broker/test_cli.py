@@ -141,7 +141,8 @@ class Usage(unittest.TestCase):
             options = set(re.findall(r"--[a-z-]+", usage)) - {"--usage"}
             self.assertGreater(len(options), 3)
             for option in options:
-                self.assertRegex(page, rf"{option}\b", f"{command} {option}")
+                found = re.search(rf"Fl {option[1:]}(?![a-z-])", page)  # mdoc writes the first hyphen
+                self.assertTrue(found, f"{command} {option}")
 
     @unittest.skipUnless(shutil.which("man"), "reads the manual page with man")
     def test_manual_page_has_no_errors(self):

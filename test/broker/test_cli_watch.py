@@ -2,6 +2,7 @@
 """holdfast watch: every position, every form of output, no gap and no repeat over connections that break."""
 
 import base64
+import functools
 import json
 import re
 import signal
@@ -129,6 +130,7 @@ class Output(Cli):
         self.start_broker()
         alice = self.client("alice-1")
         big = 2**64 - 1
+        binary = object()
         cases = [
             (cbor2.dumps({"kind": "interrupt", "n": big, "m": -big - 1, 5: [True, False, None]}), {"kind": "interrupt", "n": big, "m": -big - 1, "5": [True, False, None]}),
             (cbor2.dumps(cbor2.CBORTag(1000, "x")), {"tag": 1000, "value": "x"}),
@@ -139,20 +141,21 @@ class Output(Cli):
             (cbor2.dumps(1.5), 1.5),
             (b"\x9f\x01\x02\xff", [1, 2]),
             (b"plain text", "plain text"),  # 0x70 opens a text of 16 bytes
-            (b"\x9b\x00\x00\x00\x00\xff\xff\xff\xff", None),
-            (b"\x81" * 5000 + b"\x01", None),
-            (b"\x9b\x7f\xff\xff\xff\xff\xff\xff\xff\x01", None),
-            (cbor2.dumps(1) + b"\x00", None),
+            (cbor2.dumps(1) + b"\x00", "\x01\x00"),
+            (b"\x9b\x00\x00\x00\x00\xff\xff\xff\xff", binary),
+            (b"\x9b\x7f\xff\xff\xff\xff\xff\xff\xff\x01", binary),
+            (b"\x81" * 5000 + b"\x01", binary),
+            (b"\x81" * 31 + b"\x01", functools.reduce(lambda inner, _: [inner], range(31), 1)),
         ]
         for payload, _ in cases:
             alice.publish(topic("s", "signal"), payload)
         got = self.watch("s", "--from", "earliest", "--json").objects()
         self.assertEqual(len(got), len(cases))
         for (payload, expected), shown in zip(cases, got):
-            if "payload" in shown:
-                self.assertEqual(shown["payload"], expected, payload[:40])
-            else:
+            if expected is binary:
                 self.assertEqual(base64.b64decode(shown["payload_base64"]), payload)
+            else:
+                self.assertEqual(shown["payload"], expected, payload[:40])
 
     def test_text(self):
         self.start_broker()
