@@ -168,24 +168,51 @@ class Limits(Clients, harness.BrokerTest):
         self.device("bob-away", receive_maximum=1).wait_offset(800, timeout=20).settle().check_offsets(1, 800)
 
     def test_receive_maximum_is_kept(self):
-        """At most that many unacknowledged, counted packet by packet, also after coming back with a lower one."""
+        """At most that many unacknowledged, counted packet by packet, also after coming back."""
         self.start_broker()
-        arguments = {"clean": False}
-        device = self.raw("bob-1", **arguments, properties={"session_expiry": 600, "receive_maximum": 50})
-        device.subscribe("sessions/s/input")
-        self.fill("s", 300)
-        for expected in (50, 3, 1, 7):
-            device.cut()
-            device = self.raw("bob-1", **arguments, properties={"session_expiry": 600, "receive_maximum": expected})
-            first = [device.recv(PUBLISH) for _ in range(expected)]
-            self.assertFalse(device.ready(0.2), f"more than the Receive Maximum of {expected}")
-            self.assertEqual([p.offset for p in first], list(range(1, expected + 1)))
-        offsets, unacked = [], first
-        while len(offsets) < 300:
-            packet = unacked.pop(0) if unacked else device.recv(PUBLISH)
+        for limit in (1, 7, 50):
+            arguments = {"clean": False, "properties": {"session_expiry": 600, "receive_maximum": limit}}
+            device = self.raw(f"bob-{limit}", **arguments)
+            device.subscribe(f"sessions/s{limit}/input")
+            self.fill(f"s{limit}", 300)
+            for _ in range(3):
+                first = [device.recv(PUBLISH) for _ in range(limit)]
+                self.assertFalse(device.ready(0.1), f"more than the Receive Maximum of {limit}")
+                self.assertEqual([p.offset for p in first], list(range(1, limit + 1)))
+                device.cut()
+                device = self.raw(f"bob-{limit}", **arguments)
+            self.check_rest(device, 1, 300, limit)
+
+    def check_rest(self, device, first, last, limit):
+        """Read on, acknowledging one by one; never more than `limit` are unacknowledged."""
+        offsets, unacked = [], []
+        while len(offsets) < last - first + 1:
+            if not unacked or device.ready():
+                unacked.append(device.recv(PUBLISH))
+                self.assertLessEqual(len(unacked), limit)
+                continue
+            packet = unacked.pop(0)
             offsets.append(packet.offset)
             device.ack(packet)
-        self.assertEqual(offsets, list(range(1, 301)))
+        self.assertEqual(offsets, list(range(first, last + 1)))
+
+    def test_coming_back_with_a_lower_receive_maximum(self):
+        """Mosquitto, also without a plugin, then sends all that it has in flight at once: no more than that."""
+        self.start_broker()
+        arguments = {"clean": False, "properties": {"session_expiry": 600, "receive_maximum": 40}}
+        device = self.raw("bob-1", **arguments)
+        device.subscribe("sessions/s/input")
+        self.fill("s", 300)
+        self.assertEqual([device.recv(PUBLISH).offset for _ in range(40)], list(range(1, 41)))
+        device.cut()
+        arguments["properties"]["receive_maximum"] = 3
+        device = self.raw("bob-1", **arguments)
+        again = [device.recv(PUBLISH) for _ in range(40)]
+        self.assertEqual([p.offset for p in again], list(range(1, 41)))
+        self.assertFalse(device.ready(0.2), "more than was in flight")
+        for packet in again:
+            device.ack(packet)
+        self.check_rest(device, 41, 300, 40)
 
     def test_mixed_qos_behind_receive_maximum_1(self):
         """QoS 0 entries need no slot in flight; they must not overtake those that wait for one."""
@@ -211,18 +238,23 @@ class Limits(Clients, harness.BrokerTest):
                 reader.ack(packet)
             self.assertEqual(got, stored)
 
-    def test_an_entry_above_maximum_packet_size_becomes_a_gap(self):
-        self.start_broker()
-        limits = {"maximum_packet_size": 1000}
-        live = self.client("bob-live", **limits).subscribe("sessions/s/#")
-        kept = self.device("bob-kept", **limits).subscribe("sessions/s/#")
-        self.device("bob-away", **limits).subscribe("sessions/s/#").cut()
+    def publish_large_among_small(self):
+        """12 inputs of which 4, 5 and 9 are large."""
         alice = self.client("alice-1")
         for i in range(1, 13):
             alice.publish(topic("s", "input"), b"x" * (5000 if i in (4, 5, 9) else 100))
-        late = self.client("bob-late", **limits).subscribe("$from/earliest/sessions/s/#")
+
+    def test_an_entry_above_maximum_packet_size_becomes_a_gap(self):
+        self.start_broker()
+        limits = {"maximum_packet_size": 1000}
+        live = self.device("bob-live", **limits).subscribe("sessions/s/#")
+        low = self.device("bob-low", **limits).subscribe("sessions/s/#", 0)
+        high = self.device("bob-high", **limits).subscribe("sessions/s/#", 2)
+        self.device("bob-away", **limits).subscribe("sessions/s/#").cut()
+        self.publish_large_among_small()
+        late = self.device("bob-late", **limits).subscribe("$from/earliest/sessions/s/#")
         away = self.device("bob-away", **limits)
-        for reader in (live, kept, away, late):
+        for reader in (live, low, high, away, late):
             with self.subTest(reader=reader.client_id):
                 reader.wait_offset(12).settle()
                 self.assertEqual(reader.offsets(), [1, 2, 3, 6, 7, 8, 10, 11, 12])
@@ -241,6 +273,19 @@ class Limits(Clients, harness.BrokerTest):
                         position = m.document["last"]
         whole = self.client("bob-whole").subscribe("$from/earliest/sessions/s/#").wait_offset(12)
         whole.check_offsets(1, 12)
+
+    def test_maximum_packet_size_of_a_reader_that_is_not_kept(self):
+        """Mosquitto shows the limit of durable clients only. The others get no mark; they go on all the same."""
+        self.start_broker()
+        live = [self.client(f"bob-{qos}", maximum_packet_size=1000).subscribe("sessions/s/#", qos) for qos in (0, 1, 2)]
+        self.publish_large_among_small()
+        late = self.client("bob-late", maximum_packet_size=1000).subscribe("$from/earliest/sessions/s/#")
+        for reader in (*live, late):
+            reader.wait_offset(12).settle()
+            self.assertEqual(reader.offsets(), [1, 2, 3, 6, 7, 8, 10, 11, 12])
+        self.fill("s", 300, first=13)
+        for reader in (*live, late):
+            reader.wait_offset(312)
 
     def test_the_cursor_moves_over_what_was_too_large(self):
         self.start_broker()

@@ -184,21 +184,21 @@ class History(Clients, harness.BrokerTest):
     def test_pages_fit_the_maximum_packet_size(self):
         self.start_broker()
         self.fill("s", 40, pad=1000)
-        small = self.client("alice-1", maximum_packet_size=5000)
+        small = self.device("alice-1", maximum_packet_size=5000)
         count = 0
         request = {"from": 1}
         while True:
             answer = self.ask(small, request=request)
             if "reason" in answer:
-                self.assertEqual(answer["reason"], "window-too-small")
+                self.assertEqual(answer["reason"], "page-too-large")
                 break
             count += len(answer["entries"])
             if not answer.get("next"):
                 self.assertEqual(count, 40)
                 break
             request = {"from": answer["next"]}
-        tiny = self.client("alice-2", maximum_packet_size=600)
-        self.assertEqual(self.ask(tiny)["reason"], "window-too-small")
+        tiny = self.device("alice-2", maximum_packet_size=600)
+        self.assertEqual(self.ask(tiny)["reason"], "page-too-large")
 
     def test_large_pages(self):
         self.start_broker()

@@ -6,7 +6,7 @@ import pycddl
 
 import harness
 from client import Clients, batch, topic
-from raw import PUBLISH
+from raw import PUBACK
 
 
 def schema(name):
@@ -32,7 +32,7 @@ class Schemas(Clients, harness.BrokerTest):
     def test_all_documents(self):
         """One of each sort: state with and without open responses, both marks, errors, history."""
         self.start_broker(options={"history_page": "5"})
-        reader = self.client("bob-1", maximum_packet_size=1000).subscribe("sessions/s/#")
+        reader = self.device("bob-1", maximum_packet_size=1000).subscribe("sessions/s/#")
         agent = self.client("agent-1").subscribe("sessions/s/error")
         alice = self.client("alice-1").subscribe(["sessions/s/error", "sessions/s/state"])
         agent.publish(topic("s", "tokens"), batch("r", 0, "x", kind="answer", data={"a": [1, 2.5]}))
@@ -56,7 +56,8 @@ class Schemas(Clients, harness.BrokerTest):
                 kind = "history" if m.topic == "answers/alice" else m.kind
                 if kind in ("state", "mark", "error", "history", "tokens"):
                     schema(kind).validate_cbor(m.payload)
-                    self.assertEqual(cbor2.dumps(m.document, canonical=True), m.payload, f"{kind}: not deterministic CBOR")
+                    if kind != "tokens":  # Holdfast's own documents
+                        self.assertEqual(cbor2.dumps(m.document, canonical=True), m.payload, f"{kind}: not deterministic")
                     seen.add(kind)
         self.assertEqual(seen, {"state", "mark", "error", "history", "tokens"})
 
@@ -65,8 +66,6 @@ class Schemas(Clients, harness.BrokerTest):
         self.start_broker()
         tokens = schema("tokens")
         agent = self.raw("agent-1")
-        agent_reader = self.raw("agent-2")
-        agent_reader.subscribe("sessions/s/tokens")
         good = bad = 0
         rng = self.random
         values = ["", "x", "x" * 64, "x" * 65, "ü" * 32, "ü" * 33, 0, 1, -1, 2**53 - 1, 2**53, 1.5, None, True, [], {}, "complete", "end"]
@@ -85,16 +84,15 @@ class Schemas(Clients, harness.BrokerTest):
             except pycddl.ValidationError:
                 valid = False
             agent.publish(topic("s", "tokens"), payload, mid=i + 1)
-            accepted = agent.recv(4).reason < 0x80
-            if valid and document["seq"] == 0 and document["id"] == f"r{i}":
+            accepted = agent.recv(PUBACK).reason < 0x80
+            # of strings this validator checks the size and not always the type
+            typed = all(isinstance(document.get(key, ""), str) for key in ("id", "text", "kind", "end"))
+            if valid and typed and document["seq"] == 0 and document["id"] == f"r{i}":
                 self.assertTrue(accepted, f"refused although the schema allows it: {document}")
                 good += 1
             elif not valid:
                 self.assertFalse(accepted, f"stored although the schema forbids it: {document}")
                 bad += 1
-            while agent_reader.ready():
-                packet = agent_reader.recv(PUBLISH)
-                agent_reader.ack(packet)
         self.assertGreater(good, 100)
         self.assertGreater(bad, 100)
 

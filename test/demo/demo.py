@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import os
 import pathlib
+import shlex
 import sys
 import threading
 import time
@@ -23,8 +24,8 @@ DEFAULT_INPUT = "/usr/share/common-licenses/GPL-3"
 SESSION = "demo"
 BATCHES = 2400  # about so many, whatever the length of the text
 BATCH_MAX = 60000  # characters; keeps a batch below the option payload_max
-STREAM_S = 5.0  # how long the agent takes
-CUT_AT, BACK_AT, JOIN_AT = 0.35, 0.65, 0.85  # parts of the stream
+STREAM_S = 6.0  # how long the agent takes
+CUT_AT, BACK_AT, JOIN_AT = 0.3, 0.55, 0.7  # parts of the stream
 LINES = 12  # progress lines of a device for the whole stream
 
 COLOURS = {"agent": "32", "phone": "36", "tablet": "35", "result": "1"}
@@ -71,11 +72,12 @@ def read_input(name):
     try:
         return data.decode("utf-8"), called
     except UnicodeDecodeError as error:
-        source = "-" if name == "-" else name
+        iconv, base64 = "iconv -f ISO-8859-1 -t UTF-8", "base64"
+        before, after = ("... | ", "") if name == "-" else ("", f" {shlex.quote(name)}")
         raise Failed(
             f"{called} is not UTF-8: byte {error.start} is {data[error.start]:#04x}. Token batches carry text.\n"
-            f"  For a text in another encoding:  iconv -f ISO-8859-1 -t UTF-8 {source} | ./dev demo -\n"
-            f"  For any bytes:                   base64 {source} | ./dev demo -"
+            f"  For a text in another encoding:  {before}{iconv}{after} | ./dev demo -\n"
+            f"  For any bytes:                   {before}{base64}{after} | ./dev demo -"
         ) from error
 
 
@@ -129,16 +131,16 @@ class Device:
         self.texts = {}  # offset -> text
         self.again = 0  # entries that came a second time, marked as such
         self.disorder = []
-        self.head = None  # from the caught-up mark
-        self.caught_up_at = None
+        self.caught_up = False
         self._client, self._taken = None, 0
         self._first = None  # offset at which the current progress line begins
         self._line = ""
 
-    def use(self, client):
+    def use(self, client, begun):
+        """Go on with this connection, which was begun at that time (monotonic)."""
         self.show_rest()
-        self._client, self._taken, self.head, self.caught_up_at = client, 0, None, None
-        self._last_offset = None
+        self._client, self._taken, self._begun = client, 0, begun
+        self.caught_up, self._last_offset = False, None
 
     @property
     def offset(self):
@@ -152,8 +154,17 @@ class Device:
             self._taken += 1
             if message.is_entry:
                 self._entry(message)
-            elif message.kind == "mark" and message.document["mark"] == "caught-up":
-                self.head, self.caught_up_at = message.document["head"], message.at
+            elif message.kind == "mark" and message.document["mark"] == "caught-up" and not self.caught_up:
+                self._mark(message)
+
+    def _mark(self, message):
+        """Behind the last stored entry: from here on they are live."""
+        self.caught_up = True
+        self.show_rest()
+        head = message.document["head"]
+        if head:
+            took = (message.at - self._begun) * 1000
+            self.screen.say(self.who, f"--- caught up to offset {head} after {took:.0f} ms; live from here ---")
 
     def _entry(self, message):
         offset, text = message.offset, message.document["text"]
@@ -177,7 +188,7 @@ class Device:
     def show_rest(self):
         """Print the progress line that is being collected."""
         if self._first is not None:
-            span = f"{self._first}–{self._last_offset}"
+            span = f"{self._first}–{self._last_offset}" if self._first < self._last_offset else f"{self._first}"
             self.screen.say(self.who, f"offsets {span:>11}  {quote(self._line)}")
         self._first, self._line = None, ""
 
@@ -219,8 +230,9 @@ class Demo:
         size = len(self.text.encode())
         say("input", f"{self.called}: {size:,} bytes, in {total:,} batches of {len(self.pieces[0])} characters")
 
+        begun = time.monotonic()
         phone = self.connect("alice-phone", durable=True).subscribe(f"sessions/{SESSION}/#")
-        self.phone.use(phone)
+        self.phone.use(phone, begun)
         say("phone", f"subscribes to sessions/{SESSION}/# (QoS 1, session kept for an hour)")
         self.agent = Agent(broker, self.pieces)
         self.clients.append(self.agent.client)
@@ -252,24 +264,17 @@ class Demo:
         client = self.connect("alice-phone", durable=True)
         if not client.session_present:
             raise Failed("the broker has forgotten the phone's session")
-        missed_from = self.phone.offset + 1
-        self.screen.say("phone", f"--- connects again, without subscribing again; last offset shown was {missed_from - 1} ---")
-        self.phone.use(client)
-        self.until(lambda: self.phone.head is not None, self.phone)
-        self.phone.show_rest()
-        took = (self.phone.caught_up_at - begun) * 1000
-        self.screen.say("phone", f"--- caught up to offset {self.phone.head} in {took:.0f} ms, live again ---")
+        self.screen.say("phone", f"--- connects again, without subscribing again; had shown offsets to {self.phone.offset} ---")
+        self.phone.use(client, begun)
+        self.until(lambda: self.phone.caught_up, self.phone)
 
     def join(self):
         begun = time.monotonic()
         client = self.connect("alice-tablet")
         self.screen.say("tablet", f"--- joins late: subscribes to $from/earliest/sessions/{SESSION}/# ---")
-        self.tablet.use(client)
+        self.tablet.use(client, begun)
         client.subscribe(f"$from/earliest/sessions/{SESSION}/#")
-        self.until(lambda: self.tablet.head is not None, self.phone, self.tablet)
-        self.tablet.show_rest()
-        took = (self.tablet.caught_up_at - begun) * 1000
-        self.screen.say("tablet", f"--- has all {self.tablet.head:,} entries until now after {took:.0f} ms, live from here ---")
+        self.until(lambda: self.tablet.caught_up, self.phone, self.tablet)
 
     def compare(self):
         wanted = self.text.encode()

@@ -6,7 +6,7 @@
 #include "store_check.h"
 
 #define SESSIONS 3
-#define KILLS 25
+#define KILLS 15
 
 /* What the writer has seen return. */
 struct seen {

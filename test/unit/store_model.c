@@ -14,13 +14,6 @@
 #define LIVES 12
 #define CALLS 700
 
-/* A failing ck_assert is what is wanted, a passing one is too slow for so many. */
-#define check(condition) \
-	do { \
-		if (!(condition)) \
-			ck_abort_msg("line %d: %s", __LINE__, #condition); \
-	} while (0)
-
 struct model {
 	uint64_t head;
 	struct {

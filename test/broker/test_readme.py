@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What README says must be true: its examples run as they stand, its tables name what the code has."""
+
+import os
+import pathlib
+import re
+import sys
+
+import harness
+from client import Clients, topic
+from test_programs import Program
+
+SOURCE = pathlib.Path(os.environ.get("HOLDFAST_SOURCE", pathlib.Path(__file__).parents[2]))
+README = (SOURCE / "README.md").read_text()
+
+
+def example(language):
+    """The one code block of a language."""
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return block
+
+
+class Examples(Clients, harness.BrokerTest):
+    def program(self, language, name):
+        """An example with the ports of this test's broker, and nothing else changed."""
+        text = example(language)
+        self.assertEqual(text.count("1883") + text.count("9001"), 1)
+        text = text.replace("1883", str(self.broker.port)).replace("9001", str(self.broker.ws_port))
+        path = self.broker.folder / name
+        path.write_text(text)
+        return path
+
+    def wait_line(self, program, *parts):
+        while True:
+            line = program.next()
+            self.assertIsNotNone(line, "\n".join(program.lines))
+            if all(part in line for part in parts):
+                return line
+
+    def test_python(self):
+        self.start_broker()
+        alice = self.client("alice-1")
+        alice.publish(topic("demo", "input"), "one")
+        path = self.program("python", "example.py")
+        first = Program(self, [sys.executable, "-u", path])
+        self.wait_line(first, "sessions/demo/input", "1", "one")
+        first.kill()
+        alice.publish(topic("demo", "input"), "two")
+        again = Program(self, [sys.executable, "-u", path])
+        self.wait_line(again, "sessions/demo/input", "2", "two")
+        self.assertFalse([line for line in again.lines if "'one'" in line], "it did not go on where it was")
+
+    def test_javascript(self):
+        self.start_broker()
+        alice = self.client("alice-1")
+        for i in range(1, 31):
+            alice.publish(topic("demo", "input"), f"number {i}")
+        program = Program(self, ["node", self.program("javascript", "example.js")])
+        self.wait_line(program, "sessions/demo/input 11 alice number 11")
+        self.wait_line(program, "sessions/demo/input 31 alice Where were we?")
+        self.assertFalse([line for line in program.lines if line.endswith("number 10")])
+
+
+class Tables(harness.unittest.TestCase):
+    def test_options(self):
+        """The options of the table are those of the source, and of the sample configuration."""
+        source = (SOURCE / "plugin/session/options.c").read_text()
+        options = set(re.findall(r'^\t\{ "(\w+)", set_', source, re.MULTILINE))
+        self.assertGreater(len(options), 5)
+        self.assertEqual(set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)), options)
+        sample = (SOURCE / "mosquitto.conf.sample").read_text()
+        self.assertEqual(set(re.findall(r"^#?plugin_opt_(\w+)", sample, re.MULTILINE)), options)
+
+    def test_links(self):
+        for link in re.findall(r"\]\(([^)#:]+)\)", README):
+            self.assertTrue((SOURCE / link).exists(), link)
+
+
+if __name__ == "__main__":
+    harness.main()
