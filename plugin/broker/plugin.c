@@ -28,7 +28,9 @@ int mosquitto_plugin_version(int supported_version_count, const int *supported_v
 
 bool hf_under_root(const struct hf_plugin *plugin, const char *topic)
 {
-	return strncmp(topic, plugin->options.root, plugin->root_len) == 0 && topic[plugin->root_len] == '/';
+	const char *rest = topic + plugin->root_len;
+
+	return strncmp(topic, plugin->options.root, plugin->root_len) == 0 && (*rest == '/' || *rest == '\0');
 }
 
 static int on_tick(int event, void *data, void *userdata)

@@ -52,7 +52,7 @@ struct hf_plugin {
 	unsigned int log_count;
 };
 
-/* Is the topic, or filter, under the root? */
+/* Is the topic, or filter, under the root, or the root itself? */
 bool hf_under_root(const struct hf_plugin *plugin, const char *topic);
 
 /* port.c */

@@ -7,11 +7,13 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define REMEMBERED_MAX 1024
+#define REMEMBERED_MAX 1024 /* clients ... */
+#define REFUSED_EACH 64     /* ... and refused publishes of each: it may have had that many on their way */
 
 struct hf_refused {
 	UT_hash_handle hh;
-	unsigned int publish; /* a hash of topic and payload */
+	unsigned int publishes[REFUSED_EACH]; /* hashes of topic and payload; the oldest is written over */
+	unsigned int count;
 	char client[];
 };
 
@@ -110,26 +112,38 @@ static void refused_free(struct hf_plugin *plugin, struct hf_refused *refused)
 	free(refused);
 }
 
-/* Was this very publish of this client refused just before? If not, remember it. */
-static bool refused_before(struct hf_plugin *plugin, const char *client, const struct mosquitto_evt_message *event)
+static struct hf_refused *refused_of(struct hf_plugin *plugin, const char *client)
 {
-	unsigned int publish = hash_publish(event);
 	struct hf_refused *refused;
 
 	HASH_FIND_STR(plugin->refused, client, refused);
 	if (refused) {
-		bool same = refused->publish == publish;
-		refused->publish = publish;
-		return same;
+		return refused;
 	}
 	if (HASH_COUNT(plugin->refused) >= REMEMBERED_MAX) {
 		refused_free(plugin, plugin->refused); /* the oldest */
 	}
 	refused = calloc(1, sizeof(*refused) + strlen(client) + 1);
 	if (refused) {
-		refused->publish = publish;
 		memcpy(refused->client, client, strlen(client) + 1);
 		HASH_ADD_STR(plugin->refused, client, refused);
+	}
+	return refused;
+}
+
+/* Was this very publish of this client refused lately? If not, remember it. */
+static bool refused_before(struct hf_plugin *plugin, const char *client, const struct mosquitto_evt_message *event)
+{
+	struct hf_refused *refused = refused_of(plugin, client);
+	unsigned int publish = hash_publish(event);
+
+	for (unsigned int i = 0; refused && i < refused->count && i < REFUSED_EACH; i++) {
+		if (refused->publishes[i] == publish) {
+			return true;
+		}
+	}
+	if (refused) {
+		refused->publishes[refused->count++ % REFUSED_EACH] = publish;
 	}
 	return false;
 }

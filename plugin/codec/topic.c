@@ -80,8 +80,10 @@ enum hf_reason hf_topic_parse(const char *root, const char *topic, struct hf_top
 {
 	size_t root_len = strlen(root);
 
-	if (strncmp(topic, root, root_len) != 0 || topic[root_len] != '/')
+	if (strncmp(topic, root, root_len) != 0 || (topic[root_len] != '/' && topic[root_len] != '\0'))
 		return HF_TOPIC_OUTSIDE;
+	if (topic[root_len] == '\0')
+		return HF_SESSION_ID_INVALID; /* the root itself: "root/#" matches it too */
 
 	const char *session = topic + root_len + 1;
 	size_t session_len = session_id_len(session, HF_SESSION_ID_MAX);

@@ -55,9 +55,10 @@ struct hf_topic {
 /*
  * Take a topic name apart. `root` has no slash at either end and may have several levels. `topic` is a topic
  * name (no wildcards) as the broker gives it; the slices of `out` point into it.
- * HF_OK; HF_TOPIC_OUTSIDE when it is not under the root; HF_SESSION_ID_INVALID; HF_TOPIC_INVALID when a session has
- * no such topic, a shared key is empty or has more than one level, or the topic is longer than HF_TOPIC_MAX bytes:
- * then out->session is set all the same, for telling somebody. Otherwise out is untouched.
+ * HF_OK; HF_TOPIC_OUTSIDE when it is not under the root; HF_SESSION_ID_INVALID, also for the root itself;
+ * HF_TOPIC_INVALID when a session has no such topic, a shared key is empty or has more than one level, or the topic is
+ * longer than HF_TOPIC_MAX bytes: then out->session is set all the same, for telling somebody. Otherwise out is
+ * untouched.
  */
 enum hf_reason hf_topic_parse(const char *root, const char *topic, struct hf_topic *out);
 

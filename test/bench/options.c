@@ -25,7 +25,7 @@ static void print_help(void)
 		 "\n"
 		 "  --rounds N      rounds, each with all cases and brokers in turn (3)\n"
 		 "  --quick         the most telling cases, measured shortly: about a minute\n"
-		 "  --only PATTERN  only cases whose names match, as in --only 'store-*'\n"
+		 "  --only PATTERN  only cases whose names match, as in --only 'store-*' or '@(store|deliver)-*'\n"
 		 "  --list          list the cases\n"
 		 "  --variant NAME  only this broker: bare, persist-sqlite or holdfast\n"
 		 "  --seconds S     measure each saturated case for S seconds (1; with --quick 0.4)\n"
@@ -183,7 +183,7 @@ static bool check_choice(const struct hf_options *options)
 bool hf_options_select(const struct hf_options *options, const struct hf_case *which)
 {
 	if (options->only) {
-		return fnmatch(options->only, which->name, 0) == 0;
+		return fnmatch(options->only, which->name, FNM_EXTMATCH) == 0;
 	}
 	return which->quick || !options->quick;
 }

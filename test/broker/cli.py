@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """For tests of the holdfast command: it runs as people and scripts run it, over connections that break."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -178,10 +179,8 @@ class Run:
     def wait(self, timeout=30):
         """End of input, then the exit status."""
         if not self.process.stdin.closed:
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
-            except BrokenPipeError:
-                pass
         status = self.process.wait(timeout)
         for reader in self._readers:
             reader.join()
@@ -230,7 +229,8 @@ class Cli(Clients, harness.BrokerTest):
     def run_cli(self, command, *arguments, expect=0, stdin=None, **options):
         run = self.start(command, *arguments, **options)
         if stdin is not None:
-            run.write(stdin)
+            with contextlib.suppress(BrokenPipeError):  # it may have ended without reading
+                run.write(stdin)
         status = run.wait()
         self.assertEqual(status, expect, f"{command} {arguments}: {run.err.decode()}")
         return run

@@ -5,17 +5,22 @@ The delivery guarantee as a checker, for readers made of raw packets under churn
 What must hold for a durable reader of one session, over all of its connections:
 
 - within a connection offsets rise, and no offset is skipped that this reader had not acknowledged before;
-- an entry whose acknowledgement the broker had certainly taken never comes again (certainly: a PINGRESP came for
-  a ping that was sent after it), except after a kill of the broker, within ack_flush;
+- an entry whose PUBACK or PUBCOMP the broker had certainly taken never comes again (certainly: a PINGRESP came for
+  a ping that was sent after it), except after a kill of the broker, within ack_flush. (A PUBREC is not enough:
+  Mosquitto forgets it when a connection is lost twice before it has sent its PUBREL again, database.c:1099);
 - an entry that comes again on a later connection has DUP set, except after a kill of the broker;
 - the payload under an offset never changes.
 """
 
+import collections
 import select
 import time
 
 from harness import ranges
 from raw import PINGRESP, PUBLISH, PUBREC, PUBREL, Closed
+
+
+NAMES = {PUBLISH: "PUBLISH", PUBREL: "PUBREL", PINGRESP: "PINGRESP"}
 
 
 class Violation(AssertionError):
@@ -30,21 +35,31 @@ class Reader:
         self.raw = None
         self.payloads = {}  # offset -> payload, of everything received
         self.acked = set()  # PUBACK or PUBREC sent
-        self.confirmed = set()  # and taken by the broker
+        self.confirmed = set()  # PUBACK or PUBCOMP sent, and taken by the broker
         self.low = 0  # all offsets up to here are in acked
         self.pending = []  # received on this connection, not acknowledged yet
         self.connections = 0
         self.broker_died = False
+        self._releases = {}  # packet id of a QoS 2 delivery -> offset
         self.repeats = 0
+        self.trace = collections.deque(maxlen=40)  # the last packets, shown when a check fails
+
+    def _note(self, text, packet=None):
+        if packet is not None:
+            text += f" mid {packet.mid}"
+            if packet.type == PUBLISH:
+                text += f" offset {packet.offset} qos {packet.qos}{' dup' if packet.dup else ''} {packet.topic}"
+        self.trace.append(text)
 
     def open(self, **arguments):
         """A new connection, whether or not the old one is still open."""
         self.pending, self.last = [], 0
-        self._pings = []  # copies of acked at the time of each ping on its way
+        self._pings = []  # what was acknowledged before each ping that is on its way, and after the one before it
         self._unpinged = set()
         self._here = set()  # offsets received on this connection
         self.raw = self._connect(**arguments)
         self.connections += 1
+        self._note(f"CONNACK, session present {self.raw.connack.session_present}")
         return self.raw.connack
 
     def begin_at(self, first):
@@ -56,7 +71,8 @@ class Reader:
     def fail(self, text):
         raise Violation(
             f"{self.name}, connection {self.connections}: {text}; had acknowledged up to {self.low} and "
-            f"{ranges(sorted(o for o in self.acked if o > self.low))}, on this connection {ranges(sorted(self._here))}"
+            f"{ranges(sorted(o for o in self.acked if o > self.low))}, on this connection {ranges(sorted(self._here))}; "
+            "the last packets:\n  " + "\n  ".join(self.trace)
         )
 
     def _entry(self, packet):
@@ -92,6 +108,7 @@ class Reader:
             packets = list(self.raw.waiting) or self.raw.feed()
             self.raw.waiting.clear()
             for packet in packets:
+                self._note(f"< {NAMES.get(packet.type, packet.type)}", packet)
                 if packet.type == PUBLISH:
                     if "/mark" in packet.topic or "/state" in packet.topic:
                         self.raw.ack(packet)
@@ -100,18 +117,24 @@ class Reader:
                     if packet.qos:
                         self.pending.append(packet)
                     else:
-                        self._mark_acked(packet.offset)
+                        self._mark_acked(packet)
                 elif packet.type == PUBREL:
                     self.raw.ack(packet)
+                    if packet.mid in self._releases:
+                        self._unpinged.add(self._releases.pop(packet.mid))
                 elif packet.type == PINGRESP:
                     self.confirmed |= self._pings.pop(0)
         except Closed:
+            self._note("closed by the broker")
             return False
         return True
 
-    def _mark_acked(self, offset):
-        self.acked.add(offset)
-        self._unpinged.add(offset)
+    def _mark_acked(self, packet):
+        self.acked.add(packet.offset)
+        if packet.qos == 2:
+            self._releases[packet.mid] = packet.offset
+        else:
+            self._unpinged.add(packet.offset)
         while self.low + 1 in self.acked:
             self.low += 1
 
@@ -124,7 +147,8 @@ class Reader:
         try:
             for packet in chosen:
                 self.raw.ack(packet)
-                self._mark_acked(packet.offset)
+                self._note("> PUBACK" if packet.qos == 1 else "> PUBREC", packet)
+                self._mark_acked(packet)
         except Closed:
             return False
         return True
@@ -135,11 +159,13 @@ class Reader:
             self.raw.ping()
         except Closed:
             return False
+        self._note("> PINGREQ")
         self._pings.append(self._unpinged)
         self._unpinged = set()
         return True
 
     def cut(self):
+        self._note("cut")
         self.raw.cut()
 
     def read_until(self, head, timeout=20):

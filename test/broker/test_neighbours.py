@@ -168,7 +168,7 @@ class Outside(Clients, harness.BrokerTest):
         note(a.unsubscribe("never/was"))
         a.cut()
         watcher.wait(lambda: any(m.topic == "will/a" for m in watcher.messages), what="the will")
-        for m in watcher.messages:
+        for m in sorted(watcher.messages, key=lambda m: m.topic):  # one each
             note(m.topic, m.payload, m.qos, m.retain, m.user, m.content_type, m.response_topic, m.correlation_data, m.payload_format)
         return seen
 

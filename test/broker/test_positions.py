@@ -195,7 +195,7 @@ class Verbs(Clients, harness.BrokerTest):
         reader.subscribe("sessions/s/input", 0)
         self.fill("s", 2, first=11)
         reader.wait_offset(12).settle().check_offsets(1, 12)
-        self.assertEqual([m.qos for m in reader.entries()], [1] * 10 + [0] * 2)
+        self.assertEqual([m.qos for m in reader.entries()], [2] * 10 + [0] * 2)
 
     def test_unsubscribe_of_every_form_deletes_the_cursor(self):
         forms = ("sessions/s/#", "$from/earliest/sessions/s/#", "$from/7/sessions/s/#", "$resume/latest/sessions/s/#",

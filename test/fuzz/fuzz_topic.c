@@ -14,6 +14,8 @@ static enum hf_reason read_slowly(const char *root, const char *topic)
 		"history", "state", "mark", "error"};
 	char prefix[300];
 
+	if (strcmp(topic, root) == 0)
+		return HF_SESSION_ID_INVALID;
 	snprintf(prefix, sizeof(prefix), "%s/", root);
 	if (strncmp(topic, prefix, strlen(prefix)) != 0)
 		return HF_TOPIC_OUTSIDE;

@@ -33,7 +33,7 @@ static const struct {
 	{"ai/sessions", "ai/sessions/abc/shared/x", HF_OK, HF_KIND_SHARED, "abc", "shared/x", "x"},
 
 	{.root = "sessions", .topic = "", .reason = HF_TOPIC_OUTSIDE},
-	{.root = "sessions", .topic = "sessions", .reason = HF_TOPIC_OUTSIDE},
+	{.root = "sessions", .topic = "sessions", .reason = HF_SESSION_ID_INVALID},
 	{.root = "sessions", .topic = "session", .reason = HF_TOPIC_OUTSIDE},
 	{.root = "sessions", .topic = "session/abc/tokens", .reason = HF_TOPIC_OUTSIDE},
 	{.root = "sessions", .topic = "sessionsx/abc/tokens", .reason = HF_TOPIC_OUTSIDE},

@@ -2,6 +2,8 @@
 /* Appending, and the logs in memory: what is appended is there, now, after a flush and after the store was opened again. */
 #include "store_check.h"
 
+#include "store/store_internal.h"
+
 START_TEST(a_new_store_is_empty)
 {
 	struct hf_store *store = open_store();
@@ -24,6 +26,7 @@ START_TEST(a_new_store_is_empty)
 	hf_log_release(log);
 	/* A log without entries leaves nothing behind. */
 	ck_assert_reason(hf_log_acquire(store, hf_slice_of("chat"), false, &log), HF_SESSION_UNKNOWN);
+	ck_assert_ptr_null(store->logs);
 	hf_store_close(store);
 	hf_store_close(NULL);
 }
@@ -147,6 +150,9 @@ START_TEST(a_long_log_flushes_itself)
 
 	for (uint64_t i = 0; i < count; i++) {
 		append(a);
+		check(store->unflushed >= 1 && store->unflushed <= HF_UNFLUSHED_MAX);
+		/* Never up to the newest entry: what its caller derives from it is still to come. */
+		check(store->indexed + store->unflushed == hf_store_head(store));
 		if (i % 10 == 0)
 			append(b);
 	}
@@ -174,6 +180,10 @@ START_TEST(users_of_a_log_are_counted)
 	append(second);
 	check_log(store, second, 2);
 	hf_log_release(second);
+	/* A session at rest needs no memory. */
+	ck_assert_ptr_nonnull(store->logs);
+	ck_assert_ok(hf_store_flush(store));
+	ck_assert_ptr_null(store->logs);
 	hf_store_close(store);
 }
 END_TEST

@@ -174,6 +174,10 @@ START_TEST(records_are_read_in_any_order)
 
 	fill(0);
 	ck_assert_ok(hf_records_open(store, &records));
+	ck_assert_ok(hf_records_at(records, 7, &entry)); /* and no more */
+	ck_assert_uint_eq(entry.offset, 4);
+	hf_records_close(records);
+	ck_assert_ok(hf_records_open(store, &records));
 	chance_seed();
 	for (int i = 0; i < 2000; i++) {
 		uint64_t lsn = 1 + chance(2 * COUNT);
