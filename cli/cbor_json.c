@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/buffer.h"
 #include "codec/utf8.h"
 
 #define DEPTH_MAX 32
@@ -24,38 +25,38 @@ cJSON *hf_json_from_u64(uint64_t number)
 	return cJSON_CreateRaw(text);
 }
 
-/* cJSON's strings end at a zero byte, so one that has such a byte is written as JSON here: the runs between. */
-static cJSON *with_zeroes(struct hf_slice text, const char *copy)
+/* A run without a zero byte, as it stands in JSON, without its quotes. */
+static bool append_run(struct hf_buffer *out, const char *text)
 {
-	size_t size = text.len * 6 + 3; /* each byte at most \u00xx */
-	size_t len = 1;
-	char *out = malloc(size);
+	cJSON *run = cJSON_CreateStringReference(text);
+	char *printed = run ? cJSON_PrintUnformatted(run) : NULL;
+	bool appended = printed && hf_buffer_append(out, printed + 1, strlen(printed) - 2);
 
-	if (!out) {
-		return NULL;
-	}
-	out[0] = '"';
-	for (size_t at = 0; at <= text.len;) {
-		cJSON *run = cJSON_CreateStringReference(copy + at);
-		char *printed = run ? cJSON_PrintUnformatted(run) : NULL;
-		cJSON_Delete(run);
-		if (!printed) {
-			free(out);
-			return NULL;
-		}
-		size_t printed_len = strlen(printed) - 2; /* without its quotes */
-		memcpy(out + len, printed + 1, printed_len);
-		len += printed_len;
-		cJSON_free(printed);
+	cJSON_free(printed);
+	cJSON_Delete(run);
+	return appended;
+}
+
+/* cJSON's strings end at a zero byte, so one that has such a byte is written as JSON here, run by run. `copy` is
+ * the text with a zero behind it. */
+static cJSON *with_zeroes(const char *copy, size_t text_len)
+{
+	static const char zero[] = "\\u0000";
+	struct hf_buffer out = {.data = NULL};
+	cJSON *json = NULL;
+	bool ok = hf_buffer_append(&out, "\"", 1);
+
+	for (size_t at = 0; ok && at <= text_len;) {
+		ok = append_run(&out, copy + at);
 		at += strlen(copy + at) + 1;
-		if (at <= text.len) {
-			memcpy(out + len, "\\u0000", 6);
-			len += 6;
+		if (at <= text_len) {
+			ok = ok && hf_buffer_append(&out, zero, strlen(zero));
 		}
 	}
-	memcpy(out + len, "\"", 2);
-	cJSON *json = cJSON_CreateRaw(out);
-	free(out);
+	if (ok && hf_buffer_append(&out, "\"", sizeof("\""))) {
+		json = cJSON_CreateRaw((const char *)out.data);
+	}
+	hf_buffer_free(&out);
 	return json;
 }
 
@@ -70,7 +71,7 @@ cJSON *hf_json_from_text(struct hf_slice text)
 	}
 	memcpy(copy, text.data, text.len);
 	copy[text.len] = '\0';
-	cJSON *json = memchr(copy, '\0', text.len) ? with_zeroes(text, copy) : cJSON_CreateString(copy);
+	cJSON *json = memchr(copy, '\0', text.len) ? with_zeroes(copy, text.len) : cJSON_CreateString(copy);
 	free(copy);
 	return json;
 }
@@ -123,7 +124,7 @@ static cJSON *from_string(const cbor_item_t *item)
 	bool text = cbor_isa_string(item);
 	bool whole = text ? cbor_string_is_definite(item) : cbor_bytestring_is_definite(item);
 	size_t chunk_count = whole ? 1 : text ? cbor_string_chunk_count(item) : cbor_bytestring_chunk_count(item);
-	cbor_item_t *const *chunks = whole ? NULL
+	cbor_item_t *const *chunks = whole  ? NULL
 								 : text ? cbor_string_chunks_handle(item)
 										: cbor_bytestring_chunks_handle(item);
 	char *joined = NULL;
@@ -168,10 +169,13 @@ static cJSON *from_array(const cbor_item_t *item, unsigned int depth)
 static bool add_pair(cJSON *object, const struct cbor_pair *pair, unsigned int depth)
 {
 	cJSON *key = from_item(pair->key, depth + 1);
-	cJSON *value = key ? from_item(pair->value, depth + 1) : NULL;
-	char *printed = value && !cJSON_IsString(key) ? cJSON_PrintUnformatted(key) : NULL;
-	const char *name = cJSON_IsString(key) ? key->valuestring : printed;
-	bool added = value && name && cJSON_AddItemToObject(object, name, value);
+	if (!key) {
+		return false;
+	}
+	char *printed = cJSON_IsString(key) ? NULL : cJSON_PrintUnformatted(key);
+	const char *name = printed ? printed : cJSON_GetStringValue(key);
+	cJSON *value = name ? from_item(pair->value, depth + 1) : NULL;
+	bool added = value && cJSON_AddItemToObject(object, name, value);
 
 	if (!added) {
 		cJSON_Delete(value);

@@ -30,7 +30,8 @@ static int configure(struct mosquitto *mosq, const struct hf_client_options *opt
 		if (!options->cafile) {
 			mosquitto_int_option(mosq, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
 		}
-		rc = mosquitto_tls_set(mosq, options->cafile, options->cafile ? NULL : AUTHORITIES, options->cert, options->key, NULL);
+		rc = mosquitto_tls_set(
+			mosq, options->cafile, options->cafile ? NULL : AUTHORITIES, options->cert, options->key, NULL);
 	}
 	return rc;
 }
@@ -61,7 +62,7 @@ static int probe(const struct addrinfo *address)
 		return errno;
 	}
 	if (connect(fd, address->ai_addr, address->ai_addrlen)) {
-		struct pollfd wait = { .fd = fd, .events = POLLOUT };
+		struct pollfd wait = {.fd = fd, .events = POLLOUT};
 		error = errno;
 		if (error == EINPROGRESS) {
 			error = poll(&wait, 1, PROBE_MS) == 1 ? 0 : ETIMEDOUT;
@@ -76,7 +77,7 @@ static int probe(const struct addrinfo *address)
 
 void hf_connect_why(int rc, const struct hf_client_options *options, char *why, size_t size)
 {
-	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *addresses;
 	char port[8];
 

@@ -14,7 +14,7 @@
 #define ANSWER_MS 10000 /* until CONNACK */
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
-#define TURN_MAX_MS 1000  /* libmosquitto looks at its keepalive only when called */
+#define TURN_MAX_MS 1000 /* libmosquitto looks at its keepalive only when called */
 #define GOODBYE_MS 1000
 #define GOODBYE_RETRY_MS 20
 #define EXTRA_MAX 2
@@ -63,7 +63,8 @@ static void make_id(struct hf_client *client)
 
 /* ---- libmosquitto's callbacks */
 
-static void on_connect(struct mosquitto *mosq, void *context, int reason, int flags, const mosquitto_property *properties)
+static void on_connect(
+	struct mosquitto *mosq, void *context, int reason, int flags, const mosquitto_property *properties)
 {
 	struct hf_client *client = context;
 	uint16_t receive_max = UINT16_MAX;
@@ -84,8 +85,9 @@ static void on_connect(struct mosquitto *mosq, void *context, int reason, int fl
 		}
 		return;
 	}
-	client->fatal = !client->ever_up || (reason != MQTT_RC_SERVER_UNAVAILABLE && reason != MQTT_RC_SERVER_BUSY &&
-											reason != MQTT_RC_QUOTA_EXCEEDED && reason != MQTT_RC_CONNECTION_RATE_EXCEEDED);
+	client->fatal =
+		!client->ever_up || (reason != MQTT_RC_SERVER_UNAVAILABLE && reason != MQTT_RC_SERVER_BUSY &&
+								reason != MQTT_RC_QUOTA_EXCEEDED && reason != MQTT_RC_CONNECTION_RATE_EXCEEDED);
 	lose(client, mosquitto_reason_string(reason));
 	if (client->fatal) {
 		hf_complain("the broker at %s:%d refuses the connection: %s%s", client->setup.options->host,
@@ -134,8 +136,8 @@ static void on_publish(struct mosquitto *mosq, void *context, int mid, int reaso
 	}
 }
 
-static void on_subscribe(struct mosquitto *mosq, void *context, int mid, int count, const int *reasons,
-	const mosquitto_property *properties)
+static void on_subscribe(
+	struct mosquitto *mosq, void *context, int mid, int count, const int *reasons, const mosquitto_property *properties)
 {
 	struct hf_client *client = context;
 
@@ -177,8 +179,8 @@ static int begin(struct hf_client *client)
 	if (client->setup.new_id) {
 		make_id(client);
 	}
-	client->mosq =
-		mosquitto_new(options->client_id ? options->client_id : client->id, client->setup.session_expiry_s == 0, client);
+	client->mosq = mosquitto_new(
+		options->client_id ? options->client_id : client->id, client->setup.session_expiry_s == 0, client);
 	if (!client->mosq) {
 		return errno == ENOMEM ? MOSQ_ERR_NOMEM : MOSQ_ERR_INVAL;
 	}
@@ -300,7 +302,7 @@ static void serve(struct hf_client *client, short events)
 
 bool hf_client_turn(struct hf_client *client, struct pollfd *extra, nfds_t count, int timeout_ms)
 {
-	struct pollfd fds[2 + EXTRA_MAX] = { { .fd = hf_stop_fd(), .events = POLLIN }, { .fd = -1 } };
+	struct pollfd fds[2 + EXTRA_MAX] = {{.fd = hf_stop_fd(), .events = POLLIN}, {.fd = -1}};
 
 	if (!client->mosq && hf_monotonic_ms() >= client->retry_due_ms) {
 		connect_now(client);
@@ -409,7 +411,7 @@ void hf_client_free(struct hf_client *client)
 		int64_t end = hf_monotonic_ms() + GOODBYE_MS;
 		while (!client->lost && hf_monotonic_ms() < end) {
 			write_out(client);
-			struct pollfd fd = { .fd = mosquitto_socket(client->mosq), .events = POLLIN };
+			struct pollfd fd = {.fd = mosquitto_socket(client->mosq), .events = POLLIN};
 			if (poll(&fd, 1, GOODBYE_RETRY_MS) > 0 && mosquitto_loop_read(client->mosq, 1)) {
 				break;
 			}

@@ -39,8 +39,8 @@ struct hf_client_setup {
 	const struct hf_client_options *options;
 	const struct hf_client_handlers *handlers;
 	void *context;
-	const char *purpose;      /* part of a made-up client id */
-	bool new_id;              /* a new made-up client id for each connection, not one for all */
+	const char *purpose;       /* part of a made-up client id */
+	bool new_id;               /* a new made-up client id for each connection, not one for all */
 	uint32_t session_expiry_s; /* above 0: durable, without clean start */
 };
 

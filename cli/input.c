@@ -152,7 +152,8 @@ enum hf_cut hf_input_cut(struct hf_input *input, int64_t now_ms, struct hf_slice
 	size_t rest = input->len - len;
 
 	if (bad && count == 0) {
-		hf_complain("%s is not UTF-8 at byte %" PRIu64 "; iconv(1) converts other encodings", input->name, input->passed);
+		hf_complain(
+			"%s is not UTF-8 at byte %" PRIu64 "; iconv(1) converts other encodings", input->name, input->passed);
 		return HF_CUT_BAD;
 	}
 	bool last = input->ended && rest == 0;

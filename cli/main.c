@@ -23,9 +23,9 @@ static const struct {
 	char *full_name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "say", (char[]){ "holdfast say" }, hf_command_say },
-	{ "watch", (char[]){ "holdfast watch" }, hf_command_watch },
-	{ "sessions", (char[]){ "holdfast sessions" }, hf_command_sessions },
+	{"say", (char[]){"holdfast say"}, hf_command_say},
+	{"watch", (char[]){"holdfast watch"}, hf_command_watch},
+	{"sessions", (char[]){"holdfast sessions"}, hf_command_sessions},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -69,8 +69,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{ .name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = "" },
-	{ 0 },
+	{.name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = ""},
+	{0},
 };
 
 static const struct argp argp = {
@@ -110,7 +110,7 @@ static bool hold_descriptors(void)
 
 int main(int argc, char **argv)
 {
-	struct found found = { .command = COMMAND_COUNT };
+	struct found found = {.command = COMMAND_COUNT};
 
 	if (!hold_descriptors()) {
 		return HF_EXIT_FAILED;

@@ -27,24 +27,29 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ .doc = "Which broker, and as whom:", .group = 10 },
-	{ .name = "host", .key = KEY_HOST, .arg = "HOST", .doc = "The broker (default: localhost)" },
-	{ .name = "port", .key = 'p', .arg = "PORT", .doc = "Its port (default: 1883, with TLS 8883)" },
-	{ .name = "user", .key = 'u', .arg = "NAME", .doc = "User name (default: $HOLDFAST_USER, else none)" },
-	{ .name = "password", .key = KEY_PASSWORD, .arg = "PASSWORD",
-		.doc = "Password; seen by every user of this machine, so better in $HOLDFAST_PASSWORD or in a file" },
-	{ .name = "password-file", .key = KEY_PASSWORD_FILE, .arg = "FILE", .doc = "Take the password from FILE's first line" },
-	{ .name = "client-id", .key = KEY_CLIENT_ID, .arg = "ID", .doc = "MQTT client id (default: one made up)" },
-	{ .name = "root", .key = KEY_ROOT, .arg = "TOPIC", .doc = "Where the sessions are (default: sessions)" },
-	{ .name = "tls", .key = KEY_TLS, .doc = "Use TLS, with the system's authorities" },
-	{ .name = "cafile", .key = KEY_CAFILE, .arg = "FILE", .doc = "Use TLS, with the authorities in FILE (PEM)" },
-	{ .name = "cert", .key = KEY_CERT, .arg = "FILE", .doc = "The client's own certificate (PEM)" },
-	{ .name = "key", .key = KEY_KEY, .arg = "FILE", .doc = "Its private key (PEM)" },
-	{ .doc = "Other:", .group = -2 },
-	{ .name = "quiet", .key = 'q', .doc = "Say nothing of connections lost and found" },
-	{ .name = "verbose", .key = 'v', .doc = "Say more about what happens" },
-	{ .name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = "" },
-	{ 0 },
+	{.doc = "Which broker, and as whom:", .group = 10},
+	{.name = "host", .key = KEY_HOST, .arg = "HOST", .doc = "The broker (default: localhost)"},
+	{.name = "port", .key = 'p', .arg = "PORT", .doc = "Its port (default: 1883, with TLS 8883)"},
+	{.name = "user", .key = 'u', .arg = "NAME", .doc = "User name (default: $HOLDFAST_USER, else none)"},
+	{.name = "password",
+		.key = KEY_PASSWORD,
+		.arg = "PASSWORD",
+		.doc = "Password; seen by every user of this machine, so better in $HOLDFAST_PASSWORD or in a file"},
+	{.name = "password-file",
+		.key = KEY_PASSWORD_FILE,
+		.arg = "FILE",
+		.doc = "Take the password from FILE's first line"},
+	{.name = "client-id", .key = KEY_CLIENT_ID, .arg = "ID", .doc = "MQTT client id (default: one made up)"},
+	{.name = "root", .key = KEY_ROOT, .arg = "TOPIC", .doc = "Where the sessions are (default: sessions)"},
+	{.name = "tls", .key = KEY_TLS, .doc = "Use TLS, with the system's authorities"},
+	{.name = "cafile", .key = KEY_CAFILE, .arg = "FILE", .doc = "Use TLS, with the authorities in FILE (PEM)"},
+	{.name = "cert", .key = KEY_CERT, .arg = "FILE", .doc = "The client's own certificate (PEM)"},
+	{.name = "key", .key = KEY_KEY, .arg = "FILE", .doc = "Its private key (PEM)"},
+	{.doc = "Other:", .group = -2},
+	{.name = "quiet", .key = 'q', .doc = "Say nothing of connections lost and found"},
+	{.name = "verbose", .key = 'v', .doc = "Say more about what happens"},
+	{.name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = ""},
+	{0},
 };
 
 uint64_t hf_number_argument(struct argp_state *state, const char *name, const char *text, uint64_t min, uint64_t max)
@@ -85,7 +90,9 @@ static void read_password(struct argp_state *state, struct hf_client_options *cl
 		argp_failure(state, HF_EXIT_FAILED, 0, "the password file %s is empty", client->password_file);
 		return;
 	}
-	client->password_read[strcspn(client->password_read, "\r\n")] = '\0';
+	while (len > 0 && (client->password_read[len - 1] == '\n' || client->password_read[len - 1] == '\r')) {
+		client->password_read[--len] = '\0';
+	}
 	client->password = client->password_read;
 }
 
@@ -138,7 +145,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		*client = (struct hf_client_options){ .host = "localhost", .root = "sessions" };
+		*client = (struct hf_client_options){.host = "localhost", .root = "sessions"};
 		break;
 	case KEY_HOST:
 		client->host = arg;
@@ -197,7 +204,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-const struct argp hf_client_argp = { .options = options, .parser = parse };
+const struct argp hf_client_argp = {.options = options, .parser = parse};
 
 void hf_client_options_free(struct hf_client_options *client)
 {

@@ -14,10 +14,11 @@
 #include "command.h"
 
 #define OUT_BUFFER 65536
-#define KINDS_CBOR \
-	(HF_KIND_BIT(HF_KIND_TOKENS) | HF_KIND_BIT(HF_KIND_SIGNAL) | HF_KIND_BIT(HF_KIND_ASK) | HF_KIND_BIT(HF_KIND_ANSWER) | \
-		HF_KIND_BIT(HF_KIND_NOTICE) | HF_KIND_BIT(HF_KIND_CONTROL) | HF_KIND_BIT(HF_KIND_PRESENCE) | \
-		HF_KIND_BIT(HF_KIND_STATE) | HF_KIND_BIT(HF_KIND_MARK) | HF_KIND_BIT(HF_KIND_ERROR))
+#define KINDS_CBOR                                                                                                     \
+	(HF_KIND_BIT(HF_KIND_TOKENS) | HF_KIND_BIT(HF_KIND_SIGNAL) | HF_KIND_BIT(HF_KIND_ASK) |                            \
+		HF_KIND_BIT(HF_KIND_ANSWER) | HF_KIND_BIT(HF_KIND_NOTICE) | HF_KIND_BIT(HF_KIND_CONTROL) |                     \
+		HF_KIND_BIT(HF_KIND_PRESENCE) | HF_KIND_BIT(HF_KIND_STATE) | HF_KIND_BIT(HF_KIND_MARK) |                       \
+		HF_KIND_BIT(HF_KIND_ERROR))
 
 struct hf_printer {
 	enum hf_print_mode mode;
@@ -91,7 +92,7 @@ static void put_safe(struct hf_printer *printer, struct hf_slice text, const cha
 			put(printer, "\xef\xbf\xbd", 3);
 			i++;
 		} else {
-			const char picture[] = { '\xe2', '\x90', (char)(byte == 0x7f ? 0xa1 : 0x80 + byte) };
+			const char picture[] = {'\xe2', '\x90', (char)(byte == 0x7f ? 0xa1 : 0x80 + byte)};
 			put(printer, picture, sizeof(picture));
 		}
 		start = i + 1;

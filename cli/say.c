@@ -21,17 +21,26 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ .name = "batch", .key = 'b', .arg = "CHARS", .doc = "Characters in a batch, 1 to 65536 (default: 4)" },
-	{ .name = "rate", .key = 'r', .arg = "NUMBER", .doc = "Batches a second (default: as fast as they are acknowledged)" },
-	{ .name = "window", .key = KEY_WINDOW, .arg = "NUMBER", .doc = "Batches on their way at most, 1 to 1000 (default: 20)" },
-	{ .name = "response", .key = KEY_RESPONSE, .arg = "ID", .doc = "Id of the response (default: random)" },
-	{ .name = "seq", .key = KEY_SEQ, .arg = "NUMBER", .doc = "Number of the first batch, to go on with a response (default: 0)" },
-	{ 0 },
+	{.name = "batch", .key = 'b', .arg = "CHARS", .doc = "Characters in a batch, 1 to 65536 (default: 4)"},
+	{.name = "rate",
+		.key = 'r',
+		.arg = "NUMBER",
+		.doc = "Batches a second (default: as fast as they are acknowledged)"},
+	{.name = "window",
+		.key = KEY_WINDOW,
+		.arg = "NUMBER",
+		.doc = "Batches on their way at most, 1 to 1000 (default: 20)"},
+	{.name = "response", .key = KEY_RESPONSE, .arg = "ID", .doc = "Id of the response (default: random)"},
+	{.name = "seq",
+		.key = KEY_SEQ,
+		.arg = "NUMBER",
+		.doc = "Number of the first batch, to go on with a response (default: 0)"},
+	{0},
 };
 
 static const struct argp_child children[] = {
-	{ .argp = &hf_client_argp },
-	{ 0 },
+	{.argp = &hf_client_argp},
+	{0},
 };
 
 static int64_t interval_argument(struct argp_state *state, const char *text)
@@ -100,17 +109,18 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "SESSION [FILE]",
-	.doc = "Stream text into a session as the token batches of one response, as an agent does."
-		   "\vFILE is - or left out for standard input, which is streamed as it comes. The text is UTF-8. Ctrl-C ends the "
-		   "response as cancelled. A connection that breaks is made again, and no batch is lost or stored twice; for a "
-		   "FILE this also holds when say itself is ended and run again with the same --response and --batch.\n\n"
-		   "Exit status: 0 all is stored, 1 refused, failed or cancelled, 2 wrong usage.",
+	.doc =
+		"Stream text into a session as the token batches of one response, as an agent does."
+		"\vFILE is - or left out for standard input, which is streamed as it comes. The text is UTF-8. Ctrl-C ends the "
+		"response as cancelled. A connection that breaks is made again, and no batch is lost or stored twice; for a "
+		"FILE this also holds when say itself is ended and run again with the same --response and --batch.\n\n"
+		"Exit status: 0 all is stored, 1 refused, failed or cancelled, 2 wrong usage.",
 	.children = children,
 };
 
 int hf_command_say(int argc, char **argv)
 {
-	struct hf_say say = { .batch_chars = BATCH_CHARS, .window = WINDOW };
+	struct hf_say say = {.batch_chars = BATCH_CHARS, .window = WINDOW};
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &say)) {
 		return HF_EXIT_USAGE;

@@ -81,7 +81,7 @@ static bool print_one(void *context, const struct hf_session_info *info)
 
 static enum hf_exit list(struct sessions *sessions)
 {
-	const struct hf_store_options options = { .path = sessions->store, .read_only = true };
+	const struct hf_store_options options = {.path = sessions->store, .read_only = true};
 	struct hf_store *store;
 	char message[512];
 
@@ -93,7 +93,8 @@ static enum hf_exit list(struct sessions *sessions)
 	}
 	reason = hf_session_each(store, print_one, sessions);
 	if (reason != HF_OK) {
-		hf_complain("cannot read the store %s: %s (%s)", sessions->store, hf_reason_sentence(reason), hf_store_error(store));
+		hf_complain(
+			"cannot read the store %s: %s (%s)", sessions->store, hf_reason_sentence(reason), hf_store_error(store));
 	}
 	hf_store_close(store);
 	if (reason == HF_OK && sessions->count == 0 && !sessions->json) {
@@ -111,10 +112,10 @@ static enum hf_exit list(struct sessions *sessions)
 /* ---- options */
 
 static const struct argp_option options[] = {
-	{ .name = "store", .key = 's', .arg = "FOLDER", .doc = "The store (default: $HOLDFAST_STORE, else " STORE ")" },
-	{ .name = "json", .key = 'j', .doc = "Print a JSON object for each session, one a line; times are Unix ms" },
-	{ .name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = "" },
-	{ 0 },
+	{.name = "store", .key = 's', .arg = "FOLDER", .doc = "The store (default: $HOLDFAST_STORE, else " STORE ")"},
+	{.name = "json", .key = 'j', .doc = "Print a JSON object for each session, one a line; times are Unix ms"},
+	{.name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = ""},
+	{0},
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -143,17 +144,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "List the sessions of a store: offsets of the newest (head) and the oldest entry (tail), times of the first and "
-		   "the last change."
-		   "\vThe store is opened read-only: this works while the broker runs and without one, and puts no load on it. It "
-		   "needs the right to read the store's files.\n\n"
-		   "Exit status: 0 done, 1 failed, 2 wrong usage.",
+	.doc =
+		"List the sessions of a store: offsets of the newest (head) and the oldest entry (tail), times of the "
+		"first and the last one."
+		"\vThe store is opened read-only: this works while the broker runs and without one, and puts no load on it. It "
+		"needs the right to read the store's files.\n\n"
+		"Exit status: 0 done, 1 failed, 2 wrong usage.",
 };
 
 int hf_command_sessions(int argc, char **argv)
 {
 	const char *store = getenv("HOLDFAST_STORE");
-	struct sessions sessions = { .store = store && *store ? store : STORE };
+	struct sessions sessions = {.store = store && *store ? store : STORE};
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &sessions)) {
 		return HF_EXIT_USAGE;

@@ -12,7 +12,7 @@
 
 /* A signal handler gets no context: these two cannot live elsewhere. */
 static volatile sig_atomic_t requested;
-static int ends[2] = { -1, -1 };
+static int ends[2] = {-1, -1};
 
 static void handle(int number)
 {
@@ -30,7 +30,7 @@ static void handle(int number)
 bool hf_stop_install(void)
 {
 	/* No SA_RESTART: a signal also interrupts a connect() that hangs. */
-	struct sigaction action = { .sa_handler = handle, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction action = {.sa_handler = handle, .sa_flags = (int)SA_RESETHAND};
 
 	sigemptyset(&action.sa_mask);
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) || sigaction(SIGINT, &action, NULL) || sigaction(SIGTERM, &action, NULL) ||

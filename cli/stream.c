@@ -73,7 +73,7 @@ static void on_up(void *context)
 
 	stream->connects++;
 	stream->sent = 0;
-	hf_client_subscribe(stream->client, (char *[]){ stream->error_topic }, 1);
+	hf_client_subscribe(stream->client, (char *[]){stream->error_topic}, 1);
 }
 
 static void on_down(void *context)
@@ -184,7 +184,8 @@ static void send_due(struct stream *stream)
 
 	while (!stream->failed && hf_client_is_up(stream->client) && stream->sent < stream->count && stream->sent < max) {
 		struct batch *batch = batch_at(stream, stream->sent);
-		enum hf_sent sent = hf_client_publish(stream->client, stream->topic, batch->payload.data, batch->payload.len, &batch->mid);
+		enum hf_sent sent =
+			hf_client_publish(stream->client, stream->topic, batch->payload.data, batch->payload.len, &batch->mid);
 		if (sent == HF_SENT_NOT) {
 			return;
 		}
@@ -265,8 +266,8 @@ static void tell_refusal(const struct stream *stream)
 			stream->refused_seq, stream->response, stream->topic, mosquitto_reason_string(stream->refused_reason));
 		return;
 	}
-	hf_complain("the broker refused batch %" PRIu64 " of response %s on %s: %s (%s)", stream->refused_seq, stream->response,
-		stream->topic, hf_json_text(stream->refusal, "message"), reason);
+	hf_complain("the broker refused batch %" PRIu64 " of response %s on %s: %s (%s)", stream->refused_seq,
+		stream->response, stream->topic, hf_json_text(stream->refusal, "message"), reason);
 	if (hf_json_u64(stream->refusal, "expected", &expected)) {
 		hf_complain("it expects batch %" PRIu64 "; --seq %" PRIu64 " goes on there", expected, expected);
 	}
@@ -279,7 +280,8 @@ static bool cancel(struct stream *stream)
 		if (hf_monotonic_ms() < stream->cancel_due_ms) {
 			return true;
 		}
-		hf_complain("the end of response %s did not reach the broker in time; the response is still open", stream->response);
+		hf_complain(
+			"the end of response %s did not reach the broker in time; the response is still open", stream->response);
 		return false;
 	}
 	stream->cancel_due_ms = hf_monotonic_ms() + CANCEL_WAIT_MS;
@@ -306,7 +308,7 @@ static bool step(struct stream *stream)
 		(stream->refusal || !hf_client_is_up(stream->client) || hf_monotonic_ms() >= stream->refused_due_ms)) {
 		return false;
 	}
-	struct pollfd fd = { .fd = has_place(stream) ? hf_input_fd(stream->input) : -1, .events = POLLIN };
+	struct pollfd fd = {.fd = has_place(stream) ? hf_input_fd(stream->input) : -1, .events = POLLIN};
 	if (!hf_client_turn(stream->client, &fd, 1, wait_ms(stream))) {
 		stream->failed = true;
 		return false;
@@ -324,6 +326,7 @@ static enum hf_exit run(struct stream *stream)
 {
 	int64_t began_ms = hf_monotonic_ms();
 
+	stream->next_ns = monotonic_ns();
 	if (stream->say->client_options.verbose) {
 		hf_complain("response %s", stream->response);
 	}
@@ -338,10 +341,17 @@ static enum hf_exit run(struct stream *stream)
 	}
 	if (stream->say->client_options.verbose && stream->ended && stream->count == 0) {
 		hf_complain("%" PRIu64 " batches, %" PRIu64 " bytes of text, stored in %.3f s over %u connection%s; end: %s",
-			stream->next_seq - stream->say->first_seq, stream->bytes, (double)(hf_monotonic_ms() - began_ms) / 1000.0, stream->connects,
-			stream->connects == 1 ? "" : "s", hf_end_name(stream->end));
+			stream->next_seq - stream->say->first_seq, stream->bytes, (double)(hf_monotonic_ms() - began_ms) / 1000.0,
+			stream->connects, stream->connects == 1 ? "" : "s", hf_end_name(stream->end));
 	}
 	return stream->end == HF_END_COMPLETE && stream->count == 0 ? HF_EXIT_OK : HF_EXIT_FAILED;
+}
+
+static char *topic_of(const struct hf_say *say, const char *rest)
+{
+	char *topic;
+
+	return asprintf(&topic, "%s/%s/%s", say->client_options.root, say->session, rest) < 0 ? NULL : topic;
 }
 
 static bool prepare(struct stream *stream)
@@ -355,8 +365,9 @@ static bool prepare(struct stream *stream)
 
 	stream->next_seq = stream->say->first_seq;
 	stream->ring = calloc(stream->say->window + 1, sizeof(*stream->ring));
-	if (!stream->ring || asprintf(&stream->topic, "%s/%s/tokens", stream->say->client_options.root, stream->say->session) < 0 ||
-		asprintf(&stream->error_topic, "%s/%s/error", stream->say->client_options.root, stream->say->session) < 0) {
+	stream->topic = topic_of(stream->say, "tokens");
+	stream->error_topic = topic_of(stream->say, "error");
+	if (!stream->ring || !stream->topic || !stream->error_topic) {
 		hf_complain("out of memory");
 		return false;
 	}
@@ -394,7 +405,7 @@ static void clear(struct stream *stream)
 
 enum hf_exit hf_stream(const struct hf_say *say)
 {
-	struct stream stream = { .say = say };
+	struct stream stream = {.say = say};
 	enum hf_exit status = prepare(&stream) ? run(&stream) : HF_EXIT_FAILED;
 
 	clear(&stream);

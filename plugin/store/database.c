@@ -56,7 +56,7 @@ struct remains {
 
 static struct remains look_for_remains(const struct hf_store *store)
 {
-	struct remains remains = { 0 };
+	struct remains remains = {0};
 	DIR *directory = opendir(store->path);
 
 	if (directory == NULL) {
@@ -92,7 +92,8 @@ static enum hf_reason check_remains(struct hf_store *store, const struct remains
 	if (remains->data)
 		hf_store_say(store, "%s: a database without its file CURRENT", store->path);
 	else
-		hf_store_say(store, "%s: no store there: %s", store->path, strerror(remains->error != 0 ? remains->error : ENOENT));
+		hf_store_say(
+			store, "%s: no store there: %s", store->path, strerror(remains->error != 0 ? remains->error : ENOENT));
 	return HF_STORE_FAILED;
 }
 
@@ -120,8 +121,8 @@ static enum hf_reason check_families(
 		}
 	}
 	if (reason == HF_OK && count > known) {
-		hf_store_say(store, "%s: written by a later version: it has a column family more than this one knows",
-			store->path);
+		hf_store_say(
+			store, "%s: written by a later version: it has a column family more than this one knows", store->path);
 		reason = HF_STORE_FORMAT;
 	}
 	rocksdb_list_column_families_destroy(names, count);
@@ -147,8 +148,8 @@ static rocksdb_t *open_with_signals_blocked(
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (mode == HF_OPEN_READ) {
-		db = rocksdb_open_for_read_only_column_families(options->database, store->path, HF_FAMILY_COUNT,
-			hf_family_names, families, store->families, 0, error);
+		db = rocksdb_open_for_read_only_column_families(
+			options->database, store->path, HF_FAMILY_COUNT, hf_family_names, families, store->families, 0, error);
 	} else {
 		db = rocksdb_open_column_families(
 			options->database, store->path, HF_FAMILY_COUNT, hf_family_names, families, store->families, error);
@@ -169,7 +170,7 @@ static enum hf_reason open_database(
 			break;
 		rocksdb_free(error);
 		error = NULL;
-		nanosleep(&(struct timespec){ .tv_nsec = READ_RETRY_NS }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = READ_RETRY_NS}, NULL);
 	}
 	if (error != NULL) {
 		bool locked = is_locked(error);
@@ -270,8 +271,7 @@ enum hf_reason hf_database_get(
 	*out = NULL;
 	if (store->db == NULL)
 		return HF_STORE_FAILED;
-	*out =
-		rocksdb_get_pinned_cf(store->db, store->read_options, store->families[family], key.data, key.len, &error);
+	*out = rocksdb_get_pinned_cf(store->db, store->read_options, store->families[family], key.data, key.len, &error);
 	return error == NULL ? HF_OK : hf_store_blame(store, "cannot read", error);
 }
 

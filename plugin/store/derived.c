@@ -205,15 +205,15 @@ static bool visit_response(void *context, struct hf_slice key, struct hf_slice v
 
 enum hf_reason hf_response_each(struct hf_store *store, struct hf_slice session, hf_response_fn fn, void *context)
 {
-	struct response_visit visit = { .prefix_len = session.len + 1, .fn = fn, .context = context };
+	struct response_visit visit = {.prefix_len = session.len + 1, .fn = fn, .context = context};
 	char prefix[HF_SESSION_ID_MAX + 1];
 
 	if (session.len > HF_SESSION_ID_MAX)
 		return HF_SESSION_ID_INVALID;
 	memcpy(prefix, session.data, session.len);
 	prefix[session.len] = 0;
-	enum hf_reason reason = each(
-		store, HF_FAMILY_RESPONSES, hf_slice_from(prefix, session.len + 1), visit_response, &visit);
+	enum hf_reason reason =
+		each(store, HF_FAMILY_RESPONSES, hf_slice_from(prefix, session.len + 1), visit_response, &visit);
 	if (reason == HF_OK && visit.damaged) {
 		hf_store_say(store, "%s: session %.*s: the key of a response does not decode", store->path, (int)session.len,
 			session.data);
@@ -247,7 +247,8 @@ void hf_pending_clear(struct hf_store *store)
 	struct hf_pending *pending;
 	struct hf_pending *next;
 
-	HASH_ITER (hh, store->pending, pending, next) {
+	HASH_ITER(hh, store->pending, pending, next)
+	{
 		HASH_DELETE(hh, store->pending, pending);
 		free_pending(pending);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Writing all that is pending as one batch, which says itself up to which LSN it is complete. Nothing in memory
- * changes before RocksDB has taken it: a flush that failed is simply done again, whether it happened or not. */
+/* Writing what is pending as one batch, which says itself up to which LSN everything derived is complete. Nothing in
+ * memory changes before RocksDB has taken it: a batch that failed is simply written again, whether it happened or not.
+ */
 #include "store/store_internal.h"
 
 #define INDEXED_KEY "indexed"
@@ -21,14 +22,14 @@ static enum hf_reason batch_log(struct hf_store *store, const struct hf_log *log
 			(const char *)store->record.data, store->record.len);
 	}
 	hf_session_record_encode(&record, value);
-	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_SESSIONS], log->session, log->session_len, value,
-		sizeof value);
+	rocksdb_writebatch_put_cf(
+		store->batch, store->families[HF_FAMILY_SESSIONS], log->session, log->session_len, value, sizeof value);
 	return HF_OK;
 }
 
-enum hf_reason hf_flush_write(struct hf_store *store)
+static enum hf_reason write_all(struct hf_store *store, uint64_t indexed)
 {
-	char indexed[8];
+	char mark[8];
 	char *error = NULL;
 	enum hf_reason reason = HF_OK;
 
@@ -40,9 +41,9 @@ enum hf_reason hf_flush_write(struct hf_store *store)
 	if (reason != HF_OK)
 		return reason;
 	hf_pending_batch(store);
-	hf_put_le64(indexed, store->head);
-	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_DEFAULT], INDEXED_KEY, strlen(INDEXED_KEY),
-		indexed, sizeof indexed);
+	hf_put_le64(mark, indexed);
+	rocksdb_writebatch_put_cf(
+		store->batch, store->families[HF_FAMILY_DEFAULT], INDEXED_KEY, strlen(INDEXED_KEY), mark, sizeof mark);
 	rocksdb_write(store->db, store->write_options, store->batch, &error);
 	if (error != NULL)
 		return hf_store_fail(store, "cannot write the index", error);
@@ -53,14 +54,19 @@ enum hf_reason hf_flush_write(struct hf_store *store)
 		hf_log_flushed(log);
 	}
 	hf_pending_clear(store);
-	store->indexed = store->head;
+	store->indexed = indexed;
 	store->unflushed = 0;
 	return HF_OK;
 }
 
+enum hf_reason hf_index_write(struct hf_store *store)
+{
+	return write_all(store, store->indexed);
+}
+
 enum hf_reason hf_store_flush(struct hf_store *store)
 {
-	return hf_store_dirty(store) ? hf_flush_write(store) : HF_OK;
+	return hf_store_dirty(store) ? write_all(store, store->head) : HF_OK;
 }
 
 enum hf_reason hf_store_commit(struct hf_store *store)

@@ -51,8 +51,7 @@ static struct hf_log *log_new(struct hf_store *store, struct hf_slice session)
 
 static enum hf_reason corrupt(struct hf_log *log, const char *what)
 {
-	hf_store_say(
-		log->store, "%s: session %.*s: %s", log->store->path, (int)log->session_len, log->session, what);
+	hf_store_say(log->store, "%s: session %.*s: %s", log->store->path, (int)log->session_len, log->session, what);
 	return HF_RECORD_CORRUPT;
 }
 
@@ -61,8 +60,7 @@ static enum hf_reason load_open_chunk(struct hf_log *log, uint64_t first)
 	char key[HF_INDEX_KEY_SIZE];
 	size_t key_len = hf_index_key(hf_log_session(log), first, key);
 	rocksdb_pinnableslice_t *pinned;
-	enum hf_reason reason =
-		hf_database_get(log->store, HF_FAMILY_INDEX, hf_slice_from(key, key_len), &pinned);
+	enum hf_reason reason = hf_database_get(log->store, HF_FAMILY_INDEX, hf_slice_from(key, key_len), &pinned);
 
 	if (reason != HF_OK)
 		return reason;
@@ -249,10 +247,8 @@ enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t
 	assert(!store->read_only);
 	if (store->failed || store->read_only)
 		return HF_STORE_FAILED;
-	/* Before the put, never after: what the caller derives from an entry is pending only once this has returned,
-	 * and the flush promises that it is complete up to the newest entry. */
 	if (store->unflushed >= HF_UNFLUSHED_MAX) {
-		enum hf_reason reason = hf_store_flush(store);
+		enum hf_reason reason = hf_index_write(store);
 		if (reason != HF_OK)
 			return reason;
 	}

@@ -58,7 +58,8 @@ static void set_table(rocksdb_options_t *options, enum hf_family family, rocksdb
 	/* Neighbours in the log are read together and look alike: larger blocks compress better. */
 	rocksdb_block_based_options_set_block_size(table, family == HF_FAMILY_LOG ? 16384 : 4096);
 	if (has_point_lookups(family))
-		rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));
+		rocksdb_block_based_options_set_filter_policy(
+			table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));
 	rocksdb_options_set_block_based_table_factory(options, table);
 	rocksdb_block_based_options_destroy(table);
 }
@@ -81,7 +82,7 @@ bool hf_database_options_make(struct hf_database_options *out, enum hf_open_mode
 	rocksdb_cache_t *cache = rocksdb_cache_create_lru(BLOCK_CACHE_SIZE);
 	bool made = false;
 
-	*out = (struct hf_database_options){ 0 };
+	*out = (struct hf_database_options){0};
 	rocksdb_options_set_compression(defaults, rocksdb_lz4_compression);
 	out->database = options_from(defaults, database_settings, error);
 	if (out->database == NULL)
@@ -115,5 +116,5 @@ void hf_database_options_destroy(struct hf_database_options *options)
 		if (options->families[family] != NULL)
 			rocksdb_options_destroy(options->families[family]);
 	}
-	*options = (struct hf_database_options){ 0 };
+	*options = (struct hf_database_options){0};
 }

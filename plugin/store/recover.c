@@ -10,6 +10,28 @@
 
 #define PROBE_SIZE 65536
 
+static enum hf_reason mismatch(struct hf_log *log, const struct hf_entry *entry, uint64_t indexed)
+{
+	hf_store_say(log->store,
+		"%s: log and index disagree: session %.*s has the head %llu, LSN %llu has its offset %llu, but the index LSN "
+		"%llu",
+		log->store->path, (int)log->session_len, log->session, (unsigned long long)log->head,
+		(unsigned long long)entry->lsn, (unsigned long long)entry->offset, (unsigned long long)indexed);
+	return HF_STORE_FAILED;
+}
+
+/* The index may be ahead of the mark: see hf_index_write. */
+static enum hf_reason check_indexed(struct hf_log *log, const struct hf_entry *entry)
+{
+	uint64_t lsn;
+
+	if (entry->offset < log->tail)
+		return HF_OK;
+	if (hf_log_lsn_of(log, entry->offset, &lsn) != HF_OK)
+		return HF_STORE_FAILED;
+	return lsn == entry->lsn ? HF_OK : mismatch(log, entry, lsn);
+}
+
 static enum hf_reason replay_entry(struct hf_store *store, struct hf_slice record, uint64_t lsn)
 {
 	struct hf_entry entry;
@@ -24,15 +46,16 @@ static enum hf_reason replay_entry(struct hf_store *store, struct hf_slice recor
 	reason = hf_log_acquire(store, entry.session, true, &log);
 	if (reason != HF_OK)
 		return reason == HF_NO_MEMORY ? reason : HF_STORE_FAILED;
-	if (entry.offset != log->head + 1) {
-		hf_store_say(store, "%s: session %.*s: LSN %llu has offset %llu, but the head is %llu", store->path,
-			(int)log->session_len, log->session, (unsigned long long)lsn, (unsigned long long)entry.offset,
-			(unsigned long long)log->head);
-		reason = HF_STORE_FAILED;
-	} else if (!hf_log_make_room(log)) {
+	if (entry.offset <= log->head)
+		reason = check_indexed(log, &entry);
+	else if (entry.offset > log->head + 1)
+		reason = mismatch(log, &entry, log->head_lsn);
+	else if (!hf_log_make_room(log))
 		reason = HF_NO_MEMORY;
-	} else {
+	else
 		hf_log_add(log, &entry);
+	if (reason == HF_OK) {
+		store->head = lsn;
 		if (store->replay != NULL)
 			store->replay(store->context, &entry);
 	}
@@ -50,11 +73,11 @@ static enum hf_reason replay_log(struct hf_store *store, rocksdb_iterator_t *ite
 		struct hf_slice key = hf_iterator_key(iterator);
 		enum hf_reason reason = HF_OK;
 		if (key.len != HF_LSN_KEY_SIZE || hf_get_be64(key.data) != store->head + 1) {
-			hf_store_say(store, "%s: the log has a hole: LSN %llu is missing", store->path,
-				(unsigned long long)store->head + 1);
+			hf_store_say(
+				store, "%s: the log has a hole: LSN %llu is missing", store->path, (unsigned long long)store->head + 1);
 			return HF_STORE_FAILED;
 		}
-		/* Before an entry, never after it: see hf_log_append. */
+		/* Before an entry, never after it: the mark says that all is derived from the ones before. */
 		if (store->unflushed >= HF_UNFLUSHED_MAX && store->writable && !store->failed)
 			reason = hf_store_flush(store);
 		if (reason == HF_OK)
@@ -120,8 +143,9 @@ static enum hf_reason check_continuity(struct hf_store *store, rocksdb_iterator_
 		return HF_STORE_FAILED;
 	if ((newest == store->head || newest == store->head + 1) && (indexed == store->indexed || indexed == store->head))
 		return HF_OK;
-	hf_store_say(store, "%s: the database lost writes: the log ends at LSN %llu, indexed to %llu; it was at %llu and %llu",
-		store->path, (unsigned long long)newest, (unsigned long long)indexed, (unsigned long long)store->head,
+	hf_store_say(store,
+		"%s: the database lost writes: the log ends at LSN %llu, indexed to %llu; it was at %llu and %llu", store->path,
+		(unsigned long long)newest, (unsigned long long)indexed, (unsigned long long)store->head,
 		(unsigned long long)store->indexed);
 	return HF_STORE_FAILED;
 }
@@ -134,10 +158,9 @@ static enum hf_reason settle(struct hf_store *store)
 	if (reason == HF_OK)
 		reason = replay_log(store, iterator);
 	rocksdb_iter_destroy(iterator);
-	if (reason != HF_OK)
-		return reason;
-	store->failed = false;
-	return hf_flush_write(store);
+	if (reason == HF_OK)
+		store->failed = false;
+	return reason;
 }
 
 static bool write_probe(int file)

@@ -33,8 +33,8 @@ bool hf_session_record_decode(struct hf_slice value, struct hf_session_record *o
 	out->chunk = hf_get_le64(value.data + 24);
 	out->created_ms = (int64_t)hf_get_le64(value.data + 32);
 	out->changed_ms = (int64_t)hf_get_le64(value.data + 40);
-	return out->head >= 1 && out->head < UINT64_MAX && out->tail >= 1 && out->tail <= out->head + 1 && out->chunk >= 1 &&
-		   out->chunk <= out->head && out->head_lsn >= out->head;
+	return out->head >= 1 && out->head < UINT64_MAX && out->tail >= 1 && out->tail <= out->head + 1 &&
+		   out->chunk >= 1 && out->chunk <= out->head && out->head_lsn >= out->head;
 }
 
 struct hf_session_record hf_log_record(const struct hf_log *log)
@@ -83,7 +83,7 @@ static bool visit_session(void *context, struct hf_slice key, struct hf_slice va
 
 enum hf_reason hf_session_each(struct hf_store *store, hf_session_fn fn, void *context)
 {
-	struct visit visit = { .fn = fn, .context = context };
+	struct visit visit = {.fn = fn, .context = context};
 	size_t count = 0;
 	enum hf_reason reason = HF_NO_MEMORY;
 

@@ -31,8 +31,8 @@ static void store_free(struct hf_store *store)
 	struct hf_log *log;
 	struct hf_log *next;
 
-	HASH_ITER (hh, store->logs, log, next)
-		hf_log_drop(log);
+	HASH_ITER(hh, store->logs, log, next)
+	hf_log_drop(log);
 	hf_pending_clear(store);
 	while (store->spare != NULL) {
 		struct hf_chunk *chunk = store->spare;
@@ -96,7 +96,7 @@ uint64_t hf_store_head(const struct hf_store *store)
 
 bool hf_store_dirty(const struct hf_store *store)
 {
-	return store->unflushed > 0 || store->pending != NULL;
+	return store->head > store->indexed || store->pending != NULL;
 }
 
 bool hf_store_failed(const struct hf_store *store)

@@ -5,17 +5,17 @@
  * Column families, their keys (text as it is, numbers big-endian so that byte order is numeric order) and values:
  *
  *     default    "format"                            -> u32 LE, HF_STORE_FORMAT
- *                "indexed"                           -> u64 LE, the LSN up to which index, sessions and responses are complete
- *     log        LSN u64                             -> record (codec/entry.h): the log of all sessions, in the one order they happened
- *     index      session id | 0x00 | first offset    -> chunk: where up to HF_CHUNK_MAX entries of a session stand in the log
- *     sessions   session id                          -> head, tail, times
- *     responses  session id | 0x00 | length of the identity u16 | identity | response id -> opaque to the store
- *     devices    client id                           -> opaque to the store: a durable client, its subscriptions and cursors
+ *                "indexed"                           -> u64 LE, the LSN up to which all that derives from the log is
+ * complete log        LSN u64                             -> record (codec/entry.h): the log of all sessions, in the
+ * one order they happened index      session id | 0x00 | first offset    -> chunk: where up to HF_CHUNK_MAX entries of
+ * a session stand in the log sessions   session id                          -> head, tail, times responses  session id
+ * | 0x00 | length of the identity u16 | identity | response id -> opaque to the store devices    client id -> opaque to
+ * the store: a durable client, its subscriptions and cursors
  *
  * Why so: a publish costs one put with a rising key, the cheapest write that RocksDB has. All else is derived:
- * it is kept in memory and written in batches by hf_store_flush, at the latest HF_UNFLUSHED_MAX entries behind
- * the log. Opening replays the part of the log above "indexed" (the hf_store_replay_fn sees these entries), so
- * a kill at any moment loses nothing of it.
+ * it is kept in memory and written in batches by hf_store_flush; the index also by an append that finds it
+ * HF_UNFLUSHED_MAX entries behind the log. Opening replays the part of the log above "indexed" (the
+ * hf_store_replay_fn sees these entries), so a kill at any moment loses nothing of it.
  *
  * One thread. Nothing here calls back except the replay. A slice given out by a call is valid until the next
  * call with the same handle (store, session or scan), unless said otherwise.
@@ -43,11 +43,13 @@ enum hf_durability {
 struct hf_store_options {
 	const char *path;
 	enum hf_durability durability;
-	bool read_only; /* for the command line: opens beside a running broker, sees the store as it is now, writes nothing */
+	bool read_only; /* for the command line: opens beside a running broker, sees the store as it is now, writes nothing
+					 */
 };
 
 /* Called during hf_store_open and hf_store_recover, in LSN order, for each entry that the derived data may not
- * know yet. It may acquire logs and get and put derived data, but not append, flush, or keep the entry's slices. */
+ * know yet; deriving twice must do no harm. It may acquire logs, and get and put derived data, but not append,
+ * flush, or keep the entry's slices. */
 typedef void (*hf_store_replay_fn)(void *context, const struct hf_entry *entry);
 
 /*
@@ -84,15 +86,13 @@ void hf_log_release(struct hf_log *log);
 
 struct hf_slice hf_log_session(const struct hf_log *log); /* valid as long as the log is held */
 uint64_t hf_log_head(const struct hf_log *log);           /* offset of the newest entry, 0 when empty */
-uint64_t hf_log_tail(const struct hf_log *log);           /* offset of the oldest entry that is left; head + 1 when none is */
-uint64_t hf_log_head_lsn(const struct hf_log *log);       /* LSN of the newest entry, 0 when empty */
-int64_t hf_log_time(const struct hf_log *log);            /* time of the newest entry, 0 when empty */
+uint64_t hf_log_tail(const struct hf_log *log);     /* offset of the oldest entry that is left; head + 1 when none is */
+uint64_t hf_log_head_lsn(const struct hf_log *log); /* LSN of the newest entry, 0 when empty */
+int64_t hf_log_time(const struct hf_log *log);      /* time of the newest entry, 0 when empty */
 
 /*
  * Append. Fills in session, lsn, offset and time_ms (the later of `now_ms` and the entry before) and writes the
- * record; when it returns HF_OK the entry is as durable as the store's durability says. Put what derives from the
- * entry right after it, with no flush between: a flush says that all is derived up to the newest entry. An append
- * that finds HF_UNFLUSHED_MAX entries unflushed begins with a flush.
+ * record; when it returns HF_OK the entry is as durable as the store's durability says.
  * HF_NO_MEMORY, HF_PROPERTIES_TOO_LARGE: the entry is not there.
  * HF_STORE_FAILED: the entry may or may not be there. The store then refuses further appends with the same
  * reason until hf_store_recover has found out; no offset is ever given twice.
@@ -119,8 +119,8 @@ struct hf_ref {
 };
 
 /* Walk a session upwards, without touching the records: cheap to pass over kinds that nobody wants. A scan
- * sees entries appended after it began, and begins at the tail if that is later. Short-lived: it may pin RocksDB resources; close it before returning
- * to the broker. The log must stay acquired. */
+ * sees entries appended after it began, and begins at the tail if that is later. Short-lived: it may pin RocksDB
+ * resources; close it before returning to the broker. The log must stay acquired. */
 struct hf_scan;
 enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf_scan **out);
 bool hf_scan_next(struct hf_scan *scan, struct hf_ref *ref); /* false at the head, and when it cannot go on: */
@@ -141,8 +141,10 @@ void hf_records_close(struct hf_records *records); /* NULL allowed */
 
 /* Put or remove (value NULL) a value; kept in the pending batch and written by hf_store_flush. A get sees what
  * is pending. *value is appended to; *found says whether there was one. */
-enum hf_reason hf_response_put(struct hf_store *store, struct hf_slice session, struct hf_slice identity, struct hf_slice id, const struct hf_slice *value);
-enum hf_reason hf_response_get(struct hf_store *store, struct hf_slice session, struct hf_slice identity, struct hf_slice id, struct hf_buffer *value, bool *found);
+enum hf_reason hf_response_put(struct hf_store *store, struct hf_slice session, struct hf_slice identity,
+	struct hf_slice id, const struct hf_slice *value);
+enum hf_reason hf_response_get(struct hf_store *store, struct hf_slice session, struct hf_slice identity,
+	struct hf_slice id, struct hf_buffer *value, bool *found);
 enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value);
 enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, struct hf_buffer *value, bool *found);
 
@@ -168,8 +170,9 @@ enum hf_reason hf_session_each(struct hf_store *store, hf_session_fn fn, void *c
 bool hf_store_dirty(const struct hf_store *store);
 bool hf_store_failed(const struct hf_store *store);
 
-/* Write everything derived that is pending, in one batch. HF_OK, or HF_STORE_FAILED: it stays pending, and appends
- * are refused as after a failed append. HF_NO_MEMORY: it stays pending. */
+/* Write everything derived that is pending, in one batch, and the mark "indexed": the caller says that it has put all
+ * that derives from the entries so far, and need not see them again. HF_OK, or HF_STORE_FAILED: it stays pending,
+ * and appends are refused as after a failed append. HF_NO_MEMORY: it stays pending. */
 enum hf_reason hf_store_flush(struct hf_store *store);
 
 /* Write only the responses and devices that are pending, in one batch: what cursors need, which are due more often

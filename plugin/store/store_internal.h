@@ -102,9 +102,9 @@ struct hf_store {
 	rocksdb_writeoptions_t *write_options;
 	rocksdb_writebatch_t *batch;
 
-	uint64_t head;    /* LSN of the newest entry */
-	uint64_t indexed; /* LSN up to which the derived data on disk are complete */
-	uint64_t unflushed; /* entries above it that are in memory */
+	uint64_t head;      /* LSN of the newest entry */
+	uint64_t indexed;   /* LSN up to which the derived data on disk are complete */
+	uint64_t unflushed; /* entries whose index is in memory only */
 	bool failed;
 	struct hf_log *logs; /* uthash by session id */
 	struct hf_log *dirty;
@@ -231,7 +231,8 @@ bool hf_log_make_room(struct hf_log *log);
 /* Take an entry that is in the database into memory: the log's next one and the store's newest. There is room. */
 void hf_log_add(struct hf_log *log, const struct hf_entry *entry);
 
-/* The log's derived data are on disk: only its open chunk stays in memory, and that only while somebody holds the log. */
+/* The log's derived data are on disk: only its open chunk stays in memory, and that only while somebody holds the log.
+ */
 void hf_log_flushed(struct hf_log *log);
 
 /* Free a log that nobody needs; and all that are left, at the end. */
@@ -274,8 +275,9 @@ void hf_pending_clear(struct hf_store *store);
 
 /* ---- flush.c --------------------------------------------------------------------------------------------- */
 
-/* hf_store_flush, but writes at least the "indexed" mark: proof that the disk takes writes. */
-enum hf_reason hf_flush_write(struct hf_store *store);
+/* As hf_store_flush, but leaves the "indexed" mark where it is: the layers above may not have put all that derives from
+ * the newest entries. */
+enum hf_reason hf_index_write(struct hf_store *store);
 
 /* ---- recover.c ------------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 """
 The delivery guarantee as a checker, for readers made of raw packets under churn.
 
-What must hold for a durable reader of one session, over all of its connections:
+What must hold for a durable reader, over all of its connections, of each session:
 
 - within a connection offsets rise, and no offset is skipped that this reader had not acknowledged before;
 - an entry whose PUBACK or PUBCOMP the broker had certainly taken never comes again (certainly: a PINGRESP came for
@@ -19,7 +19,6 @@ import time
 from harness import ranges
 from raw import PINGRESP, PUBLISH, PUBREC, PUBREL, Closed
 
-
 NAMES = {PUBLISH: "PUBLISH", PUBREL: "PUBREL", PINGRESP: "PINGRESP"}
 
 
@@ -27,78 +26,110 @@ class Violation(AssertionError):
     pass
 
 
-class Reader:
-    """One durable device: connects, reads, acknowledges late and out of order if told to, and is checked."""
+class Account:
+    """What a reader has had of one session."""
 
-    def __init__(self, name, connect):
-        self.name, self._connect = name, connect
-        self.raw = None
+    def __init__(self, first):
         self.payloads = {}  # offset -> payload, of everything received
         self.acked = set()  # PUBACK or PUBREC sent
         self.confirmed = set()  # PUBACK or PUBCOMP sent, and taken by the broker
-        self.low = 0  # all offsets up to here are in acked
+        self.low = first - 1  # all offsets up to here were acknowledged, or are not wanted
+        self.last = 0  # on this connection
+
+    def acknowledge(self, offset):
+        self.acked.add(offset)
+        while self.low + 1 in self.acked:
+            self.low += 1
+
+    def enter(self, packet, broker_died):
+        """An entry came. (Did it come before?, what is wrong with it or None)"""
+        offset, last = packet.offset, self.last
+        again = offset in self.payloads
+        self.last = max(last, offset)
+        if offset <= last:
+            return again, f"offset {offset} after {last} on one connection"
+        skipped = [o for o in range(max(last, self.low) + 1, offset) if o not in self.acked]
+        if skipped:
+            return again, f"offset {offset} came, {ranges(skipped)} was skipped"
+        if self.payloads.setdefault(offset, packet.payload) != packet.payload:
+            return again, f"offset {offset} came with another payload"
+        if again and not broker_died:
+            if offset in self.confirmed:
+                return again, f"offset {offset} came again although its acknowledgement was taken"
+            if packet.qos and not packet.dup:
+                return again, f"offset {offset} came again without DUP"
+        return again, None
+
+    def missing(self, first, head):
+        return [offset for offset in range(first, head + 1) if offset not in self.payloads]
+
+
+class Reader:
+    """
+    One device: connects, reads, acknowledges late and out of order if told to, and is checked. `first` is the lowest
+    offset that it must get of each session.
+    """
+
+    def __init__(self, name, connect, first=1):
+        self.name, self.first, self._connect = name, first, connect
+        self.raw = None
+        self.accounts = {}  # by session
         self.pending = []  # received on this connection, not acknowledged yet
-        self.connections = 0
+        self.connections = self.repeats = 0
         self.broker_died = False
-        self._releases = {}  # packet id of a QoS 2 delivery -> offset
-        self.repeats = 0
+        self._releases = {}  # packet id of a QoS 2 delivery -> (account, offset)
         self.trace = collections.deque(maxlen=40)  # the last packets, shown when a check fails
 
-    def _note(self, text, packet=None):
-        if packet is not None:
-            text += f" mid {packet.mid}"
-            if packet.type == PUBLISH:
-                text += f" offset {packet.offset} qos {packet.qos}{' dup' if packet.dup else ''} {packet.topic}"
-        self.trace.append(text)
+    def account(self, session):
+        return self.accounts.setdefault(session, Account(self.first))
 
     def open(self, **arguments):
         """A new connection, whether or not the old one is still open."""
-        self.pending, self.last = [], 0
+        for account in self.accounts.values():
+            account.last = 0
+        self.pending = []
         self._pings = []  # what was acknowledged before each ping that is on its way, and after the one before it
-        self._unpinged = set()
-        self._here = set()  # offsets received on this connection
+        self._unpinged = []  # (account, offset)
         self.raw = self._connect(**arguments)
         self.connections += 1
         self._note(f"CONNACK, session present {self.raw.connack.session_present}")
         return self.raw.connack
 
-    def begin_at(self, first):
-        """Nothing below this offset is expected."""
-        self.low = first - 1
-        self.acked.update(range(1, first))
-        self.payloads.update({offset: None for offset in range(1, first)})
+    def _note(self, text, packet=None):
+        if packet is not None and packet.mid is not None:
+            text += f" mid {packet.mid}"
+            if packet.type == PUBLISH:
+                text += f" offset {packet.offset} qos {packet.qos}{' dup' if packet.dup else ''} {packet.topic}"
+        self.trace.append(text)
 
     def fail(self, text):
+        acknowledged = ", ".join(f"{session}: {account.low}" for session, account in self.accounts.items())
         raise Violation(
-            f"{self.name}, connection {self.connections}: {text}; had acknowledged up to {self.low} and "
-            f"{ranges(sorted(o for o in self.acked if o > self.low))}, on this connection {ranges(sorted(self._here))}; "
+            f"{self.name}, connection {self.connections}: {text}; had acknowledged up to {acknowledged or 'nothing'}; "
             "the last packets:\n  " + "\n  ".join(self.trace)
         )
 
-    def _entry(self, packet):
-        offset = packet.offset
-        if offset is None:
+    def _publish(self, packet):
+        _, session, kind = packet.topic.split("/")[:3]
+        if kind in ("mark", "state"):
+            return self.raw.ack(packet)
+        if packet.offset is None:
             return self.fail(f"a message on {packet.topic} without an offset")
-        if offset in self._here:
-            self.fail(f"offset {offset} twice on one connection")
-        if offset <= self.last:
-            self.fail(f"offset {offset} after {self.last}")
-        for missed in range(max(self.last, self.low) + 1, offset):
-            if missed not in self.acked:
-                self.fail(f"offset {offset} came, {missed} was skipped")
-        if offset in self.payloads:
-            self.repeats += 1
-            if self.payloads[offset] != packet.payload:
-                self.fail(f"offset {offset} came with another payload")
-            if not self.broker_died:
-                if offset in self.confirmed:
-                    self.fail(f"offset {offset} came again although its acknowledgement was taken")
-                if packet.qos and not packet.dup:
-                    self.fail(f"offset {offset} came again without DUP")
-        self.payloads[offset] = packet.payload
-        self.last = offset
-        self._here.add(offset)
-        return None
+        again, problem = self.account(session).enter(packet, self.broker_died)
+        self.repeats += again
+        if problem:
+            return self.fail(f"{session}: {problem}")
+        if packet.qos:
+            return self.pending.append(packet)
+        return self._acknowledged(packet)
+
+    def _acknowledged(self, packet):
+        account = self.account(packet.topic.split("/")[1])
+        account.acknowledge(packet.offset)
+        if packet.qos == 2:
+            self._releases[packet.mid] = (account, packet.offset)
+        else:
+            self._unpinged.append((account, packet.offset))
 
     def take(self, timeout=0.0):
         """Read what is there and check it. False when the connection has ended."""
@@ -110,33 +141,18 @@ class Reader:
             for packet in packets:
                 self._note(f"< {NAMES.get(packet.type, packet.type)}", packet)
                 if packet.type == PUBLISH:
-                    if "/mark" in packet.topic or "/state" in packet.topic:
-                        self.raw.ack(packet)
-                        continue
-                    self._entry(packet)
-                    if packet.qos:
-                        self.pending.append(packet)
-                    else:
-                        self._mark_acked(packet)
+                    self._publish(packet)
                 elif packet.type == PUBREL:
                     self.raw.ack(packet)
                     if packet.mid in self._releases:
-                        self._unpinged.add(self._releases.pop(packet.mid))
+                        self._unpinged.append(self._releases.pop(packet.mid))
                 elif packet.type == PINGRESP:
-                    self.confirmed |= self._pings.pop(0)
+                    for account, offset in self._pings.pop(0):
+                        account.confirmed.add(offset)
         except Closed:
             self._note("closed by the broker")
             return False
         return True
-
-    def _mark_acked(self, packet):
-        self.acked.add(packet.offset)
-        if packet.qos == 2:
-            self._releases[packet.mid] = packet.offset
-        else:
-            self._unpinged.add(packet.offset)
-        while self.low + 1 in self.acked:
-            self.low += 1
 
     def acknowledge(self, count=None, order=None):
         """Acknowledge the oldest `count` pending entries, all by default; `order` may shuffle them (a Random)."""
@@ -148,7 +164,7 @@ class Reader:
             for packet in chosen:
                 self.raw.ack(packet)
                 self._note("> PUBACK" if packet.qos == 1 else "> PUBREC", packet)
-                self._mark_acked(packet)
+                self._acknowledged(packet)
         except Closed:
             return False
         return True
@@ -161,28 +177,32 @@ class Reader:
             return False
         self._note("> PINGREQ")
         self._pings.append(self._unpinged)
-        self._unpinged = set()
+        self._unpinged = []
         return True
 
     def cut(self):
         self._note("cut")
         self.raw.cut()
 
-    def read_until(self, head, timeout=20):
-        """Read and acknowledge until offset `head` has come. False when the connection ended before."""
+    def read_until(self, heads, timeout=20):
+        """Read and acknowledge until all is there; heads: session -> offset. False when the connection ended before."""
         end = time.monotonic() + timeout
-        while head not in self.payloads or self.low < head:
+        while any(self.account(session).low < head for session, head in heads.items()):
             if time.monotonic() > end:
-                missing = [o for o in range(1, head + 1) if o not in self.payloads]
-                self.fail(f"not complete within {timeout} s; head is {head}, missing {ranges(missing)}")
+                missing = {session: ranges(self.account(session).missing(self.first, head)) for session, head in heads.items()}
+                self.fail(f"not complete within {timeout} s; heads are {heads}, missing {missing}")
             if not self.take(0.05) or not self.acknowledge():
                 return False
         return True
 
-    def check_complete(self, head):
-        missing = [o for o in range(1, head + 1) if o not in self.payloads]
-        if missing or max(self.payloads, default=0) > head:
-            self.fail(f"missing {ranges(missing)} of {head}, highest {max(self.payloads, default=0)}")
+    def check_complete(self, heads):
+        for session, head in heads.items():
+            account = self.account(session)
+            missing, highest = account.missing(self.first, head), max(account.payloads, default=0)
+            if missing or highest > head:
+                self.fail(f"{session}: missing {ranges(missing)} of {head}, highest {highest}")
+        if set(self.accounts) - set(heads):
+            self.fail(f"entries of other sessions: {sorted(set(self.accounts) - set(heads))}")
 
 
 class Publisher:

@@ -148,8 +148,8 @@ class Kill(Clients, harness.BrokerTest):
             head = len(self.read_log(session))
             for reader in readers:
                 if reader.session == session:
-                    self.assertTrue(reader.read_until(head), f"{reader.name} was disconnected")
-                    reader.check_complete(head)
+                    self.assertTrue(reader.read_until({session: head}), f"{reader.name} was disconnected")
+                    reader.check_complete({session: head})
         total = sum(len(publisher.acknowledged) for publisher in publishers.values())
         self.assertGreater(total, 100 * ROUNDS, "hardly any load")
         print(f"{ROUNDS} kills, {total} acknowledged publishes, {sum(r.repeats for r in readers)} repeats to readers", flush=True)

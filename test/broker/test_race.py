@@ -57,34 +57,69 @@ class Churn(Clients, harness.BrokerTest):
             "properties": {"session_expiry": 600, "receive_maximum": rng.choice((1, 2, 5, 20, 100, 65535))},
         }
 
-    def finish(self, reader, rng, head):
+    def finish(self, reader, rng, heads):
         """Until the reader has everything; it may be cut a few times on the way."""
-        while not reader.read_until(head):
+        while not reader.read_until(heads):
             reader.open(**self.durable(rng))
-        reader.check_complete(head)
+        reader.check_complete(heads)
 
-    def publish_racing(self, session, rng, readers, step, count):
-        """Publish `count` entries in bursts; after each burst do step(reader, published) for some readers."""
-        publisher = Publisher(self.connector(f"agent-{session}", "agent"))
-        publisher.open()
+    def publish_racing(self, sessions, rng, readers, step, count):
+        """
+        Publish `count` entries in bursts, by one publisher for each session; after each burst do step(reader, published)
+        for some readers. Returns the heads.
+        """
+        publishers = {session: Publisher(self.connector(f"agent-{session}", "agent")) for session in sessions}
+        heads = dict.fromkeys(sessions, 0)
+        for publisher in publishers.values():
+            publisher.open()
         published = 0
         while published < count:
             for _ in range(min(count - published, rng.choice((1, 1, 3, 10, 40)))):
-                payload = batch("r", published, f"text {published} " * rng.choice((1, 1, 20)))
-                if not publisher.push((topic(session, "tokens"), payload, rng.choice((1, 1, 2)))):
-                    raise Violation("the publisher was disconnected")
+                session = rng.choice(sessions)
+                payload = batch("r", heads[session], f"text {published} " * rng.choice((1, 1, 20)))
+                self.connected(publishers[session].push((topic(session, "tokens"), payload, rng.choice((1, 1, 2)))))
+                heads[session] += 1
                 published += 1
             for reader in readers:
                 if rng.random() < 0.7:
                     step(reader, published)
-            if not publisher.pump(rng.choice((0, 0, 0.002))):
-                raise Violation("the publisher was disconnected")
-        if not publisher.drain():
-            raise Violation("the publisher was disconnected")
-        refused = [reason for _, reason in publisher.acknowledged if reason >= 0x80]
-        if refused:
-            raise Violation(f"publishes refused: {refused[:5]}")
-        return published
+            for publisher in publishers.values():
+                self.connected(publisher.pump(rng.choice((0, 0, 0.002))))
+        for publisher in publishers.values():
+            self.connected(publisher.drain())
+            refused = [reason for _, reason in publisher.acknowledged if reason >= 0x80]
+            if refused:
+                raise Violation(f"publishes refused: {refused[:5]}")
+        return heads
+
+    def connected(self, alive):
+        if not alive:
+            raise Violation("a publisher was disconnected")
+
+    def subscribe(self, reader, filters, qos):
+        granted = reader.raw.subscribe(filters, qos=qos)
+        if set(granted) != {qos}:
+            raise Violation(f"SUBACK {granted} for {filters}")
+
+    def churn(self, rng, again):
+        """A step that reads, acknowledges, cuts, takes over; again(reader) subscribes again now and then."""
+
+        def step(reader, _published):
+            action = rng.random()
+            alive = reader.take()
+            if alive and action < 0.75:
+                alive = reader.acknowledge(rng.randint(0, 50), rng if action < 0.1 else None)
+                if alive and action < 0.3:
+                    alive = reader.ping()
+            if alive and action > 0.9:
+                reader.cut()
+                alive = False
+            if not alive or action > 0.8:  # between the two: a take-over of the open connection
+                reader.open(**self.durable(rng))
+                if rng.random() < 0.3:
+                    again(reader)
+
+        return step
 
     def test_readers_that_are_cut_and_taken_over(self):
         def scenario(seed, rng):
@@ -92,28 +127,37 @@ class Churn(Clients, harness.BrokerTest):
             readers = [Reader(f"bob-{seed}-{i}", self.connector(f"bob-{seed}-{i}", "bob")) for i in range(3)]
             for i, reader in enumerate(readers):
                 reader.open(**self.durable(rng))
-                granted = reader.raw.subscribe(f"$resume/earliest/sessions/{session}/{rng.choice(('#', 'tokens'))}", qos=1 + i % 2)
-                if granted != [1 + i % 2]:
-                    raise Violation(f"SUBACK {granted}")
+                self.subscribe(reader, f"$resume/earliest/sessions/{session}/{rng.choice(('#', 'tokens'))}", 1 + i % 2)
 
-            def step(reader, _published):
-                action = rng.random()
-                alive = reader.take()
-                if alive and action < 0.75:
-                    alive = reader.acknowledge(rng.randint(0, 50), rng if action < 0.1 else None)
-                    if alive and action < 0.3:
-                        alive = reader.ping()
-                if alive and action > 0.9:
-                    reader.cut()
-                    alive = False
-                if not alive or action > 0.8:  # between the two: a take-over of the open connection
-                    reader.open(**self.durable(rng))
-                    if rng.random() < 0.3:
-                        reader.raw.subscribe(f"sessions/{session}/tokens", qos=rng.choice((1, 2)))
+            def again(reader):
+                self.subscribe(reader, f"sessions/{session}/tokens", rng.choice((1, 2)))
 
-            head = self.publish_racing(session, rng, readers, step, rng.randint(150, 400))
+            heads = self.publish_racing([session], rng, readers, self.churn(rng, again), rng.randint(150, 400))
             for reader in readers:
-                self.finish(reader, rng, head)
+                self.finish(reader, rng, heads)
+
+        self.run_seeds(scenario)
+
+    def test_readers_of_several_sessions(self):
+        """Overlapping filters, by name and by wildcard, over sessions that are published to at once."""
+
+        def scenario(seed, rng):
+            sessions = [f"m{seed}-{i}" for i in range(3)]
+            every = [f"$resume/earliest/sessions/{session}/#" for session in sessions]
+            readers = [Reader(f"bob-{seed}-{i}", self.connector(f"bob-{seed}-{i}", "bob")) for i in range(3)]
+            mixes = (every, every[::-1] + ["sessions/+/tokens"], ["sessions/+/#", f"$resume/-1/sessions/{sessions[0]}/tokens"])
+            for reader, filters in zip(readers, mixes, strict=True):
+                reader.filters = filters
+                reader.open(**self.durable(rng))
+                for one in filters:
+                    self.subscribe(reader, one, rng.choice((1, 2)))
+
+            def again(reader):
+                self.subscribe(reader, rng.sample([one for one in reader.filters if "-1/" not in one], 1), rng.choice((1, 2)))
+
+            heads = self.publish_racing(sessions, rng, readers, self.churn(rng, again), rng.randint(150, 400))
+            for reader in readers:
+                self.finish(reader, rng, heads)
 
         self.run_seeds(scenario)
 
@@ -123,34 +167,33 @@ class Churn(Clients, harness.BrokerTest):
         def scenario(seed, rng):
             session = f"join-{seed}"
             count = rng.randint(100, 300)
-            joins = {rng.randrange(count): i for i in range(6)}
+            joins = sorted(rng.sample(range(count), 6))
             readers = []
 
-            def step(_reader, published):
-                for at in [at for at in joins if at <= published]:
-                    i = joins.pop(at)
-                    reader = Reader(f"bob-{seed}-{i}", self.connector(f"bob-{seed}-{i}", "bob"))
-                    reader.open(clean=True, properties={"receive_maximum": rng.choice((1, 3, 20, 1000))})
-                    verb, qos = rng.choice(("from", "resume")), rng.choice((0, 1, 2))
-                    first = rng.randint(1, max(1, published // 2))
-                    granted = reader.raw.subscribe(f"${verb}/{first}/sessions/{session}/#", qos=qos)
-                    if granted == [0x87]:  # not stored yet
-                        first = 1
-                        granted = reader.raw.subscribe(f"${verb}/earliest/sessions/{session}/#", qos=qos)
-                    if granted != [qos]:
-                        raise Violation(f"SUBACK {granted}")
-                    reader.begin_at(first)
-                    readers.append(reader)
+            def join(published):
+                client_id = f"bob-{seed}-{len(joins)}"
+                reader = Reader(client_id, self.connector(client_id, "bob"), rng.randint(1, max(1, published // 2)))
+                reader.open(clean=True, properties={"receive_maximum": rng.choice((1, 3, 20, 1000))})
+                verb, qos = rng.choice(("from", "resume")), rng.choice((0, 1, 2))
+                granted = reader.raw.subscribe(f"${verb}/{reader.first}/sessions/{session}/#", qos=qos)
+                if granted == [0x87]:  # not stored yet
+                    reader.first = 1
+                    self.subscribe(reader, f"${verb}/earliest/sessions/{session}/#", qos)
+                return reader
+
+            def step(_, published):
+                while joins and joins[0] <= published:
+                    joins.pop(0)
+                    readers.append(join(published))
                 for reader in readers:
                     if not reader.take() or not reader.acknowledge(rng.randint(0, 30)):
                         reader.fail("the connection ended")
 
-            dummy = [None]
-            head = self.publish_racing(session, rng, dummy, step, count)
+            heads = self.publish_racing([session], rng, [None], step, count)
             for reader in readers:
-                if not reader.read_until(head):
+                if not reader.read_until(heads):
                     reader.fail("the connection ended")
-                reader.check_complete(head)
+                reader.check_complete(heads)
 
         self.run_seeds(scenario)
 

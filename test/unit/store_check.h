@@ -20,21 +20,21 @@
 
 #include "store/store.h"
 
-#define ck_assert_reason(seen, wanted) \
-	do { \
-		enum hf_reason reason_seen = (seen); \
-		ck_assert_msg(reason_seen == (wanted), "%s: %s, not %s", #seen, hf_reason_name(reason_seen), \
-			hf_reason_name(wanted)); \
+#define ck_assert_reason(seen, wanted)                                                                                 \
+	do {                                                                                                               \
+		enum hf_reason reason_seen = (seen);                                                                           \
+		ck_assert_msg(                                                                                                 \
+			reason_seen == (wanted), "%s: %s, not %s", #seen, hf_reason_name(reason_seen), hf_reason_name(wanted));    \
 	} while (0)
 /* In loops: a ck_assert that passes is not for free. */
-#define check(condition) \
-	do { \
-		if (!(condition)) \
-			ck_abort_msg("line %d: %s", __LINE__, #condition); \
+#define check(condition)                                                                                               \
+	do {                                                                                                               \
+		if (!(condition))                                                                                              \
+			ck_abort_msg("line %d: %s", __LINE__, #condition);                                                         \
 	} while (0)
 #define ck_assert_ok(seen) ck_assert_reason(seen, HF_OK)
 
-static char directory[256]; /* the test's own */
+static char directory[256];  /* the test's own */
 static char store_path[300]; /* a store in it, to be made by the test */
 static char message[512];    /* what hf_store_open said */
 
@@ -67,7 +67,7 @@ static inline void remove_directory(void)
 
 static inline enum hf_reason try_open(struct hf_store **store, bool read_only)
 {
-	return hf_store_open(&(struct hf_store_options){ .path = store_path, .read_only = read_only }, NULL, NULL, store,
+	return hf_store_open(&(struct hf_store_options){.path = store_path, .read_only = read_only}, NULL, NULL, store,
 		message, sizeof message);
 }
 

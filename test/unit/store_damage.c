@@ -82,7 +82,8 @@ static void prepare(void)
 
 /* ---- what may be left ------------------------------------------------------------------------------------ */
 
-static void read_one(struct hf_records *records, const struct hf_ref *ref, struct hf_slice session, uint64_t *unreadable)
+static void read_one(
+	struct hf_records *records, const struct hf_ref *ref, struct hf_slice session, uint64_t *unreadable)
 {
 	struct hf_entry entry;
 	enum hf_reason reason = hf_records_at(records, ref->lsn, &entry);
@@ -91,8 +92,8 @@ static void read_one(struct hf_records *records, const struct hf_ref *ref, struc
 		check_entry(&entry, session, ref->offset);
 	else
 		++*unreadable;
-	ck_assert_msg(reason == HF_OK || reason == HF_RECORD_CORRUPT || reason == HF_STORE_FAILED, "%s",
-		hf_reason_name(reason));
+	ck_assert_msg(
+		reason == HF_OK || reason == HF_RECORD_CORRUPT || reason == HF_STORE_FAILED, "%s", hf_reason_name(reason));
 }
 
 /* Read a session in every way. Returns how many entries it has; counts those that gave an error. */

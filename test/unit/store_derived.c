@@ -2,7 +2,8 @@
 /* Responses, devices and the list of sessions: what is pending and what is on disk look like one. */
 #include "store_check.h"
 
-static void put_response(struct hf_store *store, const char *session, const char *identity, const char *id, const char *value)
+static void put_response(
+	struct hf_store *store, const char *session, const char *identity, const char *id, const char *value)
 {
 	struct hf_slice bytes = hf_slice_of(value);
 
@@ -24,8 +25,7 @@ static const char *response(struct hf_store *store, const char *session, const c
 	bool found;
 
 	hf_buffer_clear(&value);
-	ck_assert_ok(
-		hf_response_get(store, hf_slice_of(session), hf_slice_of(identity), hf_slice_of(id), &value, &found));
+	ck_assert_ok(hf_response_get(store, hf_slice_of(session), hf_slice_of(identity), hf_slice_of(id), &value, &found));
 	ck_assert(hf_buffer_append(&value, "", 1));
 	return found ? (const char *)value.data : "-";
 }
@@ -70,7 +70,7 @@ static const char *responses(struct hf_store *store, const char *session, int mo
 {
 	static struct listing listing;
 
-	listing = (struct listing){ .left = most };
+	listing = (struct listing){.left = most};
 	ck_assert_ok(hf_response_each(store, hf_slice_of(session), list_response, &listing));
 	return listing.text;
 }
@@ -79,7 +79,7 @@ static const char *devices(struct hf_store *store, int most)
 {
 	static struct listing listing;
 
-	listing = (struct listing){ .left = most };
+	listing = (struct listing){.left = most};
 	ck_assert_ok(hf_device_each(store, list_device, &listing));
 	return listing.text;
 }
@@ -123,7 +123,7 @@ END_TEST
 START_TEST(a_get_appends_to_the_buffer)
 {
 	struct hf_store *store = open_store();
-	struct hf_buffer value = { 0 };
+	struct hf_buffer value = {0};
 	bool found;
 
 	put_device(store, "d", "world");
@@ -150,14 +150,14 @@ START_TEST(no_two_responses_share_a_key)
 		struct hf_slice identity;
 		struct hf_slice id;
 	} keys[] = {
-		{ "s", hf_slice_of("ab"), hf_slice_of("c") },
-		{ "s", hf_slice_of("a"), hf_slice_of("bc") },
-		{ "s", hf_slice_of(""), hf_slice_of("abc") },
-		{ "s", hf_slice_of("abc"), hf_slice_of("") },
-		{ "s", hf_slice_from("a\0b", 3), hf_slice_of("c") },
-		{ "s", hf_slice_of("a"), hf_slice_from("b\0c", 3) },
-		{ "s", hf_slice_of("a"), hf_slice_from("\0b\0c", 4) },
-		{ "sa", hf_slice_of("b"), hf_slice_of("c") },
+		{"s", hf_slice_of("ab"), hf_slice_of("c")},
+		{"s", hf_slice_of("a"), hf_slice_of("bc")},
+		{"s", hf_slice_of(""), hf_slice_of("abc")},
+		{"s", hf_slice_of("abc"), hf_slice_of("")},
+		{"s", hf_slice_from("a\0b", 3), hf_slice_of("c")},
+		{"s", hf_slice_of("a"), hf_slice_from("b\0c", 3)},
+		{"s", hf_slice_of("a"), hf_slice_from("\0b\0c", 4)},
+		{"sa", hf_slice_of("b"), hf_slice_of("c")},
 	};
 	const size_t count = sizeof keys / sizeof keys[0];
 
@@ -168,10 +168,10 @@ START_TEST(no_two_responses_share_a_key)
 			ck_assert_ok(hf_store_flush(store));
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct hf_buffer value = { 0 };
+		struct hf_buffer value = {0};
 		bool found;
-		ck_assert_ok(hf_response_get(
-			store, hf_slice_of(keys[i].session), keys[i].identity, keys[i].id, &value, &found));
+		ck_assert_ok(
+			hf_response_get(store, hf_slice_of(keys[i].session), keys[i].identity, keys[i].id, &value, &found));
 		ck_assert(found);
 		ck_assert(hf_slice_equal(hf_buffer_slice(&value), hf_slice_from(&"01234567"[i], 1)));
 		hf_buffer_free(&value);
@@ -232,6 +232,30 @@ START_TEST(a_session_shows_its_own_responses)
 }
 END_TEST
 
+START_TEST(a_commit_writes_what_is_pending_alone)
+{
+	struct hf_store *store = open_store();
+	struct hf_log *log = acquire(store, "a");
+	struct hf_store *reader;
+
+	ck_assert_ok(hf_store_commit(store));
+	append(log);
+	put_device(store, "d", "x");
+	put_response(store, "a", "i", "r", "y");
+	ck_assert_ok(hf_store_commit(store));
+	ck_assert_ok(try_open(&reader, true));
+	ck_assert_str_eq(device(reader, "d"), "x");
+	ck_assert_str_eq(response(reader, "a", "i", "r"), "y");
+	ck_assert(hf_store_dirty(reader)); /* the entry had to be replayed */
+	hf_store_close(reader);
+	ck_assert(hf_store_dirty(store));
+	ck_assert_ok(hf_store_flush(store));
+	ck_assert(!hf_store_dirty(store));
+	hf_log_release(log);
+	hf_store_close(store);
+}
+END_TEST
+
 static bool list_session(void *context, const struct hf_session_info *info)
 {
 	struct listing *listing = context;
@@ -246,7 +270,7 @@ static const char *sessions(struct hf_store *store, int most)
 {
 	static struct listing listing;
 
-	listing = (struct listing){ .left = most };
+	listing = (struct listing){.left = most};
 	ck_assert_ok(hf_session_each(store, list_session, &listing));
 	return listing.text;
 }
@@ -290,6 +314,7 @@ int main(void)
 	tcase_add_test(tests, no_two_responses_share_a_key);
 	tcase_add_test(tests, walks_merge_pending_and_disk);
 	tcase_add_test(tests, a_session_shows_its_own_responses);
+	tcase_add_test(tests, a_commit_writes_what_is_pending_alone);
 	tcase_add_test(tests, sessions_are_listed);
 	return run_suite(suite);
 }

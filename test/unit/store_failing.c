@@ -88,7 +88,7 @@ START_TEST(a_kill_at_each_write_loses_nothing)
 	/* From the first call that creates a store, each time on a new one. */
 	for (; status == 0; n += n < 20 ? 1 : 3) {
 		remove_tree(store_path);
-		*known = (struct known){ 0 };
+		*known = (struct known){0};
 		status = run_child(live_until_killed, &n);
 		ck_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 7));
 		check_whole(1);

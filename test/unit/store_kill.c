@@ -16,9 +16,10 @@ struct seen {
 };
 static struct seen *seen;
 static struct hf_store *store;
-static const char *const names[SESSIONS] = { "one", "two", "three" };
+static const char *const names[SESSIONS] = {"one", "two", "three"};
 
-/* Derived: for each session the offset of its newest entry, as a response. */
+/* Derived: for each session the offset of its newest entry, as a response. The writer puts it only when it flushes:
+ * until then the replay must do it. */
 static void derive(struct hf_slice session, uint64_t offset)
 {
 	struct hf_slice value = hf_slice_from(&offset, sizeof offset);
@@ -40,11 +41,19 @@ static void replay(void *context, const struct hf_entry *entry)
 static void open_it(enum hf_durability durability)
 {
 	uint64_t replayed = 0;
-	enum hf_reason reason = hf_store_open(&(struct hf_store_options){ .path = store_path, .durability = durability },
+	enum hf_reason reason = hf_store_open(&(struct hf_store_options){.path = store_path, .durability = durability},
 		replay, &replayed, &store, message, sizeof message);
 
 	ck_assert_msg(reason == HF_OK, "%s", message);
 	ck_assert(replayed == 0 || replayed == hf_store_head(store));
+}
+
+static void flush(struct hf_log *logs[SESSIONS])
+{
+	for (unsigned i = 0; i < SESSIONS; i++)
+		derive(hf_log_session(logs[i]), hf_log_head(logs[i]));
+	if (hf_store_flush(store) != HF_OK)
+		ck_abort_msg("flush: %s", hf_store_error(store));
 }
 
 static void write_for_ever(void *context)
@@ -53,7 +62,7 @@ static void write_for_ever(void *context)
 
 	chance_state = *(const uint64_t *)context;
 	open_it(chance(4) == 0 ? HF_DURABILITY_POWER : HF_DURABILITY_PROCESS);
-	uint64_t flush_every = 1 + chance(400);
+	uint64_t flush_every = chance(3) == 0 ? 100000 : 1 + chance(400);
 	for (unsigned i = 0; i < SESSIONS; i++)
 		logs[i] = acquire(store, names[i]);
 	seen->writing = true;
@@ -66,20 +75,19 @@ static void write_for_ever(void *context)
 			ck_abort_msg("append: %s", hf_store_error(store));
 		seen->heads[i] = entry.offset;
 		seen->lsn = entry.lsn;
-		derive(entry.session, entry.offset);
-		if (chance(flush_every) == 0 && hf_store_flush(store) != HF_OK)
-			ck_abort_msg("flush: %s", hf_store_error(store));
+		if (chance(flush_every) == 0)
+			flush(logs);
 	}
 }
 
 static void check_derived(const char *session, uint64_t head)
 {
-	struct hf_buffer value = { 0 };
+	struct hf_buffer value = {0};
 	bool found;
 
-	ck_assert_ok(hf_response_get(
-		store, hf_slice_of(session), hf_slice_of("agent"), hf_slice_of("newest"), &value, &found));
-	ck_assert(found == (head > 0));
+	ck_assert_ok(
+		hf_response_get(store, hf_slice_of(session), hf_slice_of("agent"), hf_slice_of("newest"), &value, &found));
+	ck_assert(found || head == 0);
 	if (found)
 		ck_assert_mem_eq(value.data, &head, sizeof head);
 	hf_buffer_free(&value);
@@ -125,7 +133,8 @@ START_TEST(what_returned_survives)
 		/* Mostly amid the writing, sometimes amid the opening. */
 		for (int wait = 0; !seen->writing && i % 5 != 0 && wait < 10000; wait++)
 			usleep(1000);
-		usleep((useconds_t)chance(15000));
+		/* Now and then long enough for an append to write the index by itself. */
+		usleep((useconds_t)chance(i % 4 == 3 ? 150000 : 15000));
 		kill(child, SIGKILL);
 		ck_assert_int_eq(waitpid(child, &status, 0), child);
 		ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the writer ended with %d", status);

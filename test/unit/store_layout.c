@@ -39,9 +39,9 @@ static void check_family(struct hf_store *store, enum hf_family family, const st
 	rocksdb_iter_destroy(iterator);
 }
 
-#define CHECK_FAMILY(store, family, ...) \
-	check_family(store, family, (const struct pair[]){ __VA_ARGS__ }, \
-		sizeof((const struct pair[]){ __VA_ARGS__ }) / sizeof(struct pair))
+#define CHECK_FAMILY(store, family, ...)                                                                               \
+	check_family(store, family, (const struct pair[]){__VA_ARGS__},                                                    \
+		sizeof((const struct pair[]){__VA_ARGS__}) / sizeof(struct pair))
 
 START_TEST(every_family_has_its_golden_bytes)
 {
@@ -53,38 +53,38 @@ START_TEST(every_family_has_its_golden_bytes)
 	ck_assert_ok(append_bytes(chat, HF_KIND_TOKENS, hf_slice_of("hi"), 0x0102030405, &entry));
 	ck_assert_ok(append_bytes(b, HF_KIND_SHARED, HF_SLICE_NONE, 7, &entry));
 	ck_assert_ok(append_bytes(chat, HF_KIND_INPUT, hf_slice_of("!"), 0x0102030406, &entry));
-	ck_assert_ok(hf_response_put(
-		store, hf_slice_of("chat"), hf_slice_of("ann"), hf_slice_of("r1"), &(struct hf_slice){ "R", 1 }));
-	ck_assert_ok(hf_device_put(store, hf_slice_of("tab"), &(struct hf_slice){ "D", 1 }));
+	ck_assert_ok(
+		hf_response_put(store, hf_slice_of("chat"), hf_slice_of("ann"), hf_slice_of("r1"), &(struct hf_slice){"R", 1}));
+	ck_assert_ok(hf_device_put(store, hf_slice_of("tab"), &(struct hf_slice){"D", 1}));
 	ck_assert_ok(hf_store_flush(store));
 
-	CHECK_FAMILY(store, HF_FAMILY_DEFAULT, { "666f726d6174", "01000000" }, { "696e6465786564", "0300000000000000" });
+	CHECK_FAMILY(store, HF_FAMILY_DEFAULT, {"666f726d6174", "01000000"}, {"696e6465786564", "0300000000000000"});
 	CHECK_FAMILY(store, HF_FAMILY_LOG,
-		{ "0000000000000001", "0101010104000600050006000000000002000000"
-							  "01000000000000000504030201000000"
-							  "63686174746f6b656e736167656e746465766963656869" },
-		{ "0000000000000002", "0108010101000600050006000000000000000000"
-							  "01000000000000000700000000000000"
-							  "627368617265646167656e74646576696365" },
-		{ "0000000000000003", "0102010104000500050006000000000001000000"
-							  "02000000000000000604030201000000"
-							  "63686174696e7075746167656e7464657669636521" });
+		{"0000000000000001", "0101010104000600050006000000000002000000"
+							 "01000000000000000504030201000000"
+							 "63686174746f6b656e736167656e746465766963656869"},
+		{"0000000000000002", "0108010101000600050006000000000000000000"
+							 "01000000000000000700000000000000"
+							 "627368617265646167656e74646576696365"},
+		{"0000000000000003", "0102010104000500050006000000000001000000"
+							 "02000000000000000604030201000000"
+							 "63686174696e7075746167656e7464657669636521"});
 	CHECK_FAMILY(store, HF_FAMILY_INDEX,
-		{ "62000000000000000001", "0100"
-								  "07000000000000000700000000000000"
-								  "0200000000000000"
-								  "08" },
-		{ "63686174000000000000000001", "0200"
-										"05040302010000000604030201000000"
-										"0100000000000000"
-										"0102"
-										"02" });
+		{"62000000000000000001", "0100"
+								 "07000000000000000700000000000000"
+								 "0200000000000000"
+								 "08"},
+		{"63686174000000000000000001", "0200"
+									   "05040302010000000604030201000000"
+									   "0100000000000000"
+									   "0102"
+									   "02"});
 	CHECK_FAMILY(store, HF_FAMILY_SESSIONS,
-		{ "62", "010000000000000001000000000000000200000000000000010000000000000007000000000000000700000000000000" },
-		{ "63686174",
-			"020000000000000001000000000000000300000000000000010000000000000005040302010000000604030201000000" });
-	CHECK_FAMILY(store, HF_FAMILY_RESPONSES, { "63686174000003616e6e7231", "52" });
-	CHECK_FAMILY(store, HF_FAMILY_DEVICES, { "746162", "44" });
+		{"62", "010000000000000001000000000000000200000000000000010000000000000007000000000000000700000000000000"},
+		{"63686174",
+			"020000000000000001000000000000000300000000000000010000000000000005040302010000000604030201000000"});
+	CHECK_FAMILY(store, HF_FAMILY_RESPONSES, {"63686174000003616e6e7231", "52"});
+	CHECK_FAMILY(store, HF_FAMILY_DEVICES, {"746162", "44"});
 	hf_log_release(chat);
 	hf_log_release(b);
 	hf_store_close(store);
@@ -93,7 +93,7 @@ END_TEST
 
 static struct hf_chunk chunk_of(uint32_t count)
 {
-	struct hf_chunk chunk = { .first = 1, .first_ms = -1, .last_ms = INT64_MAX, .count = count };
+	struct hf_chunk chunk = {.first = 1, .first_ms = -1, .last_ms = INT64_MAX, .count = count};
 	uint64_t lsn = 1;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -106,11 +106,11 @@ static struct hf_chunk chunk_of(uint32_t count)
 
 START_TEST(chunks_come_back)
 {
-	struct hf_buffer bytes = { 0 };
+	struct hf_buffer bytes = {0};
 
 	for (uint32_t count = 1; count <= HF_CHUNK_MAX; count++) {
 		const struct hf_chunk chunk = chunk_of(count);
-		struct hf_chunk back = { 0 };
+		struct hf_chunk back = {0};
 		hf_buffer_clear(&bytes);
 		ck_assert_ok(hf_chunk_encode(&chunk, &bytes));
 		ck_assert(hf_chunk_decode(hf_buffer_slice(&bytes), &back));
@@ -126,8 +126,8 @@ END_TEST
 
 START_TEST(the_widest_steps_fit)
 {
-	struct hf_buffer bytes = { 0 };
-	struct hf_chunk chunk = { .first = 1, .count = 2, .kinds = { 1, 2 }, .lsns = { 1, UINT64_MAX } };
+	struct hf_buffer bytes = {0};
+	struct hf_chunk chunk = {.first = 1, .count = 2, .kinds = {1, 2}, .lsns = {1, UINT64_MAX}};
 	struct hf_chunk back;
 
 	ck_assert_ok(hf_chunk_encode(&chunk, &bytes));
@@ -167,7 +167,7 @@ static bool is_sound(const struct hf_chunk *chunk)
 
 START_TEST(damaged_chunks_are_refused_or_sound)
 {
-	struct hf_buffer bytes = { 0 };
+	struct hf_buffer bytes = {0};
 	const struct hf_chunk chunk = chunk_of(100);
 	struct hf_chunk back;
 
@@ -195,7 +195,7 @@ END_TEST
 
 START_TEST(session_records_are_checked)
 {
-	const struct hf_session_record good = { .head = 9, .tail = 10, .head_lsn = 9, .chunk = 9, .changed_ms = -5 };
+	const struct hf_session_record good = {.head = 9, .tail = 10, .head_lsn = 9, .chunk = 9, .changed_ms = -5};
 	char bytes[HF_SESSION_RECORD_SIZE];
 	struct hf_session_record back;
 	const struct hf_slice value = hf_slice_from(bytes, sizeof bytes);
@@ -207,12 +207,12 @@ START_TEST(session_records_are_checked)
 	ck_assert_int_eq(back.changed_ms, -5);
 	ck_assert(!hf_session_record_decode(hf_slice_from(bytes, sizeof bytes - 1), &back));
 	const struct hf_session_record bad[] = {
-		{ .head = 0, .tail = 1, .head_lsn = 9, .chunk = 1 },
-		{ .head = 9, .tail = 0, .head_lsn = 9, .chunk = 1 },
-		{ .head = 9, .tail = 11, .head_lsn = 9, .chunk = 1 },
-		{ .head = 9, .tail = 1, .head_lsn = 8, .chunk = 1 },
-		{ .head = 9, .tail = 1, .head_lsn = 9, .chunk = 0 },
-		{ .head = 9, .tail = 1, .head_lsn = 9, .chunk = 10 },
+		{.head = 0, .tail = 1, .head_lsn = 9, .chunk = 1},
+		{.head = 9, .tail = 0, .head_lsn = 9, .chunk = 1},
+		{.head = 9, .tail = 11, .head_lsn = 9, .chunk = 1},
+		{.head = 9, .tail = 1, .head_lsn = 8, .chunk = 1},
+		{.head = 9, .tail = 1, .head_lsn = 9, .chunk = 0},
+		{.head = 9, .tail = 1, .head_lsn = 9, .chunk = 10},
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		hf_session_record_encode(&bad[i], bytes);

@@ -34,8 +34,8 @@ static struct model *model;
 static struct hf_store *store;
 static struct hf_log *logs[SESSIONS]; /* those that this life holds */
 static unsigned users[SESSIONS];
-static const char *const names[SESSIONS] = { "s", "s0", "s-1", "t", "S" };
-static const uint8_t by_name[SESSIONS] = { 4, 0, 2, 1, 3 };
+static const char *const names[SESSIONS] = {"s", "s0", "s-1", "t", "S"};
+static const uint8_t by_name[SESSIONS] = {4, 0, 2, 1, 3};
 
 /* What the layers above would derive from an entry: each device knows the last LSN that was its own. */
 static void derive(uint64_t lsn)
@@ -70,8 +70,8 @@ static void replay(void *context, const struct hf_entry *entry)
 static void open_again(void)
 {
 	model->replayed = 0;
-	enum hf_reason reason = hf_store_open(
-		&(struct hf_store_options){ .path = store_path }, replay, NULL, &store, message, sizeof message);
+	enum hf_reason reason =
+		hf_store_open(&(struct hf_store_options){.path = store_path}, replay, NULL, &store, message, sizeof message);
 	ck_assert_msg(reason == HF_OK, "%s", message);
 	check(model->replayed == 0 || model->replayed == model->head);
 	check(hf_store_head(store) == model->head);
@@ -227,7 +227,7 @@ static bool visit_session(void *context, const struct hf_session_info *info)
 
 static void call_lists(void)
 {
-	struct hf_buffer value = { 0 };
+	struct hf_buffer value = {0};
 	unsigned next = 0;
 	bool found;
 
@@ -311,8 +311,8 @@ START_TEST(the_store_is_what_the_model_is)
 	model->chance = chance_state;
 	for (int i = 0; i < LIVES; i++) {
 		int status = run_child(live, NULL);
-		ck_assert_msg((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-						  (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL),
+		ck_assert_msg(
+			(WIFEXITED(status) && WEXITSTATUS(status) == 0) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL),
 			"life %d ended with %d", i, status);
 		model->chance += (uint64_t)i;
 	}

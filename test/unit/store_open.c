@@ -5,9 +5,9 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include <rocksdb/c.h>
-
 #include "store_check.h"
+
+#include "store/store_internal.h"
 
 static void check_refused(enum hf_reason wanted, bool read_only, const char *words)
 {
@@ -38,7 +38,7 @@ START_TEST(a_path_that_cannot_be_is_refused)
 	/* With no room for words. */
 	struct hf_store *store;
 	ck_assert_reason(
-		hf_store_open(&(struct hf_store_options){ .path = store_path }, NULL, NULL, &store, NULL, 0), HF_STORE_FAILED);
+		hf_store_open(&(struct hf_store_options){.path = store_path}, NULL, NULL, &store, NULL, 0), HF_STORE_FAILED);
 	ck_assert_ptr_null(store);
 }
 END_TEST
@@ -103,8 +103,8 @@ static void raw_put(const char *key, const char *value, size_t len)
 	rocksdb_writeoptions_t *write = rocksdb_writeoptions_create();
 	char *error = NULL;
 	size_t count = 0;
-	const char *alone[] = { "default" };
-	const rocksdb_options_t *families[16] = { options, options, options, options, options, options, options, options };
+	const char *alone[] = {"default"};
+	const rocksdb_options_t *families[16] = {options, options, options, options, options, options, options, options};
 	rocksdb_column_family_handle_t *handles[16];
 	char **names = rocksdb_list_column_families(options, store_path, &count, &error);
 	const char *const *opened = error == NULL ? (const char *const *)names : alone;
@@ -113,8 +113,7 @@ static void raw_put(const char *key, const char *value, size_t len)
 	rocksdb_free(error);
 	error = NULL;
 	rocksdb_options_set_create_if_missing(options, 1);
-	rocksdb_t *db =
-		rocksdb_open_column_families(options, store_path, opened_count, opened, families, handles, &error);
+	rocksdb_t *db = rocksdb_open_column_families(options, store_path, opened_count, opened, families, handles, &error);
 	ck_assert_msg(error == NULL, "%s", error);
 	rocksdb_put_cf(db, write, handles[0], key, strlen(key), value, len, &error);
 	ck_assert_ptr_null(error);
@@ -146,8 +145,8 @@ START_TEST(a_later_version_s_families_are_refused)
 	char *error = NULL;
 
 	rocksdb_options_set_create_missing_column_families(options, 1);
-	const char *names[] = { "default", "log", "index", "sessions", "responses", "devices", "receipts" };
-	const rocksdb_options_t *families[] = { options, options, options, options, options, options, options };
+	const char *names[] = {"default", "log", "index", "sessions", "responses", "devices", "receipts"};
+	const rocksdb_options_t *families[] = {options, options, options, options, options, options, options};
 	rocksdb_column_family_handle_t *handles[7];
 	rocksdb_t *db = rocksdb_open_column_families(options, store_path, 7, names, families, handles, &error);
 	ck_assert_msg(error == NULL, "%s", error);
@@ -185,12 +184,88 @@ START_TEST(a_hole_in_the_log_is_refused)
 	hf_log_release(log);
 	hf_store_close(store);
 	raw_put("indexed", "\0\0\0\0\0\0\0\0", 8);
-	/* Replayed from the start, the first session's offsets come twice. */
-	check_refused(HF_STORE_FAILED, false, "the head is 2");
+	check_refused(HF_STORE_FAILED, false, "LSN 3 is missing");
 	raw_put("indexed", "\2\0\0\0\0\0\0\0", 8);
 	check_refused(HF_STORE_FAILED, false, "LSN 3 is missing");
 	raw_put("indexed", "\2", 1);
 	check_refused(HF_STORE_FAILED, false, "'indexed' does not decode");
+}
+END_TEST
+
+/* Put the record of one LSN under another one as well. */
+static void copy_record(uint64_t from, uint64_t to)
+{
+	struct hf_store *store = open_store();
+	rocksdb_pinnableslice_t *record;
+	char key[HF_LSN_KEY_SIZE];
+	char *error = NULL;
+
+	hf_put_be64(key, from);
+	ck_assert_ok(hf_database_get(store, HF_FAMILY_LOG, hf_slice_from(key, sizeof key), &record));
+	ck_assert_ptr_nonnull(record);
+	struct hf_slice bytes = hf_pinned_slice(record);
+	hf_put_be64(key, to);
+	rocksdb_put_cf(store->db, store->write_options, store->families[HF_FAMILY_LOG], key, sizeof key, bytes.data,
+		bytes.len, &error);
+	ck_assert_ptr_null(error);
+	rocksdb_pinnableslice_destroy(record);
+	hf_store_close(store);
+}
+
+static void fill(uint64_t count)
+{
+	struct hf_store *store = open_store();
+	struct hf_log *log = acquire(store, "a");
+
+	while (hf_log_head(log) < count)
+		append(log);
+	hf_log_release(log);
+	hf_store_close(store);
+}
+
+START_TEST(an_offset_that_comes_twice_is_refused)
+{
+	fill(3);
+	copy_record(2, 4);
+	check_refused(HF_STORE_FAILED, false, "LSN 4 has its offset 2, but the index LSN 2");
+	check_refused(HF_STORE_FAILED, true, "log and index disagree");
+}
+END_TEST
+
+START_TEST(an_offset_too_far_is_refused)
+{
+	struct hf_store *store = open_store();
+	struct hf_log *b = acquire(store, "b");
+	struct hf_entry entry;
+
+	ck_assert_ok(append_bytes(b, HF_KIND_INPUT, HF_SLICE_NONE, 1, &entry));
+	ck_assert_ok(hf_store_flush(store));
+	ck_assert_ok(append_bytes(b, HF_KIND_INPUT, HF_SLICE_NONE, 1, &entry));
+	/* The entry with offset 2 is gone, and the one with offset 3 in its place. */
+	ck_assert_ok(append_bytes(b, HF_KIND_INPUT, HF_SLICE_NONE, 1, &entry));
+	hf_log_release(b);
+	hf_store_close(store);
+	copy_record(3, 2);
+	raw_put("indexed", "\1\0\0\0\0\0\0\0", 8);
+	check_refused(HF_STORE_FAILED, false, "LSN 2 has its offset 3, but the index LSN 3");
+}
+END_TEST
+
+/* As after an append that wrote the index by itself, and a kill. */
+START_TEST(an_index_ahead_of_its_mark_is_taken_up)
+{
+	fill(HF_CHUNK_MAX + 3);
+	raw_put("indexed", "\0\0\0\0\0\0\0\0", 8);
+	for (int read_only = 1; read_only >= 0; read_only--) {
+		struct hf_store *store;
+		ck_assert_msg(try_open(&store, read_only) == HF_OK, "%s", message);
+		struct hf_log *log = acquire(store, "a");
+		check_log(store, log, HF_CHUNK_MAX + 3);
+		ck_assert_uint_eq(hf_store_head(store), HF_CHUNK_MAX + 3);
+		ck_assert(hf_store_dirty(store) == read_only);
+		hf_log_release(log);
+		hf_store_close(store);
+	}
 }
 END_TEST
 
@@ -315,6 +390,9 @@ int main(void)
 	tcase_add_test(tests, a_later_version_s_families_are_refused);
 	tcase_add_test(tests, a_stranger_s_database_is_refused);
 	tcase_add_test(tests, a_hole_in_the_log_is_refused);
+	tcase_add_test(tests, an_offset_that_comes_twice_is_refused);
+	tcase_add_test(tests, an_offset_too_far_is_refused);
+	tcase_add_test(tests, an_index_ahead_of_its_mark_is_taken_up);
 	tcase_add_test(tests, a_reader_sees_what_is_there);
 	tcase_add_test(tests, a_reader_gets_a_prefix_of_a_busy_writer);
 	return run_suite(suite);

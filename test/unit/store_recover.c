@@ -157,7 +157,7 @@ END_TEST
 /* It can be opened neither to write nor to read: every call says so. */
 static void check_closed(struct hf_store *store, struct hf_log *held)
 {
-	struct hf_buffer value = { 0 };
+	struct hf_buffer value = {0};
 	struct hf_records *records;
 	struct hf_entry entry;
 	struct hf_log *log;
@@ -210,6 +210,40 @@ START_TEST(a_store_that_cannot_be_opened_any_more)
 }
 END_TEST
 
+static void fail_recover_and_die(void *context)
+{
+	struct hf_store *store;
+	struct hf_log *logs[2];
+
+	(void)context;
+	ck_assert_ok(open_with(HF_DURABILITY_PROCESS, &store));
+	hold_logs(store, logs);
+	ck_assert_ok(round_of_writes(store, logs)); /* flushed */
+	for (int i = 0; i < 3; i++)
+		ck_assert_ok(try_append(logs[0])); /* not flushed */
+	known->acknowledged[0] += 3;
+	fail_once(store, logs);
+	ck_assert_ok(hf_store_recover(store));
+	known->acknowledged[0] = hf_log_head(logs[0]);
+}
+
+/* What derives from an entry may not be put yet when its append fails, nor when recovery has ended. */
+START_TEST(recovery_does_not_say_that_all_is_derived)
+{
+	struct hf_store *store;
+
+	begin_with_a_store();
+	int status = run_child(fail_recover_and_die, NULL);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	uint64_t flushed = known->acknowledged[1] * 2;
+	ck_assert_ok(open_with(HF_DURABILITY_PROCESS, &store));
+	ck_assert_uint_eq(known->last_replayed, hf_store_head(store));
+	ck_assert_uint_eq(known->replayed, hf_store_head(store) - flushed);
+	ck_assert_uint_ge(known->replayed, 3);
+	hf_store_close(store);
+}
+END_TEST
+
 /* Cut off all write-ahead logs. */
 static int cut_log(const char *path, const struct stat *status, int type, struct FTW *ftw)
 {
@@ -250,6 +284,7 @@ int main(void)
 	tcase_add_test(tests, a_file_system_that_is_full);
 	tcase_add_test(tests, a_store_that_is_gone_is_not_made_anew);
 	tcase_add_test(tests, a_store_that_cannot_be_opened_any_more);
+	tcase_add_test(tests, recovery_does_not_say_that_all_is_derived);
 	tcase_add_test(tests, lost_entries_are_not_given_again);
 	return run_suite(suite);
 }

@@ -39,7 +39,7 @@ static void end(void)
 }
 
 /* All in memory; all on disk; most on disk with a full chunk in memory. */
-static const uint64_t flush_every[] = { 0, COUNT, 2 * HF_CHUNK_MAX - 10, 7 };
+static const uint64_t flush_every[] = {0, COUNT, 2 * HF_CHUNK_MAX - 10, 7};
 #define LAYOUTS 4
 
 START_TEST(scans_begin_anywhere)

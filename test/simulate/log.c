@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "log.h"
+
+#include <inttypes.h>
+
+#include "codec/document.h"
+#include "codec/properties.h"
+#include "codec/token.h"
+#include "store_control.h"
+
+static struct entry pending;
+static bool is_pending;
+
+static const char *const identities[IDENTITIES] = { "agent", "ann", "olga", "watcher", "" };
+
+void log_prepare(const struct entry *entry)
+{
+	pending = *entry;
+	is_pending = true;
+}
+
+bool log_pending(void)
+{
+	return is_pending;
+}
+
+void log_forget(void)
+{
+	is_pending = false;
+}
+
+void log_commit(bool hidden)
+{
+	struct entry *entry = &world->entries[world->head + 1];
+	uint64_t offset = world->session_head[pending.session] + 1;
+
+	must(is_pending, "an entry is stored that nobody published");
+	must(world->head < ENTRIES, "the schedule is too long");
+	is_pending = false;
+	*entry = pending;
+	entry->offset = offset;
+	entry->hidden = hidden;
+	entry->time_ms = world->wall_ms;
+	if (offset > 1) {
+		const struct entry *before = &world->entries[world->session_lsn[entry->session][offset - 1]];
+		entry->time_ms = before->time_ms > entry->time_ms ? before->time_ms : entry->time_ms;
+	}
+	world->head++;
+	world->session_head[entry->session] = offset;
+	world->session_lsn[entry->session][offset] = world->head;
+	if (entry->response != NOBODY) {
+		struct response *response =
+			&world->responses[entry->session][people[entry->publisher].identity_index][entry->response];
+		response->next_seq = entry->seq + 1;
+		response->ended = entry->end != HF_END_NONE;
+	}
+}
+
+void log_reveal(void)
+{
+	world->entries[world->head].hidden = false;
+}
+
+uint64_t log_head(void)
+{
+	if (world->head > 0 && world->entries[world->head].hidden && !store_control_failed()) {
+		log_reveal();
+	}
+	return world->head > 0 && world->entries[world->head].hidden ? world->head - 1 : world->head;
+}
+
+uint64_t log_session_head(unsigned session)
+{
+	uint64_t head = world->session_head[session];
+
+	return head > 0 && world->session_lsn[session][head] > log_head() ? head - 1 : head;
+}
+
+/* ---- what entries consist of */
+
+static void append(struct hf_buffer *out, const char *text, size_t len)
+{
+	must(hf_buffer_append(out, text, len), "out of memory");
+}
+
+void log_payload(const struct entry *entry, struct hf_buffer *out)
+{
+	struct hf_buffer text = { .data = NULL };
+	char number[32];
+	int len = snprintf(number, sizeof(number), "#%u ", (unsigned)entry->number);
+
+	append(&text, number, (size_t)len);
+	for (uint32_t i = 0; i < entry->filler; i++) {
+		append(&text, "x", 1);
+	}
+	hf_buffer_clear(out);
+	if (entry->response == NOBODY) {
+		append(out, (const char *)text.data, text.len);
+	} else {
+		char id[8];
+		snprintf(id, sizeof(id), "r%u", entry->response);
+		struct hf_token_batch batch = {
+			.id = hf_slice_of(id),
+			.seq = entry->seq,
+			.text = hf_buffer_slice(&text),
+			.kind = HF_SLICE_NONE,
+			.data = HF_SLICE_NONE,
+			.end = (enum hf_end)entry->end,
+		};
+		must(hf_token_encode(&batch, out), "out of memory");
+	}
+	hf_buffer_free(&text);
+}
+
+void log_properties(const struct entry *entry, struct hf_buffer *out)
+{
+	hf_buffer_clear(out);
+	if (entry->with_property) {
+		char value[32];
+		snprintf(value, sizeof(value), "%u", (unsigned)entry->number);
+		struct hf_property property = { .id = HF_PROPERTY_USER, .name = hf_slice_of("number"), .value = hf_slice_of(value) };
+		must(hf_property_put(out, &property), "out of memory");
+	}
+}
+
+static void write_rest(const struct entry *entry, char *out, size_t size)
+{
+	if (entry->kind == HF_KIND_SHARED) {
+		snprintf(out, size, "shared/k%u", entry->key);
+	} else {
+		snprintf(out, size, "%s", hf_kind_name((enum hf_kind)entry->kind));
+	}
+}
+
+void log_topic(const struct entry *entry, char *out, size_t size)
+{
+	char rest[32];
+
+	write_rest(entry, rest, sizeof(rest));
+	snprintf(out, size, "sessions/%s/%s", session_names[entry->session], rest);
+}
+
+/* ---- comparing */
+
+void log_check(const struct hf_entry *seen)
+{
+	struct hf_buffer payload = { .data = NULL }, properties = { .data = NULL };
+	char rest[32];
+
+	if (seen->lsn == world->head + 1 && is_pending) {
+		log_commit(false); /* handed over before its publish has returned */
+	}
+	must(seen->lsn >= 1 && seen->lsn <= log_head(), "entry %" PRIu64 " is handed over, the log ends at %" PRIu64, seen->lsn,
+		log_head());
+	const struct entry *entry = &world->entries[seen->lsn];
+	write_rest(entry, rest, sizeof(rest));
+	log_payload(entry, &payload);
+	log_properties(entry, &properties);
+	bool same = seen->offset == entry->offset && seen->time_ms == entry->time_ms && seen->kind == (enum hf_kind)entry->kind &&
+		seen->role == (enum hf_role)entry->role && seen->qos == entry->qos &&
+		hf_slice_is(seen->session, session_names[entry->session]) && hf_slice_is(seen->topic, rest) &&
+		hf_slice_is(seen->identity, identities[people[entry->publisher].identity_index]) &&
+		hf_slice_is(seen->device, people[entry->publisher].device) && hf_slice_equal(seen->payload, hf_buffer_slice(&payload)) &&
+		hf_slice_equal(seen->properties, hf_buffer_slice(&properties));
+	must(same, "entry %" PRIu64 " is not what was stored: offset %" PRIu64 ", not %" PRIu64 "; time %lld, not %lld; %.*s/%.*s from %.*s",
+		seen->lsn, seen->offset, entry->offset, (long long)seen->time_ms, (long long)entry->time_ms, (int)seen->session.len,
+		seen->session.data, (int)seen->topic.len, seen->topic.data, (int)seen->device.len, seen->device.data);
+	hf_buffer_free(&payload);
+	hf_buffer_free(&properties);
+}
+
+enum hf_reason log_response_check(unsigned session, unsigned identity, unsigned response, uint64_t seq, bool *repeat)
+{
+	const struct response *known = &world->responses[session][identity][response];
+
+	*repeat = seq < known->next_seq;
+	if (*repeat) {
+		return HF_OK;
+	}
+	if (known->ended) {
+		return HF_RESPONSE_CLOSED;
+	}
+	return seq == known->next_seq ? HF_OK : HF_SEQ_GAP;
+}
+
+bool log_state(unsigned session, struct hf_buffer *out)
+{
+	struct hf_document_response open = { .id = HF_SLICE_NONE };
+	char id[8];
+	size_t count = 0;
+
+	for (unsigned identity = 0; identity < IDENTITIES; identity++) {
+		for (unsigned i = 0; i < RESPONSE_IDS; i++) {
+			const struct response *response = &world->responses[session][identity][i];
+			if (response->next_seq > 0 && !response->ended) {
+				snprintf(id, sizeof(id), "r%u", i);
+				open = (struct hf_document_response){ .id = hf_slice_of(id), .identity = hf_slice_of(identities[identity]) };
+				count++;
+			}
+		}
+	}
+	hf_buffer_clear(out);
+	return count <= 1 && hf_document_state(out, log_session_head(session), 1, &open, count);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The log as it must be: what was published and stored, in order. */
+#ifndef HF_TEST_SIMULATE_LOG_H
+#define HF_TEST_SIMULATE_LOG_H
+
+#include "codec/buffer.h"
+#include "world.h"
+
+/* A publish under way: the entry it will be, should it be stored. */
+void log_prepare(const struct entry *entry);
+bool log_pending(void);
+void log_forget(void);
+
+/* It is stored, as the next entry of the log. */
+void log_commit(bool hidden);
+
+/* The hub knows of all that the store has. */
+void log_reveal(void);
+
+/* The newest LSN, and offset of a session, that the hub knows of. */
+uint64_t log_head(void);
+uint64_t log_session_head(unsigned session);
+
+/* Does this entry, as handed over, say what the log says? */
+void log_check(const struct hf_entry *entry);
+
+/* What an entry consists of; buffers are the caller's. */
+void log_payload(const struct entry *entry, struct hf_buffer *out);
+void log_properties(const struct entry *entry, struct hf_buffer *out);
+void log_topic(const struct entry *entry, char *out, size_t size); /* with root and session */
+
+/* What a token batch with this seq must come to: HF_OK and *repeat, or the reason. */
+enum hf_reason log_response_check(unsigned session, unsigned identity, unsigned response, uint64_t seq, bool *repeat);
+
+/* The retained state that a session must have, if it can be told: false with two or more open responses, whose order
+ * is nobody's promise. */
+bool log_state(unsigned session, struct hf_buffer *out);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * store.h in memory, to the letter: the same promises, and the same freedom to fail. What RocksDB would have on disk
+ * is in memory that a killed life leaves behind; what the store would hold in its own memory dies with the process.
+ * Slices are poisoned as soon as the header allows, so that whoever holds one for too long reads rubbish.
+ */
+#ifndef HF_TEST_SIMULATE_MEMORY_STORE_H
+#define HF_TEST_SIMULATE_MEMORY_STORE_H
+
+#include "store/store.h"
+#include "store_control.h"
+#include "world.h"
+
+enum {
+	ARENA = 4 << 20,
+	VALUES = 320,
+	KEY_SIZE = 200,
+	VALUE_SIZE = 6000,
+	LOGS = 8,
+};
+
+struct value {
+	bool used, gone; /* gone: in what is pending, a removal */
+	uint16_t key_len, value_len;
+	char key[KEY_SIZE];
+	char value[VALUE_SIZE];
+};
+
+struct disk {
+	uint64_t head, indexed;
+	struct {
+		uint32_t at, len;
+	} records[ENTRIES + 2]; /* by LSN */
+	uint32_t used;
+	unsigned values; /* of each array, the first so many are in use */
+	struct value value[VALUES];
+	char arena[ARENA];
+};
+
+struct hf_log {
+	char session[HF_SESSION_ID_MAX + 1];
+	size_t session_len;
+	uint64_t head;
+	int64_t time_ms;
+	uint64_t lsns[ENTRIES + 2]; /* by offset */
+	uint8_t kinds[ENTRIES + 2];
+	unsigned users;
+};
+
+struct hf_store {
+	hf_store_replay_fn replay;
+	void *context;
+	uint64_t head;
+	bool failed, dirty, visiting;
+	unsigned readers; /* scans and records that are open */
+	unsigned unflushed;
+	unsigned pending_count;
+	struct value pending[VALUES];
+	unsigned log_count;
+	struct hf_log logs[LOGS];
+};
+
+extern struct disk *disk;
+extern bool disk_fails;
+
+/* The record at an LSN of the disk, decoded; the caller frees *copy. */
+bool record_read(uint64_t lsn, struct hf_entry *entry, char **copy);
+
+/* What is pending, to disk. */
+void values_write(struct hf_store *store);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * All that outlives a kill of the simulated broker, in memory that every life (a child process) shares: the seed's
+ * dice, the clocks, the clients, what the log must hold (log.c) and what every reader must see (reader.c).
+ *
+ * One schedule is one seed. It has one or more lives: a life opens a hub, takes random steps and ends by a kill of
+ * its process, by closing the hub, or because the schedule is over.
+ */
+#ifndef HF_TEST_SIMULATE_WORLD_H
+#define HF_TEST_SIMULATE_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "session/hub.h"
+
+enum {
+	SESSIONS = 4,
+	CLIENTS = 7,
+	LATE_COMER = CLIENTS, /* joins at the very end and reads everything */
+	READERS = CLIENTS + 1,
+	FILTERS = 6,
+	ENTRIES = 1600,
+	RESPONSE_IDS = 6,
+	IDENTITIES = 5,
+	HELD = 512,
+	TRACE_LINES = 80,
+	TRACE_WIDTH = 160,
+	NOBODY = 255,
+};
+
+/* ---- the log as it must be */
+
+struct entry {
+	uint8_t session, kind, key, qos, publisher, role;
+	uint8_t response; /* NOBODY: not a token batch */
+	uint8_t end;
+	bool hidden; /* stored by an append that failed: the hub learns of it when the store recovers */
+	bool with_property;
+	uint32_t number; /* of the publish: makes payloads unlike */
+	uint32_t filler;
+	uint64_t seq, offset;
+	int64_t time_ms;
+};
+
+struct response {
+	uint64_t next_seq;
+	bool ended;
+};
+
+/* ---- readers */
+
+enum sight {
+	SIGHT_FRESH,     /* not handed over since the reader's position was last before it */
+	SIGHT_HANDED,    /* at QoS 1 or 2, not acknowledged */
+	SIGHT_AMBIGUOUS, /* one of two copies is acknowledged */
+	SIGHT_ACKED,
+	SIGHT_SENT,  /* at QoS 0 */
+	SIGHT_LARGE, /* not to be had by this client; a gap mark is due */
+	SIGHT_MAYBE, /* may be handed over (again), need not be */
+	SIGHT_DONE,  /* must not come again */
+};
+
+struct filter {
+	bool used, outside;
+	bool mark_due;
+	char plain[80];
+	uint8_t options;
+	uint32_t identifier;
+	uint8_t session; /* NOBODY: any */
+	uint64_t from, floor, last_n, last_lsn;
+};
+
+struct reader {
+	bool exists; /* the broker has a session for it */
+	bool durable, online;
+	struct filter filters[FILTERS];
+	uint64_t sent; /* the last entry handed over */
+	uint8_t sight[ENTRIES + 1];
+	uint8_t owed[ENTRIES + 1];  /* filters under which it is in flight: after a kill it must come again */
+	uint8_t copies[ENTRIES + 1];
+	bool gap_owed[ENTRIES + 1];
+	int64_t since_ms[ENTRIES + 1]; /* when it got to SIGHT_ACKED or SIGHT_SENT */
+	unsigned unacknowledged;
+	uint32_t pass; /* counts how often it was told to start elsewhere */
+	/* what its client saw */
+	uint64_t stream_last;
+	uint32_t stream_pass;
+	uint16_t held[HELD]; /* Packet Identifiers of QoS 2 messages that it has not released */
+	unsigned held_count;
+	uint64_t got, got_again;
+	/* what the broker was told to keep */
+	struct hf_durable facts;
+};
+
+/* ---- */
+
+struct config {
+	unsigned window, ack_flush_ms, max_queued, steps;
+	enum hf_role anonymous_role;
+	bool clock_steps_back, faults;
+};
+
+enum ending {
+	ENDING_NONE,
+	ENDING_KILLED,
+	ENDING_CLOSED,
+	ENDING_OVER,
+	ENDING_FAILED,
+};
+
+struct world {
+	uint64_t seed, dice;
+	bool verbose;
+	struct config config;
+	int64_t wall_ms, mono_ms;
+	int64_t wake_at_ms; /* 0: none asked for */
+	unsigned steps_left, lives;
+	unsigned kill_in; /* calls of hand() until the process is killed; 0: not armed */
+	enum ending ending;
+
+	uint64_t head;
+	struct entry entries[ENTRIES + 1]; /* by LSN */
+	uint64_t session_head[SESSIONS];
+	uint64_t session_lsn[SESSIONS][ENTRIES + 1]; /* by offset */
+	struct response responses[SESSIONS][IDENTITIES][RESPONSE_IDS];
+	uint32_t publishes;
+	bool revoked; /* the shorter roles file is in force */
+
+	struct reader readers[READERS];
+
+	/* Up to when changes of cursors are on disk for sure. */
+	int64_t written_ms;
+	int64_t failing_ms; /* when the store was last seen failing */
+	unsigned ticks_since_failing;
+
+	uint64_t handed, killed_lives, gaps_told; /* for the summary */
+	unsigned trace_next;
+	char trace[TRACE_LINES][TRACE_WIDTH];
+	char failure[1024];
+};
+
+extern struct world *world;
+
+void world_make(void);
+void world_begin(uint64_t seed, bool verbose);
+
+/* A line of the schedule; the last ones are printed when it fails. */
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The schedule has shown a fault: ends the process. */
+void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#define must(condition, ...) \
+	do { \
+		if (!(condition)) { \
+			fail(__VA_ARGS__); \
+		} \
+	} while (0)
+
+/* 0 to below - 1. */
+uint64_t chance(uint64_t below);
+
+static inline bool one_in(uint64_t count)
+{
+	return chance(count) == 0;
+}
+
+/* ---- who and what there is: fixed tables (world.c) */
+
+struct person {
+	const char *device;
+	const char *identity; /* NULL: anonymous */
+	uint8_t identity_index;
+};
+extern const struct person people[READERS];
+extern const char *const session_names[SESSIONS];
+
+enum hf_role role_of(unsigned reader, unsigned session);
+bool reads(enum hf_role role);
+bool publishes(enum hf_role role, enum hf_kind kind);
+int reader_of_device(const char *device); /* -1: none */
+int session_of(struct hf_slice name);     /* -1: none */
+
+#endif
