@@ -26,7 +26,7 @@ static void print_settings(const struct hf_options *options, const char *version
 		"of warm-up, fixed rates %g s; latency at a fixed rate counts from when a message was due.\n"
 		"CPU is the broker's, all threads, for each message acknowledged, or delivered where there are readers.\n"
 		"The broker waits while it is ready and not yet on its core. At 100 unacknowledged that is the work of other\n"
-		   "programs, and more than a few percent of it spoil the figures; at 1 it is mostly the core waking up.\n",
+		"programs, and more than a few percent of it spoil the figures; at 1 it is mostly the core waking up.\n",
 		HF_SESSION_EXPIRY_S, HF_RECEIVE_MAXIMUM, options->extent.measure_s, options->extent.warm_up_s,
 		options->extent.pace_s);
 	for (size_t i = 0; i < options->plugin_options.count; i++) {

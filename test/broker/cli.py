@@ -41,7 +41,6 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._pairs = []
-        self.count = 0  # connections so far
         self.cuts = 0
         self._threads = [self._start(self._accept)]
 
@@ -68,7 +67,6 @@ class Proxy:
                 pair["limit"] = self._limits.pop(0) if self._limits else None
                 pair["down"] = self._down_limits.pop(0) if self._down_limits else None
                 self._pairs.append(pair)
-                self.count += 1
             self._threads.append(self._start(self._up, pair))
             self._threads.append(self._start(self._down, pair))
 

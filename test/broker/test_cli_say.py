@@ -30,7 +30,8 @@ class Say(Cli):
 
     def test_empty_and_odd_text(self):
         self.start_broker()
-        for name, text in (("empty", ""), ("newline", "\n"), ("zero", "a\0b\0"), ("four", "four"), ("wide", "🎉🎉")):
+        texts = {"empty": "", "newline": "\n", "zero": "a\0b\0", "four": "four", "wide": "🎉🎉"}
+        for name, text in texts.items():
             self.say(f"file-{name}", self.file(text, name))
             self.say(f"pipe-{name}", "-", stdin=text)
             for session in (f"file-{name}", f"pipe-{name}"):
@@ -165,15 +166,15 @@ class Say(Cli):
 
     def test_not_utf8(self):
         self.start_broker()
-        for name, content, told in (
-            ("latin1", b"gr\xfc\xdfe", b"byte 2"),
-            ("cut-off", "abcd世".encode()[:-1], b"byte 4"),
-            ("surrogate", b"abcdef\xed\xa0\x80", b"byte 6"),
+        for name, content, good in (
+            ("latin1", b"gr\xfc\xdfe", "gr"),
+            ("cut-off", "abcd世".encode()[:-1], "abcd"),
+            ("surrogate", b"abcdef\xed\xa0\x80", "abcdef"),
         ):
             run = self.say(name, self.file(content), expect=1)
             self.assertIn(b"UTF-8", run.err)
-            self.assertIn(told, run.err)
-            self.check_response(self.stored(name), content.decode("utf-8", "ignore").split("\ufffd")[0][: int(told[5:])], "error")
+            self.assertIn(f"byte {len(good)}".encode(), run.err)
+            self.check_response(self.stored(name), good, "error")
         self.say("nothing", self.file(b"\xff"), expect=1)
         self.assertEqual(self.stored("nothing"), [])
 

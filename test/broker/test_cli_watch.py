@@ -92,7 +92,8 @@ class Output(Cli):
         agent, alice = self.client("agent-1"), self.client("alice-1")
         alice.publish(topic("s", "input"), "What is it?\nTell me.\n", content_type="text/plain")
         agent.publish(topic("s", "tokens"), batch("r1", 0, "Grü", kind="answer"))
-        agent.publish(topic("s", "tokens"), batch("r1", 1, "ße", kind="answer", data={"p": [1, -2, 0.5, b"\x00\xff", None]}))
+        data = {"p": [1, -2, 0.5, b"\x00\xff", None]}
+        agent.publish(topic("s", "tokens"), batch("r1", 1, "ße", kind="answer", data=data))
         agent.publish(topic("s", "event"), b"\x00\xff\xfe", content_type="image/x")
         agent.publish(topic("s", "tokens"), batch("r1", 2, "!", kind="answer", end="complete"))
         agent.publish(topic("s", "event"), "\x1b[31mred\x07\u009b".encode())
@@ -107,7 +108,7 @@ class Output(Cli):
         got = self.watch("s", "--from", "earliest", "--json").objects()
         self.assertEqual([o["offset"] for o in got], list(range(1, 10)))
         self.assertEqual({o["session"] for o in got}, {"s"})
-        self.assertEqual([o["from"] for o in got], ["alice", "agent", "agent", "agent", "agent", "agent", "alice", "alice", "agent"])
+        self.assertEqual([o["from"] for o in got], ["alice"] + ["agent"] * 5 + ["alice"] * 2 + ["agent"])
         self.assertEqual({(o["from"], o["role"]) for o in got}, {("alice", "user"), ("agent", "agent")})
         self.assertTrue(all(before <= o["time"] <= time.time() * 1000 for o in got))
         self.assertEqual(
@@ -132,7 +133,10 @@ class Output(Cli):
         big = 2**64 - 1
         binary = object()
         cases = [
-            (cbor2.dumps({"kind": "interrupt", "n": big, "m": -big - 1, 5: [True, False, None]}), {"kind": "interrupt", "n": big, "m": -big - 1, "5": [True, False, None]}),
+            (
+                cbor2.dumps({"kind": "interrupt", "n": big, "m": -big - 1, 5: [True, False, None]}),
+                {"kind": "interrupt", "n": big, "m": -big - 1, "5": [True, False, None]},
+            ),
             (cbor2.dumps(cbor2.CBORTag(1000, "x")), {"tag": 1000, "value": "x"}),
             (b"\x5f\x41a\x42bc\xff", base64.b64encode(b"abc").decode()),
             (b"\x7f\x61a\x62bc\xff", "abc"),
@@ -218,7 +222,11 @@ class Output(Cli):
         login = ["--port", str(self.broker.port), "--user", "bob", "--password", "bob"]
         with open("/dev/full", "wb") as full:
             done = subprocess.run(
-                [find_cli(), "watch", "s", "--from", "earliest", *login], stdout=full, stderr=subprocess.PIPE, timeout=30, check=False
+                [find_cli(), "watch", "s", "--from", "earliest", *login],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                timeout=30,
+                check=False,
             )
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"No space left", done.stderr)
@@ -322,7 +330,8 @@ class Devices(Cli):
         seen = []
         for round_ in range(5):
             proxy = self.proxy(down=[self.random.randrange(2000, 60000) for _ in range(2)])
-            run = self.start("watch", "s", "--device", "phone", "--json", "--from", "earliest", user="bob", port=proxy.port)
+            arguments = ["s", "--device", "phone", "--json", "--from", "earliest"]
+            run = self.start("watch", *arguments, user="bob", port=proxy.port)
             count = self.random.randrange(100, 500)
             run.wait_out(lambda out, n=count: out.count(b"\n") >= n, f"{count} lines")
             run.signal(signal.SIGKILL)

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "due.h"
+
+#include "log.h"
+
+#define NO_LOCAL 0x04
+
+bool filter_matches(const char *filter, const char *topic)
+{
+	for (;;) {
+		if (filter[0] == '#') {
+			return true;
+		}
+		size_t filter_len = strcspn(filter, "/"), topic_len = strcspn(topic, "/");
+		bool plus = filter_len == 1 && filter[0] == '+';
+		if (!plus && (filter_len != topic_len || memcmp(filter, topic, topic_len) != 0)) {
+			return false;
+		}
+		filter += filter_len;
+		topic += topic_len;
+		if (!*filter || !*topic) {
+			return *filter == *topic || strcmp(filter, "/#") == 0;
+		}
+		filter++;
+		topic++;
+	}
+}
+
+unsigned filters_matching(unsigned index, uint64_t lsn)
+{
+	const struct reader *reader = &world->readers[index];
+	const struct entry *entry = &world->entries[lsn];
+	unsigned matching = 0;
+	char topic[100];
+
+	if (!reads(role_of(index, entry->session))) {
+		return 0;
+	}
+	log_topic(entry, topic, sizeof(topic));
+	for (unsigned i = 0; i < FILTERS; i++) {
+		const struct filter *filter = &reader->filters[i];
+		bool own = (filter->options & NO_LOCAL) && entry->publisher == index;
+		if (filter->used && !filter->outside && !own && filter_matches(filter->plain, topic)) {
+			matching |= 1u << i;
+		}
+	}
+	return matching;
+}
+
+bool filter_begins_before(const struct filter *filter, uint64_t lsn)
+{
+	const struct entry *entry = &world->entries[lsn];
+	uint64_t head = 0; /* of the session, when the filter came */
+
+	if (lsn <= filter->from || entry->offset < filter->floor) {
+		return false;
+	}
+	if (filter->last_n == 0 || lsn > filter->last_lsn) {
+		return true;
+	}
+	while (head < world->session_head[entry->session] && world->session_lsn[entry->session][head + 1] <= filter->last_lsn) {
+		head++;
+	}
+	return entry->offset + filter->last_n > head;
+}
+
+unsigned filters_due(unsigned index, uint64_t lsn)
+{
+	unsigned due = filters_matching(index, lsn);
+
+	for (unsigned i = 0; i < FILTERS; i++) {
+		if ((due & 1u << i) && !filter_begins_before(&world->readers[index].filters[i], lsn)) {
+			due &= ~(1u << i);
+		}
+	}
+	return due;
+}
+
+static bool is_due(unsigned index, uint64_t lsn)
+{
+	/* What was in flight under a filter when the broker was killed is due again, wherever the filter begins. */
+	return filters_due(index, lsn) || (world->readers[index].owed[lsn] & filters_matching(index, lsn));
+}
+
+bool entry_must(unsigned index, uint64_t lsn)
+{
+	return world->readers[index].sight[lsn] == SIGHT_FRESH && is_due(index, lsn);
+}
+
+bool entry_may(unsigned index, uint64_t lsn)
+{
+	uint8_t sight = world->readers[index].sight[lsn];
+
+	return (sight == SIGHT_FRESH || sight == SIGHT_MAYBE) && is_due(index, lsn);
+}
