@@ -3,8 +3,6 @@
  * The CBOR documents that Holdfast itself writes and reads: state, mark, error, history. Their schemas are
  * schemas/{state,mark,error,history}.cddl. Writers append to a buffer in the deterministic encoding of
  * RFC 8949, section 4.2.1, and return false when there is no memory (then the buffer's content is undefined).
- * One exception to the order of keys: `next` of a history answer comes last, so that a page can be written while
- * it is read.
  */
 #ifndef HF_CODEC_DOCUMENT_H
 #define HF_CODEC_DOCUMENT_H
@@ -42,11 +40,10 @@ struct hf_history_request {
 enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_history_request *out);
 
 /* The answer: { head, tail, entries: [ * { offset, time, from, role, topic, qos, payload, ? type, ? properties: [ *
- * [name, value] ] } ], ? next }. The number of entries must be known at begin. `next` is the offset to ask for next; 0
- * when this was the last page. */
-bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, size_t entry_count, bool has_next);
+ * [name, value] ] } ], ? next }. Begin, then as many entries as begin said. `next` is the offset to ask for next; 0
+ * when this is the last page. */
+bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, uint64_t next, size_t entry_count);
 bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *entry);
-bool hf_document_history_end(struct hf_buffer *out, uint64_t next);
 /* Or, when refused: { reason, message }. */
 bool hf_document_history_refused(struct hf_buffer *out, enum hf_reason reason);
 

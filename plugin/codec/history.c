@@ -72,11 +72,11 @@ enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_hist
 
 /* ---- the answer ----------------------------------------------------------------------------------------- */
 
-bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, size_t entry_count, bool has_next)
+bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, uint64_t next, size_t entry_count)
 {
-	return hf_cbor_put_map(out, has_next ? 4 : 3) && hf_cbor_pair_uint(out, "head", head) &&
-		   hf_cbor_pair_uint(out, "tail", tail) && hf_cbor_put_text(out, hf_slice_of("entries")) &&
-		   hf_cbor_put_array(out, entry_count);
+	return hf_cbor_put_map(out, next ? 4 : 3) && hf_cbor_pair_uint(out, "head", head) &&
+		   (!next || hf_cbor_pair_uint(out, "next", next)) && hf_cbor_pair_uint(out, "tail", tail) &&
+		   hf_cbor_put_text(out, hf_slice_of("entries")) && hf_cbor_put_array(out, entry_count);
 }
 
 struct readable {
@@ -130,11 +130,6 @@ bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *ent
 		   hf_cbor_pair_text(out, "topic", entry->topic) && hf_cbor_pair_uint(out, "offset", entry->offset) &&
 		   hf_cbor_put_text(out, hf_slice_of("payload")) && hf_cbor_put_bytes(out, entry->payload) &&
 		   (readable.user_count == 0 || put_user_properties(out, entry->properties, readable.user_count));
-}
-
-bool hf_document_history_end(struct hf_buffer *out, uint64_t next)
-{
-	return next == 0 || hf_cbor_pair_uint(out, "next", next);
 }
 
 bool hf_document_history_refused(struct hf_buffer *out, enum hf_reason reason)

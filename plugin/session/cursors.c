@@ -36,15 +36,42 @@
 #define PACKET_IDS_AHEAD 4096 /* more than a device is given between two writes of its cursor */
 #define SUBSCRIPTION_SIZE 40
 
+static const struct hf_handed *handed_at(const struct hf_device *device, size_t index)
+{
+	return &device->ring[(device->ring_head + index) & (device->ring_size - 1)];
+}
+
 uint64_t hf_device_low(const struct hf_device *device)
 {
+	uint64_t low = device->sent;
+
 	for (size_t i = 0; i < device->ring_count; i++) {
-		const struct hf_handed *handed = &device->ring[(device->ring_head + i) & (device->ring_size - 1)];
-		if (!handed->done && handed->lsn > 0) {
-			return handed->lsn - 1;
+		const struct hf_handed *handed = handed_at(device, i);
+		if (!handed->done && handed->lsn > 0 && handed->lsn <= low) {
+			low = handed->lsn - 1;
 		}
 	}
-	return device->sent;
+	for (size_t i = 0; i < device->gap_count; i++) {
+		if (device->gaps[i] <= low) {
+			low = device->gaps[i] - 1;
+		}
+	}
+	return low;
+}
+
+/* Where a filter begins should the broker stop now. One that was raised when another one started at an earlier position
+ * (move_device) still owes what was in flight then. */
+static uint64_t from_to_write(const struct hf_device *device, const struct hf_subscription *subscription)
+{
+	uint64_t from = subscription->from;
+
+	for (size_t i = 0; i < device->ring_count; i++) {
+		const struct hf_handed *handed = handed_at(device, i);
+		if (handed->old && !handed->done && handed->lsn > 0 && handed->lsn <= from) {
+			from = handed->lsn - 1;
+		}
+	}
+	return from > subscription->begin ? from : subscription->begin;
 }
 
 static void put(unsigned char **at, uint64_t value, size_t size)
@@ -71,16 +98,32 @@ bool hf_device_skips(const struct hf_device *device, uint64_t lsn)
 	return false;
 }
 
+/* Was it acknowledged before the broker last started, and does no filter placed since want it again? */
+static bool skip_counts(const struct hf_device *device, uint64_t lsn)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		if (device->subscriptions[i].placed && device->subscriptions[i].from < lsn) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What was acknowledged before the position moved back is left out: rather once more than never again. */
+static bool is_acknowledged(const struct hf_handed *handed, uint64_t low)
+{
+	return handed->done && !handed->old && handed->lsn > low;
+}
+
 static size_t count_acknowledged(const struct hf_device *device, uint64_t low)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < device->skip_count; i++) {
-		count += device->skip[i] > low;
+		count += device->skip[i] > low && skip_counts(device, device->skip[i]);
 	}
 	for (size_t i = 0; i < device->ring_count; i++) {
-		const struct hf_handed *handed = &device->ring[(device->ring_head + i) & (device->ring_size - 1)];
-		count += handed->done && handed->lsn > low;
+		count += is_acknowledged(handed_at(device, i), low);
 	}
 	return count;
 }
@@ -131,21 +174,20 @@ static bool encode(const struct hf_device *device, struct hf_buffer *out)
 		put(&at, subscription->options, 1);
 		put(&at, filter_len, 2);
 		put(&at, subscription->identifier, 4);
-		put(&at, subscription->from, 8);
+		put(&at, from_to_write(device, subscription), 8);
 		put(&at, subscription->floor, 8);
 		put(&at, subscription->last_n, 8);
 		put(&at, subscription->last_lsn, 8);
 		put_text(&at, subscription->filter, filter_len);
 	}
 	for (size_t i = 0; i < device->skip_count; i++) {
-		if (device->skip[i] > low) {
+		if (device->skip[i] > low && skip_counts(device, device->skip[i])) {
 			put(&at, device->skip[i], 8);
 		}
 	}
 	for (size_t i = 0; i < device->ring_count; i++) {
-		const struct hf_handed *handed = &device->ring[(device->ring_head + i) & (device->ring_size - 1)];
-		if (handed->done && handed->lsn > low) {
-			put(&at, handed->lsn, 8);
+		if (is_acknowledged(handed_at(device, i), low)) {
+			put(&at, handed_at(device, i)->lsn, 8);
 		}
 	}
 	return true;
@@ -195,7 +237,7 @@ static bool decode_subscriptions(struct hf_hub *hub, struct hf_device *device, s
 		subscription->options = (uint8_t)take(at, 1);
 		size_t len = (size_t)take(at, 2);
 		subscription->identifier = (uint32_t)take(at, 4);
-		subscription->from = take(at, 8);
+		subscription->from = subscription->begin = take(at, 8);
 		subscription->floor = take(at, 8);
 		subscription->last_n = take(at, 8);
 		subscription->last_lsn = take(at, 8);
@@ -249,6 +291,7 @@ static bool decode(struct hf_hub *hub, struct hf_device *device, struct hf_slice
 	/* A client may still hold QoS 2 messages of before under their Packet Identifiers, and would take new ones with
 	 * the same identifier for repeats of those. */
 	device->packet_id = (uint16_t)(take(&at, 2) + PACKET_IDS_AHEAD);
+	device->packet_id_moved = true;
 	at += identity_len;
 	return decode_subscriptions(hub, device, subscriptions, &at, end) && decode_acknowledged(device, acknowledged, &at, end);
 }

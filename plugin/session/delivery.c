@@ -6,9 +6,9 @@
  * that are at the head (hf_fan_out); for all others it is one more entry of the log, where hf_pump finds it in its
  * turn. Both end in hand_entry, the only place from which entries leave.
  *
- * The pump runs in the tick and nowhere else. The broker's loop comes by it after every batch of packets, so an
- * acknowledgement is answered without delay; and events that arrive in the middle of the broker's own writing
- * (messages transmitted, given up) only keep the books.
+ * The pump runs in the tick, which the broker's loop comes by after every batch of packets, so that an
+ * acknowledgement is answered without delay; and when an entry is published. Events that arrive in the middle of the
+ * broker's own writing (messages transmitted, given up) only keep the books.
  */
 #include "session/internal.h"
 
@@ -50,6 +50,9 @@ static bool wants(struct hf_hub *hub, struct hf_device *device, const struct hf_
 		}
 	}
 	if ((subscription->options & HF_NO_LOCAL) && hf_slice_is(entry->device, device->id)) {
+		return false;
+	}
+	if (!subscription->placed && hf_device_skips(device, entry->lsn)) {
 		return false;
 	}
 	return !filter->any_session || wants_in_any_session(hub, device, subscription, entry);
@@ -94,6 +97,12 @@ static bool has_room(const struct hf_hub *hub, const struct hf_device *device)
 	return device->unacknowledged < window && device->ring_count < 4 * window && device->handed_bytes < HF_HANDED_BYTES_MAX;
 }
 
+/* A message of QoS 0 is never queued (database.c, db__message_insert_outgoing): it would overtake what is. */
+bool hf_overtakes(const struct hf_device *device, uint8_t qos)
+{
+	return qos == 0 && device->waiting > 0;
+}
+
 /* Hand over and keep the books of it. Entries and marks count; `handed` has LSN and size. */
 static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struct hf_message *message, struct hf_handed *handed)
 {
@@ -106,10 +115,10 @@ static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struc
 	}
 	enum hf_handover outcome = hub->broker.hand(hub->broker.context, device->id, message, &handed->handle);
 	if (outcome == HF_HANDED || outcome == HF_WAITING) {
+		device->waiting += outcome == HF_WAITING;
 		if (tracked) {
 			hf_ring_push(device, handed);
 		} else if (!device->durable) {
-			device->waiting += outcome == HF_WAITING;
 			device->unwritten += outcome == HF_HANDED && message->qos > 0;
 		}
 	}
@@ -128,7 +137,7 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
 	if (outcome == HF_TOO_LARGE) {
-		hf_mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large");
+		hf_mark_too_large(hub, device, entry);
 	}
 	if (outcome != HF_DROPPED) {
 		device->sent = entry->lsn;
@@ -137,7 +146,7 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 	return outcome;
 }
 
-bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload)
+uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind)
 {
 	uint8_t qos = 0;
 
@@ -147,22 +156,56 @@ bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_sl
 			qos = subscription->options & 0x03;
 		}
 	}
-	struct hf_message message = { .session = session, .topic = hf_slice_of(hf_kind_name(kind)), .payload = payload, .qos = qos };
-	struct hf_handed handed = { .lsn = 0, .bytes = (uint32_t)payload.len };
+	return qos;
+}
+
+static bool hand_document(
+	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload, uint64_t lsn)
+{
+	struct hf_message message = {
+		.session = session,
+		.topic = hf_slice_of(hf_kind_name(kind)),
+		.payload = payload,
+		.qos = hf_document_qos(device, kind),
+	};
+	struct hf_handed handed = { .lsn = lsn, .bytes = (uint32_t)payload.len, .mark = true };
 
 	return hand(hub, device, &message, &handed) != HF_DROPPED;
 }
 
+bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload)
+{
+	return hand_document(hub, device, session, kind, payload, 0);
+}
+
+bool hf_hand_mark(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, uint64_t lsn)
+{
+	return hand_document(hub, device, session, HF_KIND_MARK, payload, lsn);
+}
+
 /* ---- live */
+
+/* A publisher that never pauses adds to the log in every turn of the loop as much as the tick hands out of it: a
+ * device that fell behind once would stay behind. So a publish helps it along, too, where it has room for a burst. */
+static void catch_up(struct hf_hub *hub, struct hf_device *device)
+{
+	if (device->durable && !device->busy && device->unacknowledged <= hub->options.window / 2) {
+		hf_pump(hub, device);
+	}
+}
 
 static void offer(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry)
 {
 	struct hf_match match;
 
-	if (!device->at_head || !hf_device_wants(hub, device, entry, &match)) {
-		return; /* behind: the pump gets to it; or none of its business */
+	if (!device->at_head) {
+		catch_up(hub, device); /* the entry comes in its turn */
+		return;
 	}
-	if (device->busy || !has_room(hub, device)) {
+	if (!hf_device_wants(hub, device, entry, &match)) {
+		return;
+	}
+	if (device->busy || !has_room(hub, device) || hf_overtakes(device, match.qos)) {
 		device->at_head = false;
 	} else {
 		device->busy = true;
@@ -212,11 +255,11 @@ static enum pumped pump_entry(struct pump *pump, const struct hf_entry *entry)
 {
 	struct hf_match match;
 
-	if (hf_device_skips(pump->device, entry->lsn) || !hf_device_wants(pump->hub, pump->device, entry, &match)) {
+	if (!hf_device_wants(pump->hub, pump->device, entry, &match)) {
 		pump->device->sent = entry->lsn;
 		return PUMPED_ALL;
 	}
-	if (!has_room(pump->hub, pump->device)) {
+	if (!has_room(pump->hub, pump->device) || hf_overtakes(pump->device, match.qos)) {
 		return PUMPED_FULL;
 	}
 	if (pump->entries == 0 || hand_entry(pump->hub, pump->device, entry, &match) == HF_DROPPED) {
@@ -394,7 +437,8 @@ void hf_pump(struct hf_hub *hub, struct hf_device *device)
 	enum pumped pumped = device->at_head ? PUMPED_ALL : pump_once(hub, device);
 	device->at_head = pumped == PUMPED_ALL;
 	if (device->at_head && !hf_mark_caught_up(hub, device)) {
-		pumped = PUMPED_PAUSED;
+		device->at_head = false;
+		pumped = PUMPED_FULL;
 	}
 	hub->broker.flush(hub->broker.context, device->id);
 	device->busy = false;
@@ -413,10 +457,11 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 	if (!handed) {
 		return;
 	}
-	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && device->online) {
+	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !handed->mark) {
 		hf_gap_owed(hub, device, handed->lsn);
 	}
 	hf_ring_done(device, handed);
+	device->waiting = device->unacknowledged > 0 ? device->waiting : 0;
 	hf_device_dirty(hub, device);
 	/* In bursts of half a window: opening the log costs more than reading an entry of it. */
 	if (device->online && !device->at_head && device->unacknowledged <= hub->options.window / 2) {

@@ -144,6 +144,12 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		device->subscriptions[i].mark_due = !device->subscriptions[i].outside;
 	}
+	if (device->packet_id_moved) {
+		/* Before it is given any: after one more kill they would be given again. */
+		device->packet_id_moved = false;
+		hf_device_dirty(hub, device);
+		hf_devices_write(hub);
+	}
 	if (device->subscription_count > 0) {
 		device->at_head = false;
 		hf_device_pend(hub, device, HF_RETRY_MS);
@@ -169,7 +175,6 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token)
 	}
 	device->online = false;
 	device->token = NULL;
-	device->gap_count = 0;
 	hf_subscriptions_detach(hub, device);
 }
 

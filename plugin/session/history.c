@@ -102,9 +102,8 @@ static enum hf_reason write_page(struct hf_hub *hub, struct hf_log *log, const s
 	if (reason != HF_OK) {
 		return reason;
 	}
-	bool ok = hf_document_history_begin(&hub->scratch, hf_log_head(log), hf_log_tail(log), count, next != 0) &&
-		hf_buffer_append(&hub->scratch, hub->page.data ? hub->page.data : (unsigned char *)"", hub->page.len) &&
-		hf_document_history_end(&hub->scratch, next);
+	bool ok = hf_document_history_begin(&hub->scratch, hf_log_head(log), hf_log_tail(log), next, count) &&
+		hf_buffer_append(&hub->scratch, hub->page.data ? hub->page.data : (unsigned char *)"", hub->page.len);
 	return ok ? HF_OK : HF_NO_MEMORY;
 }
 

@@ -80,6 +80,8 @@ struct hf_subscription {
 	uint8_t options;
 	uint32_t identifier;
 	uint64_t from;   /* only entries with a greater LSN */
+	uint64_t begin;  /* where it was placed; `from` may be higher since, see move_device */
+	bool placed;     /* since the broker started: what was acknowledged before does not count for it */
 	uint64_t floor;  /* with a wildcard session: only offsets from here on */
 	uint64_t last_n; /* with a wildcard session: the last N of each session as it was at last_lsn */
 	uint64_t last_lsn;
@@ -88,9 +90,11 @@ struct hf_subscription {
 
 struct hf_handed {
 	uint64_t handle;
-	uint64_t lsn; /* 0: a mark, or void since the position moved back */
+	uint64_t lsn; /* 0: a document, or void since the position moved */
 	uint32_t bytes;
 	bool done;
+	bool mark; /* that this entry will not come: until it is acknowledged, the client does not know */
+	bool old; /* handed over before the position moved back: only a filter that was there then owes it */
 };
 
 struct hf_device {
@@ -118,13 +122,14 @@ struct hf_device {
 	size_t ring_size, ring_head, ring_count;
 	size_t unacknowledged; /* of the ring */
 	size_t handed_bytes;
-	size_t waiting;   /* not durable: handed over and queued by the broker behind the Receive Maximum ... */
-	size_t unwritten; /* ... and those before them, in flight but not transmitted yet */
-	uint64_t *gaps;   /* LSNs of entries it could not be given, to be told at the next tick */
+	size_t waiting;   /* handed over and queued by the broker behind the Receive Maximum; durable: or since acknowledged ... */
+	size_t unwritten; /* ... and, not durable, those before them: in flight but not transmitted yet */
+	uint64_t *gaps;   /* LSNs of entries it could not be given and has not been told of */
 	size_t gap_count;
 
 	bool busy;    /* handing over right now */
 	bool pending; /* in hub->pending: the next tick goes on with it */
+	bool packet_id_moved; /* by the start of the broker, and not written since */
 	bool dirty;   /* cursor or subscriptions differ from the store */
 	struct hf_device *pending_next, *dirty_next;
 
@@ -201,14 +206,19 @@ struct hf_match {
 bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match);
 void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry);
 void hf_pump(struct hf_hub *hub, struct hf_device *device);
+bool hf_overtakes(const struct hf_device *device, uint8_t qos);
+uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind);
 bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload);
+/* As above; a mark that the entry at `lsn`, if not 0, will not come. */
+bool hf_hand_mark(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, uint64_t lsn);
 
 /* ring.c: what a durable device was handed and has not acknowledged */
 bool hf_ring_reserve(struct hf_device *device); /* room for one more; false: no memory */
 void hf_ring_push(struct hf_device *device, const struct hf_handed *handed);
 struct hf_handed *hf_ring_find(struct hf_device *device, uint64_t handle);
 void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
-void hf_ring_void(struct hf_device *device);
+void hf_ring_void(struct hf_device *device); /* nobody owes these any more */
+void hf_ring_age(struct hf_device *device);  /* all of it is old */
 void hf_ring_clear(struct hf_device *device);
 
 /* marks.c */
@@ -216,7 +226,8 @@ void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice
 bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device);
 void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, uint64_t lsn);
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
-void hf_mark_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last, const char *why);
+void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry);
+void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last);
 
 /* history.c */
 enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, const struct hf_topic *topic);

@@ -33,7 +33,8 @@ bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device)
 			continue;
 		}
 		struct hf_slice session = subscription->parsed.session;
-		if (!subscription->parsed.any_session && listens(device, session, HF_KIND_MARK) && !mark_one(hub, device, session)) {
+		if (!subscription->parsed.any_session && listens(device, session, HF_KIND_MARK) &&
+			(hf_overtakes(device, hf_document_qos(device, HF_KIND_MARK)) || !mark_one(hub, device, session))) {
 			return false;
 		}
 		for (size_t j = 0; j < device->subscription_count; j++) {
@@ -47,17 +48,34 @@ bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device)
 	return true;
 }
 
-void hf_mark_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last, const char *why)
+/* True: it was told, or does not want to know. */
+static bool mark_gap(
+	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last, const char *why, uint64_t lsn)
 {
 	struct hf_buffer document = { .data = NULL };
+	bool told = true;
 
-	if (listens(device, session, HF_KIND_MARK) && hf_document_gap(&document, first, last, why)) {
-		hf_hand_document(hub, device, session, HF_KIND_MARK, hf_buffer_slice(&document));
+	if (listens(device, session, HF_KIND_MARK)) {
+		told = hf_document_gap(&document, first, last, why) && hf_hand_mark(hub, device, session, hf_buffer_slice(&document), lsn);
 	}
 	hf_buffer_free(&document);
+	return told;
 }
 
-/* Told at the next tick: this may be inside the broker's own writing to the client. */
+void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last)
+{
+	mark_gap(hub, device, session, first, last, "truncated", 0);
+}
+
+void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry)
+{
+	if (!mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", entry->lsn)) {
+		hf_gap_owed(hub, device, entry->lsn);
+	}
+}
+
+/* Told at the next tick that finds it online: this may be inside the broker's own writing to the client. Until then its
+ * cursor stays below. */
 void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, uint64_t lsn)
 {
 	uint64_t *grown = realloc(device->gaps, (device->gap_count + 1) * sizeof(*grown));
@@ -76,13 +94,14 @@ void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 	if (device->gap_count == 0 || hf_records_open(hub->store, &records) != HF_OK) {
 		return;
 	}
-	for (size_t i = 0; i < device->gap_count; i++) {
+	size_t count = device->gap_count;
+	device->gap_count = 0; /* those that cannot be told now are owed again */
+	for (size_t i = 0; i < count; i++) {
 		struct hf_entry entry;
 		if (hf_records_at(records, device->gaps[i], &entry) == HF_OK) {
-			hf_mark_gap(hub, device, entry.session, entry.offset, entry.offset, "too-large");
+			hf_mark_too_large(hub, device, &entry);
 		}
 	}
-	device->gap_count = 0;
 	hf_records_close(records);
 }
 

@@ -68,6 +68,13 @@ void hf_ring_void(struct hf_device *device)
 	device->skip_count = 0;
 }
 
+void hf_ring_age(struct hf_device *device)
+{
+	for (size_t i = 0; i < device->ring_count; i++) {
+		at(device, i)->old = true;
+	}
+}
+
 void hf_ring_clear(struct hf_device *device)
 {
 	free(device->ring);

@@ -313,7 +313,7 @@ static enum hf_reason place_in_session(struct hf_hub *hub, struct hf_device *dev
 	}
 	tail = hf_log_tail(session->log);
 	if (first < tail) {
-		hf_mark_gap(hub, device, subscription->parsed.session, first, tail - 1, "truncated");
+		hf_mark_truncated(hub, device, subscription->parsed.session, first, tail - 1);
 		first = tail;
 	}
 	if (first <= hf_log_head(session->log)) {
@@ -352,6 +352,9 @@ static void move_device(struct hf_hub *hub, struct hf_device *device, const stru
 {
 	bool alone = true;
 
+	if (device->at_head) {
+		device->sent = hf_store_head(hub->store); /* nothing due lies in between, under the filters it had */
+	}
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		struct hf_subscription *other = &device->subscriptions[i];
 		if (other == subscription || other->outside) {
@@ -362,11 +365,12 @@ static void move_device(struct hf_hub *hub, struct hf_device *device, const stru
 			other->from = device->sent;
 		}
 	}
-	if (subscription->from < device->sent || alone) {
+	if (alone) {
 		device->sent = subscription->from;
 		hf_ring_void(device);
-	} else if (device->at_head) {
-		device->sent = hf_store_head(hub->store);
+	} else if (subscription->from < device->sent) {
+		device->sent = subscription->from;
+		hf_ring_age(device);
 	}
 }
 
@@ -400,6 +404,8 @@ enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text
 		} else {
 			reason = place_in_session(hub, device, subscription, filter.position);
 		}
+		subscription->begin = subscription->from;
+		subscription->placed = true;
 		move_device(hub, device, subscription);
 	}
 	hf_subscriptions_allow(hub, device);

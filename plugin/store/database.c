@@ -2,6 +2,7 @@
 /* Opening and closing RocksDB, its format mark, and what it says when something is wrong. */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -65,11 +66,13 @@ static struct remains look_for_remains(const struct hf_store *store)
 	}
 	for (const struct dirent *file = readdir(directory); file != NULL; file = readdir(directory)) {
 		const char *suffix = strrchr(file->d_name, '.');
+		char path[PATH_MAX];
 		struct stat status;
+		snprintf(path, sizeof path, "%s/%s", store->path, file->d_name);
 		if (strcmp(file->d_name, "CURRENT") == 0)
 			remains.current = true;
 		else if (suffix != NULL && (strcmp(suffix, ".sst") == 0 || strcmp(suffix, ".log") == 0) &&
-				 fstatat(dirfd(directory), file->d_name, &status, 0) == 0 && status.st_size > 0)
+				 stat(path, &status) == 0 && status.st_size > 0)
 			remains.data = true;
 	}
 	closedir(directory);

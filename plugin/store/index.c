@@ -99,8 +99,7 @@ enum hf_reason hf_log_lsn_of(struct hf_log *log, uint64_t offset, uint64_t *lsn)
 	const struct hf_chunk *chunk;
 
 	assert(offset >= log->tail && offset <= log->head);
-	reader.iterator = NULL;
-	reader.chunk.count = 0;
+	hf_index_reader_begin(&reader);
 	enum hf_reason reason = hf_index_find(&reader, log, offset, &chunk);
 	if (reason == HF_OK)
 		*lsn = chunk->lsns[offset - chunk->first];
@@ -174,8 +173,7 @@ static enum hf_reason search_log(struct search *search, uint64_t *offset)
 	uint64_t end = log->head + 1; /* the answer is in low..end */
 	enum hf_reason reason = HF_OK;
 
-	search->reader.iterator = NULL;
-	search->reader.chunk.count = 0;
+	hf_index_reader_begin(&search->reader);
 	/* Most searches end near the head, where memory answers: begin there. */
 	uint64_t middle = log->open != NULL && log->open->count > 0 ? log->open->first : log->tail;
 	if (middle < low)
@@ -197,7 +195,7 @@ static enum hf_reason search_log(struct search *search, uint64_t *offset)
 				reason = search_times(search, chunk, from, chunk->count - 1, &found);
 			else
 				found = first_beyond_lsn(chunk, from, chunk->count - 1, search->lsn);
-			low = end = chunk->first + found;
+			low = chunk->first + found;
 			break;
 		}
 		middle = low + (end - low) / 2;

@@ -3,6 +3,7 @@
  * entry in doubt is there. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -178,7 +179,7 @@ static bool write_probe(int file)
  * and up to a second: RocksDB waits that long in its own tries before it lets itself be closed. */
 static enum hf_reason probe(struct hf_store *store)
 {
-	char path[4096];
+	char path[PATH_MAX];
 	bool taken = false;
 
 	errno = 0;

@@ -19,8 +19,7 @@ enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf
 	scan->log = log;
 	scan->next = first_offset > log->tail ? first_offset : log->tail;
 	scan->reason = HF_OK;
-	scan->reader.iterator = NULL;
-	scan->reader.chunk.count = 0;
+	hf_index_reader_begin(&scan->reader);
 	return HF_OK;
 }
 

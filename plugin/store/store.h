@@ -61,7 +61,8 @@ typedef void (*hf_store_replay_fn)(void *context, const struct hf_entry *entry);
 enum hf_reason hf_store_open(const struct hf_store_options *options, hf_store_replay_fn replay, void *context,
 	struct hf_store **out, char *message, size_t message_size);
 
-/* Flush and close. NULL is allowed. Sessions and scans must have been released. */
+/* Write what is pending and close. The mark "indexed" stays where the last hf_store_flush has put it. NULL is allowed.
+ * Sessions and scans must have been released. */
 void hf_store_close(struct hf_store *store);
 
 /* What RocksDB said at the last failure; "" when there was none. Valid until the next call. */

@@ -240,11 +240,18 @@ void hf_log_drop(struct hf_log *log);
 
 /* ---- index.c --------------------------------------------------------------------------------------------- */
 
-/* Finds the chunk of an offset. Zero-initialise; hf_index_reader_end when done. */
+/* Finds the chunk of an offset. hf_index_reader_begin, and hf_index_reader_end when done. */
 struct hf_index_reader {
 	rocksdb_iterator_t *iterator;
 	struct hf_chunk chunk; /* the last one that was read from the database */
 };
+
+static inline void hf_index_reader_begin(struct hf_index_reader *reader)
+{
+	reader->iterator = NULL;
+	reader->chunk.first = 0;
+	reader->chunk.count = 0; /* the rest is large, and means nothing yet */
+}
 
 /* The chunk that has `offset`, which is in tail..head; valid until the next call with the reader, append or
  * flush. HF_OK, HF_RECORD_CORRUPT (also when it is missing), HF_STORE_FAILED. */

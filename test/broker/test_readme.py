@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import sys
+import time
 
 import harness
 from client import Clients, topic
@@ -44,6 +45,9 @@ class Examples(Clients, harness.BrokerTest):
         path = self.program("python", "example.py")
         first = Program(self, [sys.executable, "-u", path])
         self.wait_line(first, "sessions/demo/input", "1", "one")
+        # the mark comes behind the entry: once it is there, and kept, the entry's acknowledgement is on disk
+        self.wait_line(first, "sessions/demo/mark")
+        time.sleep(0.3)
         first.kill()
         alice.publish(topic("demo", "input"), "two")
         again = Program(self, [sys.executable, "-u", path])

@@ -25,35 +25,42 @@ class TakeOver(Clients, harness.BrokerTest):
         thread.start()
         return thread
 
+    def places(self, connection):
+        """The places of entries in the log, which MQTT 3.1.1 does not show: here a batch's seq tells them."""
+        return [m.document["seq"] + 1 for m in connection.entries()]
+
     def check(self, connections, head):
         """Over all connections: each entry once, or again with DUP; each connection without a gap."""
         seen = {}
         for connection in connections:
-            offsets = connection.offsets()
-            if offsets:
-                self.assertEqual(offsets, list(range(offsets[0], offsets[-1] + 1)), "a gap, or disorder")
-                self.assertLessEqual(offsets[0], max(seen, default=0) + 1, "a gap between two connections")
-            for m in connection.entries():
-                if m.offset in seen:
-                    self.assertTrue(m.dup, f"offset {m.offset} again without DUP")
-                    self.assertEqual(seen[m.offset], m.payload)
-                seen[m.offset] = m.payload
+            places = self.places(connection)
+            if places:
+                self.assertEqual(places, list(range(places[0], places[-1] + 1)), "a gap, or disorder")
+                self.assertLessEqual(places[0], max(seen, default=0) + 1, "a gap between two connections")
+            for place, m in zip(places, connection.entries(), strict=True):
+                self.assertIn(m.offset, (place, None))
+                if place in seen:
+                    self.assertTrue(m.dup, f"entry {place} again without DUP")
+                    self.assertEqual(seen[place], m.payload)
+                seen[place] = m.payload
         self.assertEqual(sorted(seen), list(range(1, head + 1)))
 
     def test_under_load(self):
         self.start_broker()
         for version in (5, 4):
             session, name = f"s{version}", f"bob-{version}"
-            filters = [f"$resume/earliest/sessions/{session}/#"]
-            connections = [self.device(name).subscribe(filters)]
+            connections = [self.device(name, version=version).subscribe(f"$resume/earliest/sessions/{session}/#")]
             thread = self.load(session, 1500)
             while thread.is_alive():
                 time.sleep(self.random.uniform(0, 0.05))
-                connections.append(self.device(name))
+                connections.append(self.device(name, version=version))
                 self.assertTrue(connections[-1].session_present)
             thread.join()
             self.assertEqual(self.refused, [])
-            connections[-1].wait(lambda c=connections[-1]: c.offsets()[-1:] == [1500], what="the last entry").settle()
+            last = connections[-1].settle()
+            before = max(place for c in connections[:-1] for place in self.places(c))
+            if before < 1500:
+                last.wait(lambda c=last: self.places(c)[-1:] == [1500], what="the last entry")
             self.check(connections, 1500)
             self.assertGreater(len(connections), 15)
             for connection in connections[:-1]:

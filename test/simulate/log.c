@@ -29,6 +29,16 @@ void log_forget(void)
 	is_pending = false;
 }
 
+static void apply(const struct entry *entry)
+{
+	if (entry->response != NOBODY) {
+		struct response *response =
+			&world->responses[entry->session][people[entry->publisher].identity_index][entry->response];
+		response->next_seq = entry->seq + 1;
+		response->ended = entry->end != HF_END_NONE;
+	}
+}
+
 void log_commit(bool hidden)
 {
 	struct entry *entry = &world->entries[world->head + 1];
@@ -48,23 +58,16 @@ void log_commit(bool hidden)
 	world->head++;
 	world->session_head[entry->session] = offset;
 	world->session_lsn[entry->session][offset] = world->head;
-	if (entry->response != NOBODY) {
-		struct response *response =
-			&world->responses[entry->session][people[entry->publisher].identity_index][entry->response];
-		response->next_seq = entry->seq + 1;
-		response->ended = entry->end != HF_END_NONE;
+	if (!hidden) {
+		apply(entry);
 	}
-}
-
-void log_reveal(void)
-{
-	world->entries[world->head].hidden = false;
 }
 
 uint64_t log_head(void)
 {
 	if (world->head > 0 && world->entries[world->head].hidden && !store_control_failed()) {
-		log_reveal();
+		world->entries[world->head].hidden = false;
+		apply(&world->entries[world->head]);
 	}
 	return world->head > 0 && world->entries[world->head].hidden ? world->head - 1 : world->head;
 }

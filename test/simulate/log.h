@@ -14,10 +14,8 @@ void log_forget(void);
 /* It is stored, as the next entry of the log. */
 void log_commit(bool hidden);
 
-/* The hub knows of all that the store has. */
-void log_reveal(void);
-
-/* The newest LSN, and offset of a session, that the hub knows of. */
+/* The newest LSN, and offset of a session, that the hub knows of: an entry whose append failed is hidden from it until
+ * the store recovers. */
 uint64_t log_head(void);
 uint64_t log_session_head(unsigned session);
 

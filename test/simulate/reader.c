@@ -23,13 +23,12 @@ bool reader_listens(unsigned index, unsigned session, const char *rest)
 	const struct reader *reader = &world->readers[index];
 	char topic[100];
 
-	if (!reads(role_of(index, session))) {
-		return false;
-	}
 	snprintf(topic, sizeof(topic), "sessions/%s/%s", session_names[session], rest);
 	for (unsigned i = 0; i < FILTERS; i++) {
 		const struct filter *filter = &reader->filters[i];
-		if (filter->used && !filter->outside && filter_matches(filter->plain, topic)) {
+		/* By a wildcard also of a session it may not read: it is about what the client itself did there. */
+		bool allowed = filter->session == NOBODY ? reads_some(index) : reads(role_of(index, session));
+		if (filter->used && !filter->outside && allowed && filter_matches(filter->plain, topic)) {
 			return true;
 		}
 	}
@@ -37,6 +36,14 @@ bool reader_listens(unsigned index, unsigned session, const char *rest)
 }
 
 /* ---- connections */
+
+static enum mark mark_of(unsigned index, const struct filter *filter)
+{
+	if (!filter->used || filter->outside || filter->session == NOBODY) {
+		return MARK_NONE;
+	}
+	return reader_listens(index, filter->session, "mark") ? MARK_DUE : MARK_MAYBE;
+}
 
 static void forget(struct reader *reader)
 {
@@ -52,8 +59,7 @@ void reader_connected(unsigned index, bool clean)
 	}
 	reader->exists = reader->online = true;
 	for (unsigned i = 0; i < FILTERS; i++) {
-		struct filter *filter = &reader->filters[i];
-		filter->mark_due = filter->used && !filter->outside && filter->session != NOBODY;
+		reader->filters[i].mark = mark_of(index, &reader->filters[i]);
 	}
 }
 
@@ -170,7 +176,10 @@ static void place(struct reader *reader, unsigned index, unsigned slot, const st
 			moved = true;
 		}
 	}
-	reader->sent = filter->from < reader->sent ? filter->from : reader->sent;
+	if (filter->from < reader->sent) {
+		reader->sent = filter->from;
+		moved = true;
+	}
 	reader->pass += moved;
 }
 
@@ -215,7 +224,7 @@ void reader_subscribed(unsigned index, const struct wish *wish)
 	if (wish->outside) {
 		return;
 	}
-	filter->mark_due = wish->session != NOBODY;
+	filter->mark = mark_of(index, filter);
 	if (fresh || wish->verb == HF_VERB_FROM) {
 		place(reader, index, slot, wish);
 	} else {
@@ -233,6 +242,12 @@ void reader_unsubscribed(unsigned index, const char *plain)
 			for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
 				reader->owed[lsn] &= (uint8_t)~(1u << i);
 			}
+		}
+	}
+	for (unsigned i = 0; i < FILTERS; i++) {
+		struct filter *filter = &reader->filters[i];
+		if (filter->mark == MARK_DUE) {
+			filter->mark = mark_of(index, filter);
 		}
 	}
 }
@@ -284,7 +299,9 @@ void reader_check_hand(unsigned index, uint64_t lsn, uint8_t qos, const uint32_t
 			device, lsn, session, entry->offset, skipped, session_names[world->entries[skipped].session],
 			world->entries[skipped].offset);
 	}
-	check_match(index, lsn, qos, ids, id_count);
+	if (lsn > reader->blurred) {
+		check_match(index, lsn, qos, ids, id_count);
+	}
 }
 
 void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
@@ -364,8 +381,8 @@ void reader_caught_up(unsigned index, unsigned session)
 	for (unsigned i = 0; i < FILTERS; i++) {
 		struct filter *filter = &reader->filters[i];
 		if (filter->used && filter->session == session) {
-			due = due || filter->mark_due;
-			filter->mark_due = false;
+			due = due || filter->mark != MARK_NONE;
+			filter->mark = MARK_NONE;
 		}
 	}
 	must(due, "%s is told once more that it has caught up in %s", people[index].device, session_names[session]);
@@ -410,6 +427,7 @@ void reader_restarted(unsigned index, bool clean)
 		reader->copies[lsn] = 0;
 		reader->gap_owed[lsn] = false;
 	}
+	reader->blurred = reader->sent > reader->blurred ? reader->sent : reader->blurred;
 	reader->sent = 0;
 	reader->unacknowledged = 0;
 	reader->stream_last = 0;
@@ -429,7 +447,7 @@ void reader_check_settled(unsigned index)
 	}
 	for (unsigned i = 0; i < FILTERS; i++) {
 		const struct filter *filter = &reader->filters[i];
-		must(!filter->used || filter->outside || !filter->mark_due || !reader_listens(index, filter->session, "mark"),
+		must(!filter->used || filter->mark != MARK_DUE || !reader_listens(index, filter->session, "mark"),
 			"%s was not told that it has caught up under %s", device, filter->plain);
 	}
 }

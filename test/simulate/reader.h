@@ -45,7 +45,7 @@ void reader_too_large(unsigned reader, uint64_t lsn);
 void reader_acknowledged(unsigned reader, uint64_t lsn);
 void reader_given_up(unsigned reader, uint64_t lsn);
 
-/* Does a filter of it match this topic of this session, which it may read? */
+/* Does it listen for what Holdfast says to it alone, on "mark" or "error" of this session? */
 bool reader_listens(unsigned reader, unsigned session, const char *rest);
 
 /* Marks. `head`: of the session, as the mark says. */

@@ -63,9 +63,16 @@ enum sight {
 	SIGHT_DONE,  /* must not come again */
 };
 
+enum mark {
+	MARK_NONE,
+	MARK_MAYBE, /* nobody listened when it fell due */
+	MARK_DUE,
+};
+
 struct filter {
 	bool used, outside;
-	bool mark_due;
+	bool restored;
+	enum mark mark; /* caught-up */
 	char plain[80];
 	uint8_t options;
 	uint32_t identifier;
@@ -77,7 +84,8 @@ struct reader {
 	bool exists; /* the broker has a session for it */
 	bool durable, online;
 	struct filter filters[FILTERS];
-	uint64_t sent; /* the last entry handed over */
+	uint64_t sent;    /* the last entry handed over */
+	uint64_t blurred; /* and before a kill, which leaves open where below it the filters begin exactly */
 	uint8_t sight[ENTRIES + 1];
 	uint8_t owed[ENTRIES + 1];  /* filters under which it is in flight: after a kill it must come again */
 	uint8_t copies[ENTRIES + 1];

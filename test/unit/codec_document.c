@@ -54,7 +54,7 @@ static bool write_history_refused(struct hf_buffer *out)
 
 static bool write_history_empty(struct hf_buffer *out)
 {
-	return hf_document_history_begin(out, 0, 1, 0, false) && hf_document_history_end(out, 0);
+	return hf_document_history_begin(out, 0, 1, 0, 0);
 }
 
 /* Content Type "text/plain", User Properties ("lang", "de"), ("lang", ""), Payload Format Indicator. */
@@ -84,8 +84,8 @@ static bool write_history_page(struct hf_buffer *out, uint64_t next)
 		.identity = hf_slice_of("agent-1"),
 	};
 
-	return hf_document_history_begin(out, 9, 2, 2, next != 0) && hf_document_history_entry(out, &input) &&
-		   hf_document_history_entry(out, &shared) && hf_document_history_end(out, next);
+	return hf_document_history_begin(out, 9, 2, next, 2) && hf_document_history_entry(out, &input) &&
+		   hf_document_history_entry(out, &shared);
 }
 
 static bool write_history(struct hf_buffer *out)
@@ -136,12 +136,12 @@ static const struct {
 	{"history-answer.refused", write_history_refused, NULL},
 	{"history-answer.empty", write_history_empty, "a3 6468656164 00 647461696c 01 67656e7472696573 80"},
 	{"history-answer.next", write_history,
-		"a4 6468656164 09 647461696c 02 67656e7472696573 82 "
+		"a4 6468656164 09 646e657874 09 647461696c 02 67656e7472696573 82 "
 		"a9 63716f73 01 6466726f6d 65616c696365 64726f6c65 6475736572 6474696d65 1b0000019b76daa800 "
 		"6474797065 6a746578742f706c61696e 65746f706963 65696e707574 666f6666736574 07 677061796c6f6164 426869 "
 		"6a70726f70657274696573 82 82 646c616e67 626465 82 646c616e67 60 "
 		"a7 63716f73 00 6466726f6d 676167656e742d31 64726f6c65 656167656e74 6474696d65 20 "
-		"65746f706963 6c7368617265642f7469746c65 666f6666736574 08 677061796c6f6164 40 646e657874 09"},
+		"65746f706963 6c7368617265642f7469746c65 666f6666736574 08 677061796c6f6164 40"},
 	{"history-answer.last", write_history_last,
 		"a3 6468656164 09 647461696c 02 67656e7472696573 82 "
 		"a9 63716f73 01 6466726f6d 65616c696365 64726f6c65 6475736572 6474696d65 1b0000019b76daa800 "

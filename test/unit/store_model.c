@@ -250,9 +250,12 @@ static void call_reopen(void)
 		while (users[session] > 0)
 			let_go(session);
 	}
+	bool flushed = chance(2) == 0;
+	if (flushed)
+		check(hf_store_flush(store) == HF_OK);
 	hf_store_close(store);
 	open_again();
-	check(model->replayed == 0);
+	check(!flushed || model->replayed == 0);
 }
 
 static void live(void *context)

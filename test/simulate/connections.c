@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Connecting, taking over, going, expiring: Mosquitto's events in Mosquitto's order (handle_connect.c, context.c,
+ * session_expiry.c). */
+#include "fake.h"
+
+#include <inttypes.h>
+
+#include "store_control.h"
+
+static uintptr_t tokens;
+
+static const void *token_of(const struct context *context)
+{
+	return (const void *)context->token;
+}
+
+static void context_clear(struct context *context)
+{
+	messages_free(&context->inflight);
+	messages_free(&context->queued);
+	messages_free(&context->outbox);
+	memset(context, 0, sizeof(*context));
+}
+
+/* PERSIST_CLIENT_ADD, PERSIST_CLIENT_UPDATE. */
+static void keep(unsigned index)
+{
+	struct reader *reader = &world->readers[index];
+	const struct context *context = &contexts[index];
+	struct hf_durable facts = {
+		.device = people[index].device,
+		.identity = people[index].identity,
+		.will_delay_time = (int64_t)chance(100),
+		.session_expiry_time = world->wall_ms / 1000 + context->expiry,
+		.will_delay_interval = (uint32_t)chance(100),
+		.session_expiry_interval = context->expiry,
+		.max_packet_size = context->max_packet,
+		.listener_port = (uint16_t)chance(65536),
+		.max_qos = 2,
+		.retain_available = !one_in(4),
+	};
+
+	if (reader->exists) { /* not after a first connection that failed: then the hub has not heard of it either */
+		reader->facts = facts;
+		reader->durable = true;
+	}
+	enum hf_reason reason = hf_durable_set(hub, &facts);
+	must(reason == HF_OK || (reason == HF_STORE_FAILED && store_control_failed()), "a durable client is not kept: %s",
+		hf_reason_name(reason));
+}
+
+/* PERSIST_CLIENT_DELETE. */
+static void end(unsigned index)
+{
+	if (contexts[index].persisted) {
+		hf_durable_end(hub, people[index].device);
+		reader_ended(index);
+		contexts[index].persisted = false;
+	}
+}
+
+static void publish_will(unsigned index)
+{
+	bool talks = publishes(role_of(index, 0), HF_KIND_INPUT);
+	struct entry will = {
+		.session = 0,
+		.kind = talks ? HF_KIND_INPUT : HF_KIND_EVENT,
+		.qos = 1,
+		.publisher = (uint8_t)index,
+		.response = NOBODY,
+		.number = ++world->publishes,
+	};
+
+	client_publish(index, &will, true);
+}
+
+static void disconnected(unsigned index, const void *token)
+{
+	struct context *context = &contexts[index];
+	const char *device = people[index].device;
+
+	hf_disconnected(hub, device, token);
+	if (context->connected) {
+		context->connected = false;
+		reader_disconnected(index);
+	}
+	const void *seen = hf_connection_of(hub, device);
+	must(seen == NULL, "%s is still connected", device);
+}
+
+/* context__disconnect. */
+static void lose(unsigned index, const void *token, bool will)
+{
+	struct context *context = &contexts[index];
+
+	disconnected(index, token);
+	client_lost_socket(index);
+	if (will) {
+		publish_will(index);
+	}
+	if (context->expiry == 0) {
+		end(index);
+		context_clear(context);
+	} else if (context->expiry != UINT32_MAX) {
+		keep(index);
+	}
+}
+
+void client_go(unsigned index, bool will)
+{
+	note("%s goes%s", people[index].device, will ? ", with a will" : "");
+	lose(index, token_of(&contexts[index]), will);
+}
+
+void client_expire(unsigned index)
+{
+	note("%s expires", people[index].device);
+	contexts[index].expiry = 0;
+	end(index);
+	context_clear(&contexts[index]);
+}
+
+/* Somebody claims the client id and is turned away: DISCONNECT under that id. */
+void login_fails(unsigned index)
+{
+	note("somebody fails to log in as %s", people[index].device);
+	hf_disconnected(hub, people[index].device, (const void *)++tokens);
+	must((hf_connection_of(hub, people[index].device) != NULL) == contexts[index].connected,
+		"a failed login disconnects %s", people[index].device);
+}
+
+/* ---- connecting */
+
+/* db__message_reconnect_reset_outgoing. */
+static void reset(struct context *context)
+{
+	context->quota = context->receive_maximum;
+	for (size_t i = 0; i < context->inflight.count; i++) {
+		struct message *message = &context->inflight.data[i];
+		context->quota -= context->quota > 0 && message->qos > 0;
+		message->state = message->state == STATE_WAIT_PUBCOMP || message->state == STATE_RESEND_PUBREL ? STATE_RESEND_PUBREL : STATE_PUBLISH;
+	}
+}
+
+/* db__client_messages_check_acl: a no deletes the message. */
+static void check_again(unsigned index, struct messages *messages)
+{
+	size_t at = 0;
+
+	while (at < messages->count) {
+		struct message message = messages->data[at];
+		bool ours = strncmp(message.topic, "sessions/", 9) == 0;
+		if (!ours) {
+			hf_packet_sent(hub, people[index].device);
+		}
+		if (!ours || hf_may_keep(hub, people[index].identity, message.topic) == HF_OK) {
+			at++;
+			continue;
+		}
+		message_remove(messages, at);
+		if (messages == &contexts[index].inflight) {
+			contexts[index].quota += message.qos > 0;
+		}
+		left_books(index, &message, HF_OUTCOME_UNSENT);
+	}
+}
+
+/* What is left of an earlier connection, taken over or found. True: its session goes on. */
+static bool take_up(unsigned index, const struct connecting *how)
+{
+	struct context *context = &contexts[index];
+
+	if (!context->exists) {
+		return false;
+	}
+	bool was_connected = context->connected, resumes = !how->clean && context->expiry > 0;
+	if (how->clean) {
+		context->expiry = 0;
+		end(index);
+	}
+	if (was_connected && !resumes && one_in(3)) {
+		publish_will(index);
+	}
+	disconnected(index, token_of(context));
+	client_lost_socket(index);
+	if (!resumes) {
+		context_clear(context);
+	}
+	return resumes;
+}
+
+void client_connect(unsigned index, const struct connecting *how)
+{
+	struct context *context = &contexts[index];
+	const char *device = people[index].device;
+
+	note("%s connects%s%s: expiry %" PRIu32 ", Receive Maximum %u, Maximum Packet Size %" PRIu32 "%s", device,
+		how->clean ? ", clean" : "", contexts[index].connected ? ", taking over" : "", how->expiry, how->receive_maximum,
+		how->max_packet, how->fails ? ", and fails" : "");
+	bool resumes = take_up(index, how);
+	context->exists = true;
+	context->token = ++tokens;
+	context->expiry = how->expiry;
+	context->receive_maximum = how->receive_maximum;
+	context->max_packet = how->max_packet;
+	context->blocked = false;
+	reset(context);
+	if (resumes) {
+		check_again(index, &context->inflight);
+		check_again(index, &context->queued);
+	}
+	if (!resumes || how->clean) {
+		world->readers[index].held_count = 0;
+	}
+	/* CONNACK; what was in flight goes out before anybody hears of the connection. */
+	if (how->fails) {
+		fill_and_write(index);
+		write_all(index);
+		lose(index, token_of(context), false);
+		return;
+	}
+	context->connected = true;
+	fill_and_write(index);
+	write_all(index);
+	struct hf_connection connection = {
+		.device = device,
+		.identity = people[index].identity,
+		.token = token_of(context),
+		.clean = how->clean,
+	};
+	reader_connected(index, how->clean);
+	must(hf_connected(hub, &connection) == HF_OK, "%s cannot connect", device);
+	must(hf_connection_of(hub, device) == token_of(context), "%s is not connected", device);
+	if (context->expiry > 0 && !context->persisted) {
+		context->persisted = true;
+		keep(index);
+	}
+}
+
+/* ---- starting and ending */
+
+static bool restored[READERS];
+
+static bool same_facts(const struct hf_durable *a, const struct hf_durable *b)
+{
+	return strcmp(a->device, b->device) == 0 && (a->identity ? b->identity && strcmp(a->identity, b->identity) == 0 : !b->identity) &&
+		a->will_delay_time == b->will_delay_time && a->session_expiry_time == b->session_expiry_time &&
+		a->will_delay_interval == b->will_delay_interval && a->session_expiry_interval == b->session_expiry_interval &&
+		a->max_packet_size == b->max_packet_size && a->listener_port == b->listener_port && a->max_qos == b->max_qos &&
+		a->retain_available == b->retain_available;
+}
+
+static unsigned filters_under_root(const struct reader *reader)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < FILTERS; i++) {
+		count += reader->filters[i].used && !reader->filters[i].outside;
+	}
+	return count;
+}
+
+static bool restore_client(void *unused, const struct hf_durable *durable)
+{
+	int index = reader_of_device(durable->device);
+
+	(void)unused;
+	must(index >= 0, "a client '%s' is restored that never was", durable->device);
+	struct reader *reader = &world->readers[index];
+	must(reader->durable && filters_under_root(reader) > 0, "%s is restored, but its session had ended", durable->device);
+	must(same_facts(durable, &reader->facts), "%s is restored with other facts", durable->device);
+	contexts[index] = (struct context){
+		.exists = true,
+		.persisted = true,
+		.token = ++tokens,
+		.expiry = durable->session_expiry_interval,
+		.max_packet = durable->max_packet_size,
+		.receive_maximum = 20,
+		.quota = 20,
+	};
+	restored[index] = true;
+	return true;
+}
+
+static bool restore_subscription(void *unused, const char *device, const char *text, uint8_t options, uint32_t identifier)
+{
+	int index = reader_of_device(device);
+
+	(void)unused;
+	must(index >= 0 && restored[index], "a subscription of '%s' is restored, but not the client", device);
+	for (unsigned i = 0; i < FILTERS; i++) {
+		struct filter *filter = &world->readers[index].filters[i];
+		if (filter->used && strcmp(filter->plain, text) == 0) {
+			must(filter->options == options && filter->identifier == identifier, "%s: %s is restored with other options", device, text);
+			filter->restored = true;
+			return true;
+		}
+	}
+	fail("%s: %s is restored, but was unsubscribed", device, text);
+}
+
+void fake_restore(void)
+{
+	struct hf_restore restore = { .client = restore_client, .subscription = restore_subscription };
+
+	memset(restored, 0, sizeof(restored));
+	for (unsigned index = 0; index < READERS; index++) {
+		for (unsigned i = 0; i < FILTERS; i++) {
+			world->readers[index].filters[i].restored = false;
+		}
+	}
+	must(hf_hub_restore(hub, &restore) == HF_OK, "the durable clients cannot be restored");
+	for (unsigned index = 0; index < READERS; index++) {
+		struct reader *reader = &world->readers[index];
+		bool comes_back = reader->durable && filters_under_root(reader) > 0;
+		must(comes_back == restored[index], "%s is not restored", people[index].device);
+		for (unsigned i = 0; i < FILTERS && comes_back; i++) {
+			must(!reader->filters[i].used || reader->filters[i].restored, "%s: %s is not restored", people[index].device,
+				reader->filters[i].plain);
+		}
+		if (!comes_back) {
+			memset(reader, 0, sizeof(*reader));
+		}
+	}
+}
+
+void fake_end(void)
+{
+	for (unsigned index = 0; index < READERS; index++) {
+		context_clear(&contexts[index]);
+	}
+}

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fake.h"
+
+#include <inttypes.h>
+#include <signal.h>
+
+#include "codec/document.h"
+#include "due.h"
+#include "log.h"
+#include "store_control.h"
+
+#define HANDLE_ENTRY (UINT64_C(1023) << 54)
+#define HANDLE_OTHER (UINT64_C(1022) << 54)
+#define OVERHEAD 60 /* of a packet, besides the payload */
+
+struct context contexts[READERS];
+struct hf_hub *hub;
+uint64_t activity;
+struct refusal refusal;
+
+static uint64_t others;
+static unsigned writing; /* inside the broker's own writing: the hub may keep books, no more */
+
+struct own {
+	unsigned session;
+	struct own *next;
+};
+static struct own *own_first, **own_last = &own_first;
+static bool state_retained[SESSIONS], state_untold[SESSIONS];
+static uint64_t state_of[SESSIONS]; /* the session's head when its state was last told */
+
+/* ---- lists of messages */
+
+bool message_add(struct messages *messages, const struct message *message)
+{
+	if (messages->count == messages->size) {
+		size_t size = messages->size ? messages->size * 2 : 32;
+		struct message *data = realloc(messages->data, size * sizeof(*data));
+		if (!data) {
+			return false;
+		}
+		messages->data = data;
+		messages->size = size;
+	}
+	messages->data[messages->count++] = *message;
+	return true;
+}
+
+void message_remove(struct messages *messages, size_t index)
+{
+	messages->count--;
+	memmove(messages->data + index, messages->data + index + 1, (messages->count - index) * sizeof(*messages->data));
+}
+
+void messages_free(struct messages *messages)
+{
+	free(messages->data);
+	*messages = (struct messages){ .data = NULL };
+}
+
+/* ---- out */
+
+/* Mosquitto's PERSIST_CLIENT_MSG_DELETE, and what the model makes of it. */
+void left_books(unsigned index, const struct message *message, enum hf_outcome outcome)
+{
+	if (message->what == WHAT_ENTRY && message->qos > 0) {
+		if (outcome == HF_OUTCOME_UNSENT) {
+			reader_given_up(index, message->lsn);
+			if (!contexts[index].persisted) {
+				world->readers[index].gap_owed[message->lsn] = false; /* the broker does not tell */
+			}
+		} else {
+			reader_acknowledged(index, message->lsn);
+		}
+	}
+	if (contexts[index].persisted && message->what != WHAT_OTHER && message->qos > 0) {
+		writing++;
+		hf_delivered(hub, people[index].device, message->handle, outcome);
+		writing--;
+	}
+}
+
+/* Write one message; false: it left the list. */
+static bool transmit(unsigned index, size_t at)
+{
+	struct context *context = &contexts[index];
+	struct message *message = &context->inflight.data[at];
+
+	if (message->state == STATE_RESEND_PUBREL) {
+		message->state = STATE_WAIT_PUBCOMP;
+		client_receive_pubrel(index, message->mid);
+		return true;
+	}
+	if (message->state != STATE_PUBLISH) {
+		return true;
+	}
+	activity++;
+	if (strncmp(message->topic, "sessions/", 9) == 0) {
+		writing++;
+		hf_transmitted(hub, people[index].device, message->topic);
+		writing--;
+	}
+	if (context->max_packet > 0 && message->size > context->max_packet) {
+		struct message gone = *message;
+		note("  %s: a message of %u bytes is given up", people[index].device, (unsigned)gone.size);
+		message_remove(&context->inflight, at);
+		context->quota += gone.qos > 0;
+		left_books(index, &gone, HF_OUTCOME_UNSENT);
+		return false;
+	}
+	struct message packet = *message;
+	message->dup = true;
+	message->state = STATE_WAIT;
+	if (packet.qos == 0) {
+		message_remove(&context->inflight, at);
+	}
+	client_receive(index, &packet);
+	return packet.qos > 0;
+}
+
+void write_all(unsigned index)
+{
+	size_t at = 0;
+
+	while (at < contexts[index].inflight.count) {
+		at += transmit(index, at);
+	}
+}
+
+/* As db__message_write_inflight_out_latest: what stands behind the last one that is no longer to be published. */
+static void write_latest(unsigned index)
+{
+	struct messages *inflight = &contexts[index].inflight;
+	size_t at = inflight->count;
+
+	while (at > 0 && inflight->data[at - 1].state == STATE_PUBLISH) {
+		at--;
+	}
+	while (at < inflight->count) {
+		at += transmit(index, at);
+	}
+}
+
+void fill_and_write(unsigned index)
+{
+	struct context *context = &contexts[index];
+
+	while (context->queued.count > 0 && context->quota > 0) {
+		must(message_add(&context->inflight, &context->queued.data[0]), "out of memory");
+		message_remove(&context->queued, 0);
+		context->quota--;
+	}
+	if (context->connected) {
+		write_latest(index);
+	}
+}
+
+static void flush(void *unused, const char *device)
+{
+	int index = reader_of_device(device);
+
+	(void)unused;
+	if (index >= 0 && contexts[index].connected) {
+		fill_and_write((unsigned)index);
+	}
+}
+
+/* ---- in */
+
+static bool mid_in_use(const struct context *context, uint16_t mid)
+{
+	for (size_t i = 0; i < context->inflight.count; i++) {
+		if (context->inflight.data[i].mid == mid && context->inflight.data[i].qos > 0) {
+			return true;
+		}
+	}
+	for (size_t i = 0; i < context->queued.count; i++) {
+		if (context->queued.data[i].mid == mid) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* As db__message_insert_outgoing. */
+static enum hf_handover insert(unsigned index, struct message *message)
+{
+	struct context *context = &contexts[index];
+	size_t limit = world->config.max_queued;
+
+	if (message->qos == 0) {
+		if (context->outbox.count >= limit) {
+			return HF_DROPPED;
+		}
+		return message_add(&context->inflight, message) ? HF_HANDED : HF_DROPPED;
+	}
+	must(!mid_in_use(context, message->mid), "%s: Packet Identifier %u is given twice", people[index].device, message->mid);
+	if (context->quota > 0) {
+		context->quota--;
+		return message_add(&context->inflight, message) ? HF_HANDED : HF_DROPPED;
+	}
+	if (context->queued.count >= limit + context->receive_maximum) {
+		return HF_DROPPED;
+	}
+	return message_add(&context->queued, message) ? HF_WAITING : HF_DROPPED;
+}
+
+static uint16_t next_mid(uint16_t *last)
+{
+	do {
+		++*last;
+	} while (*last == 0 || *last == UINT16_MAX);
+	return *last;
+}
+
+/* ---- documents */
+
+static bool is_gap(unsigned index, unsigned session, struct hf_slice payload)
+{
+	struct reader *reader = &world->readers[index];
+	struct hf_buffer wanted = { .data = NULL };
+	bool same = false;
+
+	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
+		if (reader->gap_owed[lsn] && world->entries[lsn].session == session) {
+			uint64_t offset = world->entries[lsn].offset;
+			hf_buffer_clear(&wanted);
+			same = hf_document_gap(&wanted, offset, offset, "too-large") && hf_slice_equal(payload, hf_buffer_slice(&wanted));
+			reader->gap_owed[lsn] = !same;
+		}
+	}
+	world->gaps_told += same;
+	hf_buffer_free(&wanted);
+	return same;
+}
+
+static bool is_caught_up(unsigned session, struct hf_slice payload)
+{
+	struct hf_buffer wanted = { .data = NULL };
+	bool same = hf_document_caught_up(&wanted, log_session_head(session)) && hf_slice_equal(payload, hf_buffer_slice(&wanted));
+
+	hf_buffer_free(&wanted);
+	return same;
+}
+
+static bool is_refusal(unsigned index, unsigned session, struct hf_slice payload)
+{
+	struct hf_buffer wanted = { .data = NULL };
+	bool seq = refusal.reason == HF_SEQ_GAP;
+
+	bool same = refusal.expected && refusal.reader == index && refusal.session == session &&
+		hf_document_error(&wanted, refusal.reason, hf_slice_of(refusal.topic), seq ? &refusal.next_seq : NULL) &&
+		hf_slice_equal(payload, hf_buffer_slice(&wanted));
+	hf_buffer_free(&wanted);
+	return same;
+}
+
+/* A mark or an error: says it what it must, to somebody who asked for it? Its effect counts once it is handed over. */
+static void check_document(unsigned index, const struct hf_message *message, enum hf_handover outcome)
+{
+	int session = session_of(message->session);
+	const char *device = people[index].device;
+	char rest[32];
+
+	snprintf(rest, sizeof(rest), "%.*s", (int)message->topic.len, message->topic.data);
+	must(session >= 0 && reader_listens(index, (unsigned)session, rest), "%s gets %s of %.*s without having asked", device, rest,
+		(int)message->session.len, message->session.data);
+	if (outcome == HF_DROPPED) {
+		refusal.told = refusal.told || strcmp(rest, "error") == 0;
+		return;
+	}
+	if (strcmp(rest, "error") == 0) {
+		must(is_refusal(index, (unsigned)session, message->payload), "%s gets an error that it did not make", device);
+		refusal.told = true;
+	} else if (!is_gap(index, (unsigned)session, message->payload)) {
+		must(is_caught_up((unsigned)session, message->payload), "%s gets a mark of %s that is not true", device, session_names[session]);
+		reader_caught_up(index, (unsigned)session);
+	}
+	note("  %s: %s of %s (%s)", device, rest, session_names[session], outcome == HF_HANDED ? "handed" : "waiting");
+}
+
+/* ---- struct hf_broker */
+
+static enum hf_handover hand_entry(unsigned index, const struct hf_message *message, struct message *made)
+{
+	const struct hf_entry *entry = message->entry;
+
+	log_check(entry);
+	reader_check_hand(index, entry->lsn, message->qos, message->subscription_ids, message->subscription_id_count);
+	made->what = WHAT_ENTRY;
+	made->lsn = entry->lsn;
+	made->size = OVERHEAD + (uint32_t)entry->payload.len;
+	snprintf(made->topic, sizeof(made->topic), "sessions/%.*s/%.*s", (int)entry->session.len, entry->session.data,
+		(int)entry->topic.len, entry->topic.data);
+	if (message->max_packet > 0 && made->size > message->max_packet) {
+		reader_too_large(index, entry->lsn);
+		note("  %s: entry %" PRIu64 " is too large", people[index].device, entry->lsn);
+		return HF_TOO_LARGE;
+	}
+	enum hf_handover outcome = insert(index, made);
+	if (outcome != HF_DROPPED) {
+		reader_handed(index, entry->lsn, message->qos);
+	}
+	note("  %s: entry %" PRIu64 " (%s %" PRIu64 ") %s, QoS %u", people[index].device, entry->lsn,
+		session_names[world->entries[entry->lsn].session], entry->offset,
+		outcome == HF_HANDED ? "handed" : outcome == HF_WAITING ? "waiting" : "dropped", message->qos);
+	return outcome;
+}
+
+static enum hf_handover hand(void *unused, const char *device, const struct hf_message *message, uint64_t *handle)
+{
+	int index = reader_of_device(device);
+	struct message made = { .qos = message->qos };
+
+	(void)unused;
+	activity++;
+	if (world->kill_in > 0 && --world->kill_in == 0) {
+		if (message->entry && message->entry->lsn == world->head + 1 && log_pending()) {
+			log_commit(false); /* it is in the log, or it would not be here */
+		}
+		note("killed while handing over to %s", device);
+		world->ending = ENDING_KILLED;
+		raise(SIGKILL);
+	}
+	must(index >= 0 && contexts[index].connected && world->readers[index].online, "something is handed to %s, which is not there", device);
+	must(writing == 0, "something is handed to %s inside the broker's own writing", device);
+	must(message->max_packet == (world->readers[index].durable ? world->readers[index].facts.max_packet_size : 0),
+		"%s: the Maximum Packet Size is %u", device, (unsigned)message->max_packet);
+	bool shared = message->entry && message->subscription_id_count <= 1;
+	*handle = made.handle = shared ? HANDLE_ENTRY | message->entry->lsn : HANDLE_OTHER | ++others;
+	made.pass = world->readers[index].pass;
+	if (message->qos > 0) {
+		made.mid = contexts[index].last_mid = next_mid(message->packet_id);
+	}
+	enum hf_handover outcome;
+	if (message->entry) {
+		outcome = hand_entry((unsigned)index, message, &made);
+	} else {
+		made.what = WHAT_DOCUMENT;
+		made.size = OVERHEAD;
+		snprintf(made.topic, sizeof(made.topic), "sessions/%.*s/%.*s", (int)message->session.len, message->session.data,
+			(int)message->topic.len, message->topic.data);
+		outcome = insert((unsigned)index, &made);
+		check_document((unsigned)index, message, outcome);
+	}
+	if (outcome == HF_HANDED && message->qos == 0) {
+		fill_and_write((unsigned)index);
+	}
+	return outcome;
+}
+
+/* ---- the broker's own messages */
+
+void hand_other(unsigned index, const char *topic, uint8_t qos)
+{
+	struct context *context = &contexts[index];
+	struct message message = { .what = WHAT_OTHER, .qos = qos, .size = OVERHEAD };
+
+	hf_packet_sent(hub, people[index].device);
+	snprintf(message.topic, sizeof(message.topic), "%s", topic);
+	if (qos > 0) {
+		message.mid = ++context->last_mid ? context->last_mid : ++context->last_mid;
+	}
+	insert(index, &message);
+	fill_and_write(index);
+}
+
+static void check_state(struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
+{
+	int index = session_of(session);
+	struct hf_buffer wanted = { .data = NULL };
+
+	must(index >= 0 && hf_slice_is(rest, "state"), "a retained message of no session, or not its state");
+	if (!store_control_failed() && log_state((unsigned)index, &wanted)) {
+		must(hf_slice_equal(payload, hf_buffer_slice(&wanted)), "the state of %s is not true", session_names[index]);
+	}
+	hf_buffer_free(&wanted);
+	state_retained[index] = true;
+	state_of[index] = log_session_head((unsigned)index);
+}
+
+static void retain(void *unused, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
+{
+	(void)unused;
+	check_state(session, rest, payload);
+}
+
+static void announce(void *unused, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
+{
+	struct own *own = malloc(sizeof(*own));
+
+	(void)unused;
+	check_state(session, rest, payload);
+	if (own) {
+		*own = (struct own){ .session = (unsigned)session_of(session) };
+		*own_last = own;
+		own_last = &own->next;
+	}
+}
+
+static void unretain(void *unused, struct hf_slice session, struct hf_slice rest)
+{
+	int index = session_of(session);
+
+	(void)unused;
+	must(index >= 0 && hf_slice_is(rest, "state") && state_retained[index], "a retained state is removed that is not there");
+	state_retained[index] = false;
+}
+
+static void deliver_state(unsigned session, unsigned index, const char *filter, uint8_t options)
+{
+	char topic[64];
+
+	snprintf(topic, sizeof(topic), "sessions/%s/state", session_names[session]);
+	if (!contexts[index].connected || !filter_matches(filter, topic)) {
+		return;
+	}
+	bool allowed = hf_may_receive(hub, people[index].device, people[index].identity, topic) == HF_OK;
+	must(allowed == reads(role_of(index, session)), "the state of %s for %s: %s", session_names[session], people[index].device,
+		allowed ? "allowed" : "denied");
+	if (allowed) {
+		uint8_t qos = options & 0x03;
+		hand_other(index, topic, qos > 1 ? 1 : qos);
+	}
+}
+
+void deliver_own(void)
+{
+	while (own_first) {
+		struct own *own = own_first;
+		own_first = own->next;
+		if (!own_first) {
+			own_last = &own_first;
+		}
+		for (unsigned index = 0; index < READERS; index++) {
+			for (unsigned i = 0; i < FILTERS && world->readers[index].exists; i++) {
+				const struct filter *filter = &world->readers[index].filters[i];
+				if (filter->used) {
+					deliver_state(own->session, index, filter->plain, filter->options);
+				}
+			}
+		}
+		free(own);
+	}
+}
+
+void show_retained(unsigned index, const char *filter)
+{
+	for (unsigned session = 0; session < SESSIONS; session++) {
+		if (state_retained[session]) {
+			deliver_state(session, index, filter, 1);
+		}
+	}
+}
+
+bool state_is_told(unsigned session)
+{
+	return state_of[session] == log_session_head(session);
+}
+
+/* ---- time */
+
+static void wake(void *unused, unsigned int in_ms)
+{
+	int64_t at = world->mono_ms + (in_ms ? in_ms : 1);
+
+	(void)unused;
+	if (world->wake_at_ms == 0 || at < world->wake_at_ms) {
+		world->wake_at_ms = at;
+	}
+}
+
+static int64_t now_ms(void *unused)
+{
+	(void)unused;
+	return world->wall_ms;
+}
+
+static int64_t monotonic_ms(void *unused)
+{
+	(void)unused;
+	return world->mono_ms;
+}
+
+static void say(void *unused, enum hf_log_level level, const char *text)
+{
+	(void)unused;
+	note("  log: %s", text);
+	/* Without a faulty disk there is nothing to complain about. */
+	must(level == HF_LOG_INFO || world->failing_ms != INT64_MIN || store_control_failed(), "an error is logged: %s", text);
+}
+
+void tick(void)
+{
+	bool woken = world->wake_at_ms && world->mono_ms >= world->wake_at_ms;
+	bool failed = store_control_failed();
+
+	deliver_own();
+	if (woken) {
+		world->wake_at_ms = 0;
+	}
+	hf_hub_tick(hub);
+	if (woken) {
+		hf_hub_rewake(hub);
+	}
+	if (failed || store_control_failed()) {
+		world->failing_ms = world->mono_ms;
+		world->ticks_since_failing = 0;
+	} else if (world->failing_ms == INT64_MIN ||
+		(++world->ticks_since_failing >= 5 && world->mono_ms - world->failing_ms >= 5000)) {
+		world->written_ms = world->mono_ms - world->config.ack_flush_ms;
+	}
+}
+
+void fake_broker(struct hf_broker *out)
+{
+	memset(state_untold, 0, sizeof(state_untold));
+	*out = (struct hf_broker){
+		.hand = hand,
+		.flush = flush,
+		.retain = retain,
+		.announce = announce,
+		.unretain = unretain,
+		.wake = wake,
+		.now_ms = now_ms,
+		.monotonic_ms = monotonic_ms,
+		.log = say,
+	};
+}
