@@ -64,7 +64,7 @@ int hf_on_persist_client_msg_delete(int event, void *data, void *userdata)
 	enum hf_outcome outcome = HF_OUTCOME_UNSENT;
 
 	(void)event;
-	if (message->direction != mosq_bmd_out || message->qos == 0 || message->store_id < HF_STORE_ID_OTHER) {
+	if (message->direction != mosq_bmd_out || message->qos == 0 || message->store_id < HF_STORE_ID_OTHER || plugin->taking_back) {
 		return MOSQ_ERR_SUCCESS;
 	}
 	/* Our messages have no expiry, so a message in state 3 or 9 can only have left by its acknowledgement. */

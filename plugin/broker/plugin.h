@@ -39,6 +39,7 @@ struct hf_plugin {
 	struct hf_options options;
 	size_t root_len;
 	uint64_t other_id;             /* counts HF_STORE_ID_OTHER */
+	bool taking_back;              /* port.c is undoing a handover: its event is none */
 	const struct mosquitto *checked; /* whose PUBLISH passed ACL WRITE; its MESSAGE_IN comes next */
 	char *authenticating;          /* client id that is logging in; a will that goes out now is of its predecessor */
 	struct hf_refused *refused;

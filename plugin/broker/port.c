@@ -93,67 +93,98 @@ static void flush(void *context, const char *device)
 	mosquitto_persist_client_msg_delete(&nothing);
 }
 
-static enum hf_handover outcome_of(int rc, const struct mosquitto_client_msg *client_msg, bool fresh)
+/* Of a message that no other client has. */
+static enum hf_handover outcome_of(int rc, const struct mosquitto_client_msg *client_msg)
 {
 	if (rc == MOSQ_ERR_SUCCESS) {
-		if (client_msg->qos == 0) {
-			flush(NULL, client_msg->clientid); /* the room for the next one is in the socket */
-		}
 		return HF_HANDED;
 	}
-	if (rc == RC_NOT_IN_FLIGHT && client_msg->qos > 0 && !fresh) {
-		return HF_WAITING;
-	}
-	mosquitto_persist_base_msg_delete(client_msg->store_id); /* only if no client has it */
+	/* Queued or dropped? The broker keeps a message that somebody has. */
+	mosquitto_persist_base_msg_delete(client_msg->store_id);
 	return rc == RC_NOT_IN_FLIGHT && client_msg->qos > 0 && base_exists(*client_msg) ? HF_WAITING : HF_DROPPED;
+}
+
+/*
+ * Another device may have the same entry in flight; then the broker has it already. False: it has not, or what became
+ * of it cannot be told, since others keep it alive. Then nothing has happened, and *client_msg names a message of its
+ * own, which must be added first.
+ */
+static bool hand_shared(struct hf_plugin *plugin, struct mosquitto_client_msg *client_msg, enum hf_handover *outcome)
+{
+	int rc = mosquitto_persist_client_msg_add(client_msg);
+
+	if (rc == MOSQ_ERR_NOT_FOUND) {
+		return false;
+	}
+	if (rc == RC_NOT_IN_FLIGHT && client_msg->qos > 0) {
+		plugin->taking_back = true; /* the event of it is not one of a delivery */
+		mosquitto_persist_client_msg_delete(client_msg);
+		plugin->taking_back = false;
+		client_msg->store_id = HF_STORE_ID_OTHER | ++plugin->other_id;
+		return false;
+	}
+	*outcome = rc == MOSQ_ERR_SUCCESS ? HF_HANDED : HF_DROPPED;
+	return true;
+}
+
+static const char *topic_of_message(struct hf_plugin *plugin, const struct hf_message *message)
+{
+	if (message->full_topic) {
+		return message->full_topic;
+	}
+	return message->entry ? topic_of(plugin, message->entry->session, message->entry->topic)
+	                      : topic_of(plugin, message->session, message->topic);
+}
+
+static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_message *message, struct mosquitto_client_msg *client_msg)
+{
+	struct hf_slice payload = message->entry ? message->entry->payload : message->payload;
+	mosquitto_property *properties = NULL;
+	enum hf_handover outcome;
+	bool shared = message->entry && message->subscription_id_count <= 1;
+
+	if (message->max_packet > 0) {
+		if (!hf_properties_write(message, &properties)) {
+			return HF_DROPPED;
+		}
+		if (too_large(message, topic_of_message(plugin, message), payload, properties)) {
+			mosquitto_property_free_all(&properties);
+			return HF_TOO_LARGE;
+		}
+	}
+	if (shared && hand_shared(plugin, client_msg, &outcome)) {
+		mosquitto_property_free_all(&properties);
+		return outcome;
+	}
+	if (!mosquitto_client(client_msg->clientid) || (!properties && !hf_properties_write(message, &properties))) {
+		mosquitto_property_free_all(&properties);
+		return HF_DROPPED;
+	}
+	if (!add_base(topic_of_message(plugin, message), payload, properties, client_msg->store_id, message->qos, false)) {
+		return HF_DROPPED;
+	}
+	return outcome_of(mosquitto_persist_client_msg_add(client_msg), client_msg);
 }
 
 static enum hf_handover hand(void *context, const char *device, const struct hf_message *message, uint64_t *handle)
 {
 	struct hf_plugin *plugin = context;
-	const struct hf_entry *entry = message->entry;
-	bool shared = entry && message->subscription_id_count <= 1;
+	bool shared = message->entry && message->subscription_id_count <= 1;
 	struct mosquitto_client_msg client_msg = {
 		.clientid = device,
-		.store_id = shared ? HF_STORE_ID_ENTRY | entry->lsn : HF_STORE_ID_OTHER | ++plugin->other_id,
+		.store_id = shared ? HF_STORE_ID_ENTRY | message->entry->lsn : HF_STORE_ID_OTHER | ++plugin->other_id,
 		.subscription_identifier = message->subscription_id_count > 0 ? message->subscription_ids[0] : 0,
 		.mid = message->qos > 0 ? next_packet_id(message->packet_id) : 0,
 		.qos = message->qos,
 		.direction = mosq_bmd_out,
 	};
+	enum hf_handover outcome = put_in_flight(plugin, message, &client_msg);
 
 	*handle = client_msg.store_id;
-	/* Another device may have the same entry in flight; then the broker has it already. */
-	if (shared && message->max_packet == 0) {
-		int rc = mosquitto_persist_client_msg_add(&client_msg);
-		if (rc != MOSQ_ERR_NOT_FOUND) {
-			return outcome_of(rc, &client_msg, false);
-		}
+	if (outcome == HF_HANDED && message->qos == 0) {
+		flush(context, device); /* the room for the next one is in the socket */
 	}
-	const char *topic = message->full_topic ? message->full_topic
-		: entry                             ? topic_of(plugin, entry->session, entry->topic)
-	                                        : topic_of(plugin, message->session, message->topic);
-	struct hf_slice payload = entry ? entry->payload : message->payload;
-	mosquitto_property *properties;
-	if (!mosquitto_client(device) || !hf_properties_write(message, &properties)) {
-		return HF_DROPPED;
-	}
-	if (too_large(message, topic, payload, properties)) {
-		mosquitto_property_free_all(&properties);
-		return HF_TOO_LARGE;
-	}
-	bool fresh = true;
-	if (shared && message->max_packet > 0) {
-		int rc = mosquitto_persist_client_msg_add(&client_msg);
-		if (rc != MOSQ_ERR_NOT_FOUND) {
-			mosquitto_property_free_all(&properties);
-			return outcome_of(rc, &client_msg, false);
-		}
-	}
-	if (!add_base(topic, payload, properties, client_msg.store_id, message->qos, false)) {
-		return HF_DROPPED;
-	}
-	return outcome_of(mosquitto_persist_client_msg_add(&client_msg), &client_msg, fresh);
+	return outcome;
 }
 
 /* ---- retained */

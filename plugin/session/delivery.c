@@ -294,32 +294,37 @@ static enum pumped pump_log(struct pump *pump)
 	}
 }
 
-/* One session of a device: its entries of the wanted kinds, in order. */
+/* One session of a device, in order. */
 struct source {
+	struct hf_session *session;
 	struct hf_scan *scan;
 	uint32_t kinds;
+	unsigned int refs; /* that it may pass over in this go */
 	struct hf_ref next;
-	bool more;
+	bool more;   /* there is a next ... */
+	bool wanted; /* ... of a wanted kind; if not, it is where the go ended */
 };
 
-static bool source_step(struct pump *pump, struct source *source)
+/* To the next entry of a wanted kind, or as far as this go may go. False: the store cannot be read. */
+static bool source_step(struct hf_hub *hub, struct source *source)
 {
 	do {
 		source->more = hf_scan_next(source->scan, &source->next);
-		if (pump->refs == 0) {
-			return false;
-		}
-		pump->refs--;
-	} while (source->more && !(source->kinds & HF_KIND_BIT(source->next.kind)));
+		source->wanted = source->more && (source->kinds & HF_KIND_BIT(source->next.kind));
+	} while (source->more && !source->wanted && source->refs-- > 0);
+	if (!source->more && hf_scan_reason(source->scan) != HF_OK) {
+		hf_say(hub, HF_LOG_ERROR, "reading session %s failed: %s", source->session->id, hf_store_error(hub->store));
+		return false;
+	}
 	return true;
 }
 
-static bool source_open(struct pump *pump, struct source *source, struct hf_session *session)
+static bool source_open(struct pump *pump, struct source *source, struct hf_session *session, size_t count)
 {
 	const struct hf_device *device = pump->device;
 	uint64_t behind = UINT64_MAX, first;
 
-	*source = (struct source){ .more = false };
+	*source = (struct source){ .session = session, .refs = HF_SLICE_REFS / (unsigned int)count };
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		const struct hf_subscription *subscription = &device->subscriptions[i];
 		if (!subscription->outside && subscription->session == session) {
@@ -335,7 +340,7 @@ static bool source_open(struct pump *pump, struct source *source, struct hf_sess
 		hf_say(pump->hub, HF_LOG_ERROR, "reading session %s failed: %s", session->id, hf_store_error(pump->hub->store));
 		return false;
 	}
-	return source_step(pump, source);
+	return source_step(pump->hub, source);
 }
 
 static struct source *source_first(struct source *sources, size_t count)
@@ -350,38 +355,33 @@ static struct source *source_first(struct source *sources, size_t count)
 	return first;
 }
 
-static enum pumped pump_sources(struct pump *pump, struct source *sources, size_t count)
+static enum pumped pump_source(struct pump *pump, struct source *source)
 {
-	struct source *first;
+	struct hf_entry entry;
 
-	while ((first = source_first(sources, count))) {
-		struct hf_entry entry;
-		if (!has_room(pump->hub, pump->device)) {
-			return PUMPED_FULL;
-		}
-		if (hf_records_at(pump->records, first->next.lsn, &entry) != HF_OK) {
-			/* Never skip silently: the device stays where it is until the store can be read again. */
-			hf_say(pump->hub, HF_LOG_ERROR, "entry %llu cannot be read: %s", (unsigned long long)first->next.lsn,
-				hf_store_error(pump->hub->store));
-			return PUMPED_PAUSED;
-		}
-		enum pumped pumped = pump_entry(pump, &entry);
-		if (pumped != PUMPED_ALL) {
-			return pumped;
-		}
-		if (!source_step(pump, first)) {
-			return PUMPED_PAUSED;
-		}
+	if (!source->wanted) {
+		pump->device->sent = source->next.lsn; /* the next go starts here */
+		return PUMPED_PAUSED;
 	}
-	return PUMPED_ALL;
+	if (!has_room(pump->hub, pump->device)) {
+		return PUMPED_FULL;
+	}
+	if (hf_records_at(pump->records, source->next.lsn, &entry) != HF_OK) {
+		/* Never skip silently: the device stays where it is until the store can be read again. */
+		hf_say(pump->hub, HF_LOG_ERROR, "entry %llu cannot be read: %s", (unsigned long long)source->next.lsn,
+			hf_store_error(pump->hub->store));
+		return PUMPED_PAUSED;
+	}
+	enum pumped pumped = pump_entry(pump, &entry);
+	return pumped == PUMPED_ALL && !source_step(pump->hub, source) ? PUMPED_PAUSED : pumped;
 }
 
 /* The sessions that the filters name, merged in the order of the log. */
 static enum pumped pump_sessions(struct pump *pump)
 {
-	struct source few[4], *sources = few;
+	struct source few[4], *sources = few, *first;
 	size_t count = 0, opened = 0;
-	enum pumped pumped = PUMPED_PAUSED;
+	enum pumped pumped = PUMPED_ALL;
 	const struct hf_attachment *attachment;
 
 	for (attachment = pump->device->attachments; attachment; attachment = attachment->next_of_device) {
@@ -393,12 +393,13 @@ static enum pumped pump_sessions(struct pump *pump)
 			return PUMPED_PAUSED;
 		}
 	}
-	bool ok = true;
-	for (attachment = pump->device->attachments; attachment && ok; attachment = attachment->next_of_device) {
-		ok = source_open(pump, &sources[opened++], attachment->session);
+	for (attachment = pump->device->attachments; attachment && pumped == PUMPED_ALL; attachment = attachment->next_of_device) {
+		if (!source_open(pump, &sources[opened++], attachment->session, count)) {
+			pumped = PUMPED_PAUSED;
+		}
 	}
-	if (ok) {
-		pumped = pump_sources(pump, sources, count);
+	while (pumped == PUMPED_ALL && (first = source_first(sources, opened))) {
+		pumped = pump_source(pump, first);
 	}
 	for (size_t i = 0; i < opened; i++) {
 		hf_scan_close(sources[i].scan);

@@ -70,6 +70,9 @@ static enum hf_reason collect(struct hf_hub *hub, struct hf_log *log, uint64_t f
 		}
 		++*count;
 	}
+	if (reason == HF_OK) {
+		reason = hf_scan_reason(scan);
+	}
 	hf_records_close(records);
 	hf_scan_close(scan);
 	return reason;

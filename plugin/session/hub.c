@@ -163,6 +163,17 @@ static void go_on_with_devices(struct hf_hub *hub)
 	}
 }
 
+/* An entry that was given up for lost is in the log after all: nobody has been handed it. */
+static void all_go_on(struct hf_hub *hub)
+{
+	for (struct hf_device *device = hub->devices; device; device = device->hh.next) {
+		if (device->online && device->subscription_count > 0) {
+			device->at_head = false;
+			hf_device_pend(hub, device, HF_RETRY_MS);
+		}
+	}
+}
+
 static void recover_due(struct hf_hub *hub, int64_t now)
 {
 	if (hub->recover_due_ms == 0 || now < hub->recover_due_ms) {
@@ -170,8 +181,12 @@ static void recover_due(struct hf_hub *hub, int64_t now)
 	}
 	hub->recover_due_ms = 0;
 	if (hf_store_failed(hub->store)) {
+		uint64_t head = hf_store_head(hub->store);
 		if (hf_store_recover(hub->store) == HF_OK) {
 			hf_say(hub, HF_LOG_WARNING, "the store accepts writes again");
+			if (hf_store_head(hub->store) > head) {
+				all_go_on(hub);
+			}
 		} else {
 			hf_hub_due(hub, &hub->recover_due_ms, HF_RECOVER_MS);
 		}

@@ -224,10 +224,13 @@ void hf_response_replay(void *context, const struct hf_entry *entry)
 	struct hf_token_batch batch;
 	struct hf_session *session;
 
+	HASH_FIND(hh, hub->sessions, entry->session.data, entry->session.len, session);
+	if (session && session->log) {
+		hf_session_state_changed(hub, session, false);
+	}
 	if (entry->kind != HF_KIND_TOKENS || hf_token_decode(entry->payload, &batch) != HF_OK) {
 		return;
 	}
-	HASH_FIND(hh, hub->sessions, entry->session.data, entry->session.len, session);
 	if (session && session->log) {
 		hf_response_apply(session, entry->identity, &batch, entry->offset);
 		return;

@@ -43,6 +43,9 @@ static void read_entry(struct reader *reader, const char *device, const struct m
 {
 	if (message->dup) {
 		reader->got_again++;
+		if (message->pass == reader->stream_pass && message->lsn > reader->stream_last) {
+			reader->stream_last = message->lsn; /* the first time, it was lost */
+		}
 		return;
 	}
 	/* Each pass over the log rises. A retransmission is let pass: it is older, and says so. */
@@ -66,6 +69,9 @@ static void read_packet(unsigned index, const struct message *message)
 		must(message->dup, "%s takes a new message for a repeat: it still holds Packet Identifier %u", people[index].device, message->mid);
 	} else if (message->what == WHAT_ENTRY) {
 		read_entry(reader, people[index].device, message);
+	} else if (message->after > 0 && message->pass == reader->stream_pass && reader->sight[message->after] != SIGHT_LARGE) {
+		must(reader->stream_last >= message->after, "%s is told that it has caught up, but entry %" PRIu64 " comes later",
+			people[index].device, message->after);
 	}
 	if (message->qos == 2) {
 		hold(reader, message->mid);
@@ -114,6 +120,14 @@ void client_receive_pubrel(unsigned index, uint16_t mid)
 
 void client_lost_socket(unsigned index)
 {
+	struct reader *reader = &world->readers[index];
+
+	for (size_t i = 0; i < contexts[index].outbox.count; i++) {
+		const struct message *lost = &contexts[index].outbox.data[i];
+		if (lost->what == WHAT_ENTRY && lost->pass == reader->stream_pass && lost->qos == 0 && lost->lsn > reader->stream_last) {
+			reader->stream_last = lost->lsn;
+		}
+	}
 	contexts[index].inbox_count = 0;
 	contexts[index].blocked = false;
 	messages_free(&contexts[index].outbox);

@@ -67,11 +67,13 @@ void left_books(unsigned index, const struct message *message, enum hf_outcome o
 		if (outcome == HF_OUTCOME_UNSENT) {
 			reader_given_up(index, message->lsn);
 			if (!contexts[index].persisted) {
-				world->readers[index].gap_owed[message->lsn] = false; /* the broker does not tell */
+				world->readers[index].gap[message->lsn] = GAP_NONE; /* the broker does not tell */
 			}
 		} else {
 			reader_acknowledged(index, message->lsn);
 		}
+	} else if (message->what == WHAT_DOCUMENT && message->lsn > 0) {
+		reader_gap_known(index, message->lsn);
 	}
 	if (contexts[index].persisted && message->what != WHAT_OTHER && message->qos > 0) {
 		writing++;
@@ -145,14 +147,16 @@ void fill_and_write(unsigned index)
 {
 	struct context *context = &contexts[index];
 
-	while (context->queued.count > 0 && context->quota > 0) {
-		must(message_add(&context->inflight, &context->queued.data[0]), "out of memory");
-		message_remove(&context->queued, 0);
-		context->quota--;
-	}
-	if (context->connected) {
-		write_latest(index);
-	}
+	do {
+		while (context->queued.count > 0 && context->quota > 0) {
+			must(message_add(&context->inflight, &context->queued.data[0]), "out of memory");
+			message_remove(&context->queued, 0);
+			context->quota--;
+		}
+		if (context->connected) {
+			write_latest(index);
+		}
+	} while (context->connected && context->queued.count > 0 && context->quota > 0); /* some were given up */
 }
 
 static void flush(void *unused, const char *device)
@@ -182,25 +186,29 @@ static bool mid_in_use(const struct context *context, uint16_t mid)
 	return false;
 }
 
+static bool has_room(unsigned index, uint8_t qos)
+{
+	const struct context *context = &contexts[index];
+	size_t limit = world->config.max_queued;
+
+	return qos == 0 ? context->outbox.count < limit : context->quota > 0 || context->queued.count < limit + context->receive_maximum;
+}
+
 /* As db__message_insert_outgoing. */
 static enum hf_handover insert(unsigned index, struct message *message)
 {
 	struct context *context = &contexts[index];
-	size_t limit = world->config.max_queued;
 
+	if (!has_room(index, message->qos)) {
+		return HF_DROPPED;
+	}
 	if (message->qos == 0) {
-		if (context->outbox.count >= limit) {
-			return HF_DROPPED;
-		}
 		return message_add(&context->inflight, message) ? HF_HANDED : HF_DROPPED;
 	}
 	must(!mid_in_use(context, message->mid), "%s: Packet Identifier %u is given twice", people[index].device, message->mid);
 	if (context->quota > 0) {
 		context->quota--;
 		return message_add(&context->inflight, message) ? HF_HANDED : HF_DROPPED;
-	}
-	if (context->queued.count >= limit + context->receive_maximum) {
-		return HF_DROPPED;
 	}
 	return message_add(&context->queued, message) ? HF_WAITING : HF_DROPPED;
 }
@@ -215,18 +223,21 @@ static uint16_t next_mid(uint16_t *last)
 
 /* ---- documents */
 
-static bool is_gap(unsigned index, unsigned session, struct hf_slice payload)
+static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, struct message *made)
 {
 	struct reader *reader = &world->readers[index];
 	struct hf_buffer wanted = { .data = NULL };
 	bool same = false;
 
 	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
-		if (reader->gap_owed[lsn] && world->entries[lsn].session == session) {
+		if (reader->gap[lsn] == GAP_OWED && world->entries[lsn].session == session) {
 			uint64_t offset = world->entries[lsn].offset;
 			hf_buffer_clear(&wanted);
 			same = hf_document_gap(&wanted, offset, offset, "too-large") && hf_slice_equal(payload, hf_buffer_slice(&wanted));
-			reader->gap_owed[lsn] = !same;
+			if (same) {
+				reader_gap_told(index, lsn, made->qos);
+				made->lsn = lsn;
+			}
 		}
 	}
 	world->gaps_told += same;
@@ -256,7 +267,7 @@ static bool is_refusal(unsigned index, unsigned session, struct hf_slice payload
 }
 
 /* A mark or an error: says it what it must, to somebody who asked for it? Its effect counts once it is handed over. */
-static void check_document(unsigned index, const struct hf_message *message, enum hf_handover outcome)
+static enum hf_handover hand_document(unsigned index, const struct hf_message *message, struct message *made)
 {
 	int session = session_of(message->session);
 	const char *device = people[index].device;
@@ -265,18 +276,21 @@ static void check_document(unsigned index, const struct hf_message *message, enu
 	snprintf(rest, sizeof(rest), "%.*s", (int)message->topic.len, message->topic.data);
 	must(session >= 0 && reader_listens(index, (unsigned)session, rest), "%s gets %s of %.*s without having asked", device, rest,
 		(int)message->session.len, message->session.data);
-	if (outcome == HF_DROPPED) {
+	if (!has_room(index, message->qos)) {
 		refusal.told = refusal.told || strcmp(rest, "error") == 0;
-		return;
+		return HF_DROPPED;
 	}
 	if (strcmp(rest, "error") == 0) {
 		must(is_refusal(index, (unsigned)session, message->payload), "%s gets an error that it did not make", device);
 		refusal.told = true;
-	} else if (!is_gap(index, (unsigned)session, message->payload)) {
+	} else if (!is_gap(index, (unsigned)session, message->payload, made)) {
 		must(is_caught_up((unsigned)session, message->payload), "%s gets a mark of %s that is not true", device, session_names[session]);
 		reader_caught_up(index, (unsigned)session);
+		made->after = world->readers[index].sent;
 	}
+	enum hf_handover outcome = insert(index, made);
 	note("  %s: %s of %s (%s)", device, rest, session_names[session], outcome == HF_HANDED ? "handed" : "waiting");
+	return outcome;
 }
 
 /* ---- struct hf_broker */
@@ -314,17 +328,17 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 
 	(void)unused;
 	activity++;
+	if (log_pending()) {
+		log_commit(false); /* what is being published is in the log, or nothing would be handed over now */
+	}
 	if (world->kill_in > 0 && --world->kill_in == 0) {
-		if (message->entry && message->entry->lsn == world->head + 1 && log_pending()) {
-			log_commit(false); /* it is in the log, or it would not be here */
-		}
 		note("killed while handing over to %s", device);
 		world->ending = ENDING_KILLED;
 		raise(SIGKILL);
 	}
 	must(index >= 0 && contexts[index].connected && world->readers[index].online, "something is handed to %s, which is not there", device);
 	must(writing == 0, "something is handed to %s inside the broker's own writing", device);
-	must(message->max_packet == (world->readers[index].durable ? world->readers[index].facts.max_packet_size : 0),
+	must(!world->readers[index].durable || message->max_packet == world->readers[index].facts.max_packet_size,
 		"%s: the Maximum Packet Size is %u", device, (unsigned)message->max_packet);
 	bool shared = message->entry && message->subscription_id_count <= 1;
 	*handle = made.handle = shared ? HANDLE_ENTRY | message->entry->lsn : HANDLE_OTHER | ++others;
@@ -340,8 +354,7 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 		made.size = OVERHEAD;
 		snprintf(made.topic, sizeof(made.topic), "sessions/%.*s/%.*s", (int)message->session.len, message->session.data,
 			(int)message->topic.len, message->topic.data);
-		outcome = insert((unsigned)index, &made);
-		check_document((unsigned)index, message, outcome);
+		outcome = hand_document((unsigned)index, message, &made);
 	}
 	if (outcome == HF_HANDED && message->qos == 0) {
 		fill_and_write((unsigned)index);

@@ -34,7 +34,9 @@ enum state {
 struct message {
 	enum what what;
 	enum state state;
-	uint64_t handle, lsn;
+	uint64_t handle;
+	uint64_t lsn;   /* of an entry; of a gap mark, the entry that will not come */
+	uint64_t after; /* of a caught-up mark: the entry that it must not overtake */
 	uint32_t pass, size;
 	uint16_t mid;
 	uint8_t qos;

@@ -145,7 +145,7 @@ void hf_store_close(struct hf_store *store)
 		must(store->logs[i].users == 0, "the log of %s is still held when the store closes", store->logs[i].session);
 	}
 	must(store->readers == 0, "a scan or reader is open when the store closes");
-	(void)hf_store_flush(store);
+	(void)hf_store_commit(store);
 	open_store = NULL;
 	free(store);
 }

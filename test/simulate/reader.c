@@ -151,6 +151,16 @@ static void place_anywhere(struct filter *filter, const struct wish *wish)
 	}
 }
 
+static uint64_t oldest_in_flight(const struct reader *reader)
+{
+	uint64_t lsn = 1;
+
+	while (lsn <= reader->sent && reader->copies[lsn] == 0) {
+		lsn++;
+	}
+	return lsn <= reader->sent ? lsn : reader->sent;
+}
+
 static void place(struct reader *reader, unsigned index, unsigned slot, const struct wish *wish)
 {
 	struct filter *filter = &reader->filters[slot];
@@ -168,11 +178,16 @@ static void place(struct reader *reader, unsigned index, unsigned slot, const st
 			reader->filters[i].from = reader->sent;
 		}
 	}
+	uint64_t oldest = oldest_in_flight(reader);
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
 		reader->owed[lsn] &= (uint8_t)~(1u << slot);
+		/* Others were seen by another filter before; should the broker be killed now, those may come again. */
+		if (lsn > oldest && lsn > filter->from && reader->sight[lsn] != SIGHT_FRESH) {
+			reader->loose[lsn] = (uint8_t)filters_matching(index, lsn);
+		}
 		if (reader->sight[lsn] != SIGHT_FRESH && (filters_due(index, lsn) & 1u << slot)) {
 			reader->sight[lsn] = SIGHT_FRESH;
-			reader->gap_owed[lsn] = false;
+			reader->gap[lsn] = GAP_NONE;
 			moved = true;
 		}
 	}
@@ -309,6 +324,7 @@ void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
 	struct reader *reader = &world->readers[index];
 
 	reader->sent = lsn;
+	reader->top = lsn > reader->top ? lsn : reader->top;
 	if (qos == 0) {
 		reader->sight[lsn] = SIGHT_SENT;
 		reader->since_ms[lsn] = world->mono_ms;
@@ -327,7 +343,21 @@ void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
 
 static void gap(unsigned index, uint64_t lsn)
 {
-	world->readers[index].gap_owed[lsn] = reader_listens(index, world->entries[lsn].session, "mark");
+	bool listens = reader_listens(index, world->entries[lsn].session, "mark");
+
+	world->readers[index].gap[lsn] = listens ? GAP_OWED : GAP_NONE;
+}
+
+void reader_gap_told(unsigned index, uint64_t lsn, uint8_t qos)
+{
+	world->readers[index].gap[lsn] = qos == 0 ? GAP_NONE : GAP_TOLD;
+}
+
+void reader_gap_known(unsigned index, uint64_t lsn)
+{
+	if (world->readers[index].gap[lsn] == GAP_TOLD) {
+		world->readers[index].gap[lsn] = GAP_NONE;
+	}
 }
 
 void reader_too_large(unsigned index, uint64_t lsn)
@@ -392,7 +422,7 @@ void reader_caught_up(unsigned index, unsigned session)
 
 static uint8_t sight_after(const struct reader *reader, uint64_t lsn, bool below_all, bool clean)
 {
-	bool written = clean || reader->since_ms[lsn] <= world->written_ms;
+	bool written = (clean || reader->since_ms[lsn] <= world->written_ms) && !reader->loose[lsn];
 
 	switch (reader->sight[lsn]) {
 	case SIGHT_HANDED:
@@ -400,9 +430,11 @@ static uint8_t sight_after(const struct reader *reader, uint64_t lsn, bool below
 	case SIGHT_ACKED:
 		return written ? SIGHT_DONE : SIGHT_MAYBE;
 	case SIGHT_SENT: /* never acknowledged: whatever lies above the cursor may come again */
-		return written && below_all ? SIGHT_DONE : SIGHT_MAYBE;
+		return written && below_all && reader->copies[lsn] == 0 ? SIGHT_DONE : SIGHT_MAYBE;
 	case SIGHT_LARGE:
-		return reader->gap_owed[lsn] ? SIGHT_FRESH : SIGHT_MAYBE;
+		return reader->gap[lsn] != GAP_NONE ? SIGHT_FRESH : SIGHT_MAYBE;
+	case SIGHT_DONE:
+		return reader->loose[lsn] ? SIGHT_MAYBE : SIGHT_DONE;
 	case SIGHT_AMBIGUOUS:
 		return SIGHT_MAYBE;
 	default:
@@ -421,13 +453,14 @@ void reader_restarted(unsigned index, bool clean)
 		return;
 	}
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		uint8_t sight = reader->sight[lsn];
 		reader->sight[lsn] = sight_after(reader, lsn, below_all, clean);
-		below_all = below_all && sight != SIGHT_HANDED && sight != SIGHT_AMBIGUOUS;
+		below_all = below_all && reader->copies[lsn] == 0;
+		reader->owed[lsn] |= reader->loose[lsn];
+		reader->loose[lsn] = 0;
 		reader->copies[lsn] = 0;
-		reader->gap_owed[lsn] = false;
+		reader->gap[lsn] = GAP_NONE;
 	}
-	reader->blurred = reader->sent > reader->blurred ? reader->sent : reader->blurred;
+	reader->blurred = reader->top;
 	reader->sent = 0;
 	reader->unacknowledged = 0;
 	reader->stream_last = 0;
@@ -443,7 +476,7 @@ void reader_check_settled(unsigned index)
 			lsn, session_names[world->entries[lsn].session], world->entries[lsn].offset, log_head());
 	}
 	for (uint64_t lsn = 1; lsn <= log_head(); lsn++) {
-		must(!reader->gap_owed[lsn], "%s was not told that it misses entry %" PRIu64, device, lsn);
+		must(reader->gap[lsn] != GAP_OWED, "%s was not told that it misses entry %" PRIu64, device, lsn);
 	}
 	for (unsigned i = 0; i < FILTERS; i++) {
 		const struct filter *filter = &reader->filters[i];

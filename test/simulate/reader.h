@@ -45,6 +45,10 @@ void reader_too_large(unsigned reader, uint64_t lsn);
 void reader_acknowledged(unsigned reader, uint64_t lsn);
 void reader_given_up(unsigned reader, uint64_t lsn);
 
+/* A gap mark was handed over, and acknowledged. */
+void reader_gap_told(unsigned reader, uint64_t lsn, uint8_t qos);
+void reader_gap_known(unsigned reader, uint64_t lsn);
+
 /* Does it listen for what Holdfast says to it alone, on "mark" or "error" of this session? */
 bool reader_listens(unsigned reader, unsigned session, const char *rest);
 

@@ -63,7 +63,14 @@ enum sight {
 	SIGHT_DONE,  /* must not come again */
 };
 
-enum mark {
+/* The mark that an entry will not come. */
+enum gap {
+	GAP_NONE,
+	GAP_OWED,
+	GAP_TOLD, /* in flight */
+};
+
+enum mark { /* caught-up */
 	MARK_NONE,
 	MARK_MAYBE, /* nobody listened when it fell due */
 	MARK_DUE,
@@ -72,7 +79,7 @@ enum mark {
 struct filter {
 	bool used, outside;
 	bool restored;
-	enum mark mark; /* caught-up */
+	enum mark mark;
 	char plain[80];
 	uint8_t options;
 	uint32_t identifier;
@@ -85,11 +92,13 @@ struct reader {
 	bool durable, online;
 	struct filter filters[FILTERS];
 	uint64_t sent;    /* the last entry handed over */
+	uint64_t top;     /* the newest ever handed over */
 	uint64_t blurred; /* and before a kill, which leaves open where below it the filters begin exactly */
 	uint8_t sight[ENTRIES + 1];
 	uint8_t owed[ENTRIES + 1];  /* filters under which it is in flight: after a kill it must come again */
 	uint8_t copies[ENTRIES + 1];
-	bool gap_owed[ENTRIES + 1];
+	uint8_t loose[ENTRIES + 1]; /* filters under which it may come again after a kill, see reader.c, place() */
+	uint8_t gap[ENTRIES + 1];   /* enum gap */
 	int64_t since_ms[ENTRIES + 1]; /* when it got to SIGHT_ACKED or SIGHT_SENT */
 	unsigned unacknowledged;
 	uint32_t pass; /* counts how often it was told to start elsewhere */
