@@ -460,6 +460,7 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 	}
 	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !handed->mark) {
 		hf_gap_owed(hub, device, handed->lsn);
+		handed->lsn = 0; /* not acknowledged: the mark will be */
 	}
 	hf_ring_done(device, handed);
 	device->waiting = device->unacknowledged > 0 ? device->waiting : 0;

@@ -566,5 +566,28 @@ class Payloads(Clients, harness.BrokerTest):
         self.assertEqual([m.user for m in live.entries()], [m.user for m in late.entries()])
 
 
+class Needles(Clients, harness.BrokerTest):
+    def test_few_wanted_entries_among_very_many(self):
+        """A reader of one topic gets to its entries however many of others lie between, and is then live."""
+        self.start_broker()
+        agent, alice = self.client("agent-1"), self.client("alice-1")
+        away = self.device("bob-away").subscribe("sessions/s/input").subscribe("sessions/t/input")
+        away.cut()
+        for i in range(1, 4):
+            mids = [agent.publish_nowait(topic("s", "event"), b"x") for _ in range(25_000)]
+            agent.published(mids[-1], 60)
+            alice.publish(topic("s", "input"), f"{i}")
+            alice.publish(topic("t", "input"), f"{i}")
+        late = self.client("bob-late").subscribe("$from/earliest/sessions/s/input")
+        back = self.device("bob-away")
+        for reader, expected in ((late, [b"1", b"2", b"3"]), (back, [b"1", b"1", b"2", b"2", b"3", b"3"])):
+            reader.wait_entries(len(expected), timeout=20)
+            self.assertEqual(reader.payloads(), expected)
+        alice.publish(topic("s", "input"), "live")
+        for reader, count in ((late, 4), (back, 7)):
+            reader.wait_entries(count)
+            self.assertEqual(reader.payloads()[-1], b"live")
+
+
 if __name__ == "__main__":
     harness.main()

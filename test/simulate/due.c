@@ -47,12 +47,12 @@ unsigned filters_matching(unsigned index, uint64_t lsn)
 	return matching;
 }
 
-bool filter_begins_before(const struct filter *filter, uint64_t lsn)
+static bool begins_before(const struct filter *filter, uint64_t from, uint64_t lsn)
 {
 	const struct entry *entry = &world->entries[lsn];
 	uint64_t head = 0; /* of the session, when the filter came */
 
-	if (lsn <= filter->from || entry->offset < filter->floor) {
+	if (lsn <= from || entry->offset < filter->floor) {
 		return false;
 	}
 	if (filter->last_n == 0 || lsn > filter->last_lsn) {
@@ -64,16 +64,22 @@ bool filter_begins_before(const struct filter *filter, uint64_t lsn)
 	return entry->offset + filter->last_n > head;
 }
 
-unsigned filters_due(unsigned index, uint64_t lsn)
+static unsigned filters_due_from(unsigned index, uint64_t lsn, bool from_begin)
 {
 	unsigned due = filters_matching(index, lsn);
 
 	for (unsigned i = 0; i < FILTERS; i++) {
-		if ((due & 1u << i) && !filter_begins_before(&world->readers[index].filters[i], lsn)) {
+		const struct filter *filter = &world->readers[index].filters[i];
+		if ((due & 1u << i) && !begins_before(filter, from_begin ? filter->begin : filter->from, lsn)) {
 			due &= ~(1u << i);
 		}
 	}
 	return due;
+}
+
+unsigned filters_due(unsigned index, uint64_t lsn)
+{
+	return filters_due_from(index, lsn, false);
 }
 
 static bool is_due(unsigned index, uint64_t lsn)
@@ -89,7 +95,8 @@ bool entry_must(unsigned index, uint64_t lsn)
 
 bool entry_may(unsigned index, uint64_t lsn)
 {
-	uint8_t sight = world->readers[index].sight[lsn];
+	const struct reader *reader = &world->readers[index];
+	bool open = reader->sight[lsn] == SIGHT_FRESH || reader->sight[lsn] == SIGHT_MAYBE;
 
-	return (sight == SIGHT_FRESH || sight == SIGHT_MAYBE) && is_due(index, lsn);
+	return open && (is_due(index, lsn) || (lsn <= reader->blurred && filters_due_from(index, lsn, true)));
 }

@@ -11,7 +11,6 @@ bool filter_matches(const char *filter, const char *topic);
 unsigned filters_matching(unsigned reader, uint64_t lsn);
 /* ... or not. */
 unsigned filters_due(unsigned reader, uint64_t lsn);
-bool filter_begins_before(const struct filter *filter, uint64_t lsn);
 
 /* Must it still be handed to the reader, now or later? And may it? */
 bool entry_must(unsigned reader, uint64_t lsn);

@@ -84,6 +84,7 @@ struct filter {
 	uint8_t options;
 	uint32_t identifier;
 	uint8_t session; /* NOBODY: any */
+	uint64_t begin; /* where it was placed; `from` rises when another filter starts at an earlier position */
 	uint64_t from, floor, last_n, last_lsn;
 };
 
@@ -97,7 +98,7 @@ struct reader {
 	uint8_t sight[ENTRIES + 1];
 	uint8_t owed[ENTRIES + 1];  /* filters under which it is in flight: after a kill it must come again */
 	uint8_t copies[ENTRIES + 1];
-	uint8_t loose[ENTRIES + 1]; /* filters under which it may come again after a kill, see reader.c, place() */
+	bool loose[ENTRIES + 1]; /* may come again after a kill: see reader.c, place() */
 	uint8_t gap[ENTRIES + 1];   /* enum gap */
 	int64_t since_ms[ENTRIES + 1]; /* when it got to SIGHT_ACKED or SIGHT_SENT */
 	unsigned unacknowledged;
