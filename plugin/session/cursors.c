@@ -52,8 +52,8 @@ uint64_t hf_device_low(const struct hf_device *device)
 		}
 	}
 	for (size_t i = 0; i < device->gap_count; i++) {
-		if (device->gaps[i] <= low) {
-			low = device->gaps[i] - 1;
+		if (device->gaps[i].lsn <= low) {
+			low = device->gaps[i].lsn - 1;
 		}
 	}
 	return low;
@@ -63,15 +63,20 @@ uint64_t hf_device_low(const struct hf_device *device)
  * (move_device) still owes what was in flight then. */
 static uint64_t from_to_write(const struct hf_device *device, const struct hf_subscription *subscription)
 {
-	uint64_t from = subscription->from;
+	uint64_t slot = UINT64_C(1) << subscription->slot, from = subscription->from;
 
 	for (size_t i = 0; i < device->ring_count; i++) {
 		const struct hf_handed *handed = handed_at(device, i);
-		if (handed->old && !handed->done && handed->lsn > 0 && handed->lsn <= from) {
+		if (!handed->done && (handed->filters & slot) && handed->lsn > 0 && handed->lsn <= from) {
 			from = handed->lsn - 1;
 		}
 	}
-	return from > subscription->begin ? from : subscription->begin;
+	for (size_t i = 0; i < device->gap_count; i++) {
+		if ((device->gaps[i].filters & slot) && device->gaps[i].lsn <= from) {
+			from = device->gaps[i].lsn - 1;
+		}
+	}
+	return from;
 }
 
 static void put(unsigned char **at, uint64_t value, size_t size)
@@ -237,7 +242,7 @@ static bool decode_subscriptions(struct hf_hub *hub, struct hf_device *device, s
 		subscription->options = (uint8_t)take(at, 1);
 		size_t len = (size_t)take(at, 2);
 		subscription->identifier = (uint32_t)take(at, 4);
-		subscription->from = subscription->begin = take(at, 8);
+		subscription->from = take(at, 8);
 		subscription->floor = take(at, 8);
 		subscription->last_n = take(at, 8);
 		subscription->last_lsn = take(at, 8);
@@ -245,6 +250,7 @@ static bool decode_subscriptions(struct hf_hub *hub, struct hf_device *device, s
 			return false;
 		}
 		*at += len;
+		subscription->slot = (uint8_t)(i < HF_SLOTS - 1 ? i : HF_SLOTS - 1);
 		device->subscription_count++;
 		/* The root may be another one since: then the filter is none of ours any more. */
 		if (!subscription->outside && hf_filter_parse(hub->options.root, subscription->filter, &subscription->parsed) != HF_OK) {

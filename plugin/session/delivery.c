@@ -63,6 +63,7 @@ bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct 
 	bool due = false;
 
 	match->qos = 0;
+	match->filters = 0;
 	match->id_count = 0;
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		const struct hf_subscription *subscription = &device->subscriptions[i];
@@ -71,6 +72,7 @@ bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct 
 		}
 		uint8_t qos = subscription->options & 0x03;
 		due = true;
+		match->filters |= UINT64_C(1) << subscription->slot;
 		match->qos = qos > match->qos ? qos : match->qos;
 		if (subscription->identifier && match->id_count < HF_IDS_MAX) {
 			match->ids[match->id_count++] = subscription->identifier;
@@ -133,11 +135,11 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 		.subscription_ids = match->ids,
 		.subscription_id_count = match->id_count,
 	};
-	struct hf_handed handed = { .lsn = entry->lsn, .bytes = (uint32_t)entry->payload.len };
+	struct hf_handed handed = { .lsn = entry->lsn, .filters = match->filters, .bytes = (uint32_t)entry->payload.len };
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
 	if (outcome == HF_TOO_LARGE) {
-		hf_mark_too_large(hub, device, entry);
+		hf_mark_too_large(hub, device, entry, match->filters);
 	}
 	if (outcome != HF_DROPPED) {
 		device->sent = entry->lsn;
@@ -160,7 +162,7 @@ uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind)
 }
 
 static bool hand_document(
-	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload, uint64_t lsn)
+	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload, struct hf_gap gap)
 {
 	struct hf_message message = {
 		.session = session,
@@ -168,19 +170,19 @@ static bool hand_document(
 		.payload = payload,
 		.qos = hf_document_qos(device, kind),
 	};
-	struct hf_handed handed = { .lsn = lsn, .bytes = (uint32_t)payload.len, .mark = true };
+	struct hf_handed handed = { .lsn = gap.lsn, .filters = gap.filters, .bytes = (uint32_t)payload.len, .mark = true };
 
 	return hand(hub, device, &message, &handed) != HF_DROPPED;
 }
 
 bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload)
 {
-	return hand_document(hub, device, session, kind, payload, 0);
+	return hand_document(hub, device, session, kind, payload, (struct hf_gap){ .lsn = 0 });
 }
 
-bool hf_hand_mark(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, uint64_t lsn)
+bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, struct hf_gap gap)
 {
-	return hand_document(hub, device, session, HF_KIND_MARK, payload, lsn);
+	return hand_document(hub, device, session, HF_KIND_MARK, payload, gap);
 }
 
 /* ---- live */
@@ -459,7 +461,7 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 		return;
 	}
 	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !handed->mark) {
-		hf_gap_owed(hub, device, handed->lsn);
+		hf_gap_owed(hub, device, (struct hf_gap){ .lsn = handed->lsn, .filters = handed->filters });
 		handed->lsn = 0; /* not acknowledged: the mark will be */
 	}
 	hf_ring_done(device, handed);

@@ -198,6 +198,9 @@ void hf_hub_tick(struct hf_hub *hub)
 	if (hub->pending) {
 		go_on_with_devices(hub);
 	}
+	if (hf_store_failed(hub->store)) {
+		hf_hub_due(hub, &hub->recover_due_ms, HF_RECOVER_MS); /* whichever write it was that failed */
+	}
 	if (!hub->flush_due_ms && !hub->index_due_ms && !hub->sync_due_ms && !hub->state_due_ms && !hub->idle_due_ms && !hub->recover_due_ms) {
 		return;
 	}

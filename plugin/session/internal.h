@@ -34,6 +34,7 @@
 #define HF_RECOVER_MS 1000
 #define HF_IDLE_MS 5000 /* a session nobody uses leaves memory after this */
 #define HF_IDS_MAX 16
+#define HF_SLOTS 64
 
 /* ---- sessions */
 
@@ -78,9 +79,9 @@ struct hf_subscription {
 	bool allowed;            /* by the roles as they are now */
 	bool mark_due;           /* a caught-up mark is owed */
 	uint8_t options;
+	uint8_t slot; /* its bit in hf_handed.filters; those beyond HF_SLOTS share the last */
 	uint32_t identifier;
 	uint64_t from;   /* only entries with a greater LSN */
-	uint64_t begin;  /* where it was placed; `from` may be higher since, see move_device */
 	bool placed;     /* since the broker started: what was acknowledged before does not count for it */
 	uint64_t floor;  /* with a wildcard session: only offsets from here on */
 	uint64_t last_n; /* with a wildcard session: the last N of each session as it was at last_lsn */
@@ -90,11 +91,17 @@ struct hf_subscription {
 
 struct hf_handed {
 	uint64_t handle;
-	uint64_t lsn; /* 0: a document, or void since the position moved */
+	uint64_t lsn;     /* 0: a document, or void: no filter is left under which it was due */
+	uint64_t filters; /* under which it was due, by slot */
 	uint32_t bytes;
 	bool done;
 	bool mark; /* that this entry will not come: until it is acknowledged, the client does not know */
-	bool old; /* handed over before the position moved back: only a filter that was there then owes it */
+	bool old; /* handed over before the position moved back */
+};
+
+struct hf_gap {
+	uint64_t lsn;
+	uint64_t filters;
 };
 
 struct hf_device {
@@ -124,7 +131,7 @@ struct hf_device {
 	size_t handed_bytes;
 	size_t waiting;   /* handed over and queued by the broker behind the Receive Maximum; durable: or since acknowledged ... */
 	size_t unwritten; /* ... and, not durable, those before them: in flight but not transmitted yet */
-	uint64_t *gaps;   /* LSNs of entries it could not be given and has not been told of */
+	struct hf_gap *gaps; /* entries it could not be given and has not been told of */
 	size_t gap_count;
 
 	bool busy;    /* handing over right now */
@@ -200,6 +207,7 @@ void hf_subscriptions_free(struct hf_device *device);
 /* delivery.c */
 struct hf_match {
 	uint8_t qos;
+	uint64_t filters; /* by slot */
 	size_t id_count;
 	uint32_t ids[HF_IDS_MAX];
 };
@@ -209,24 +217,24 @@ void hf_pump(struct hf_hub *hub, struct hf_device *device);
 bool hf_overtakes(const struct hf_device *device, uint8_t qos);
 uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind);
 bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload);
-/* As above; a mark that the entry at `lsn`, if not 0, will not come. */
-bool hf_hand_mark(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, uint64_t lsn);
+/* As above; a mark that an entry will not come. */
+bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, struct hf_gap gap);
 
 /* ring.c: what a durable device was handed and has not acknowledged */
 bool hf_ring_reserve(struct hf_device *device); /* room for one more; false: no memory */
 void hf_ring_push(struct hf_device *device, const struct hf_handed *handed);
 struct hf_handed *hf_ring_find(struct hf_device *device, uint64_t handle);
 void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
-void hf_ring_void(struct hf_device *device); /* nobody owes these any more */
-void hf_ring_age(struct hf_device *device);  /* all of it is old */
+void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription); /* it owes nothing any more */
+void hf_ring_age(struct hf_device *device); /* all of it is old */
 void hf_ring_clear(struct hf_device *device);
 
 /* marks.c */
 void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, enum hf_reason reason, const uint64_t *expected);
 bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device);
-void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, uint64_t lsn);
+void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, struct hf_gap gap);
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
-void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry);
+void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters);
 void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last);
 
 /* history.c */

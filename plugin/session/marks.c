@@ -50,13 +50,13 @@ bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device)
 
 /* True: it was told, or does not want to know. */
 static bool mark_gap(
-	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last, const char *why, uint64_t lsn)
+	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last, const char *why, struct hf_gap gap)
 {
 	struct hf_buffer document = { .data = NULL };
 	bool told = true;
 
 	if (listens(device, session, HF_KIND_MARK)) {
-		told = hf_document_gap(&document, first, last, why) && hf_hand_mark(hub, device, session, hf_buffer_slice(&document), lsn);
+		told = hf_document_gap(&document, first, last, why) && hf_hand_gap(hub, device, session, hf_buffer_slice(&document), gap);
 	}
 	hf_buffer_free(&document);
 	return told;
@@ -64,25 +64,27 @@ static bool mark_gap(
 
 void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last)
 {
-	mark_gap(hub, device, session, first, last, "truncated", 0);
+	mark_gap(hub, device, session, first, last, "truncated", (struct hf_gap){ .lsn = 0 });
 }
 
-void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry)
+void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters)
 {
-	if (!mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", entry->lsn)) {
-		hf_gap_owed(hub, device, entry->lsn);
+	struct hf_gap gap = { .lsn = entry->lsn, .filters = filters };
+
+	if (!mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", gap)) {
+		hf_gap_owed(hub, device, gap);
 	}
 }
 
 /* Told at the next tick that finds it online: this may be inside the broker's own writing to the client. Until then its
  * cursor stays below. */
-void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, uint64_t lsn)
+void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, struct hf_gap gap)
 {
-	uint64_t *grown = realloc(device->gaps, (device->gap_count + 1) * sizeof(*grown));
+	struct hf_gap *grown = realloc(device->gaps, (device->gap_count + 1) * sizeof(*grown));
 
 	if (grown) {
 		device->gaps = grown;
-		device->gaps[device->gap_count++] = lsn;
+		device->gaps[device->gap_count++] = gap;
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	}
 }
@@ -98,8 +100,9 @@ void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 	device->gap_count = 0; /* those that cannot be told now are owed again */
 	for (size_t i = 0; i < count; i++) {
 		struct hf_entry entry;
-		if (hf_records_at(records, device->gaps[i], &entry) == HF_OK) {
-			hf_mark_too_large(hub, device, &entry);
+		struct hf_gap gap = device->gaps[i];
+		if (hf_records_at(records, gap.lsn, &entry) == HF_OK) {
+			hf_mark_too_large(hub, device, &entry, gap.filters);
 		}
 	}
 	hf_records_close(records);

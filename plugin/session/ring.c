@@ -60,12 +60,26 @@ void hf_ring_done(struct hf_device *device, struct hf_handed *handed)
 	}
 }
 
-void hf_ring_void(struct hf_device *device)
+void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription)
 {
-	for (size_t i = 0; i < device->ring_count; i++) {
-		at(device, i)->lsn = 0;
+	uint64_t slot = UINT64_C(1) << subscription->slot;
+	size_t kept = 0;
+
+	if (subscription->slot == HF_SLOTS - 1) {
+		return; /* shared: others may owe it */
 	}
-	device->skip_count = 0;
+	for (size_t i = 0; i < device->ring_count; i++) {
+		struct hf_handed *handed = at(device, i);
+		handed->filters &= ~slot;
+		handed->lsn = handed->filters ? handed->lsn : 0;
+	}
+	for (size_t i = 0; i < device->gap_count; i++) {
+		device->gaps[i].filters &= ~slot;
+		if (device->gaps[i].filters) {
+			device->gaps[kept++] = device->gaps[i];
+		}
+	}
+	device->gap_count = kept;
 }
 
 void hf_ring_age(struct hf_device *device)

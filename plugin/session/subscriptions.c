@@ -23,6 +23,20 @@ static struct hf_subscription *find(struct hf_device *device, struct hf_slice pl
 	return NULL;
 }
 
+static uint8_t free_slot(const struct hf_device *device)
+{
+	uint64_t used = 0;
+	uint8_t slot = 0;
+
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		used |= UINT64_C(1) << device->subscriptions[i].slot;
+	}
+	while (slot < HF_SLOTS - 1 && (used & UINT64_C(1) << slot)) {
+		slot++;
+	}
+	return slot;
+}
+
 static struct hf_subscription *add(struct hf_device *device, struct hf_slice plain)
 {
 	struct hf_subscription *grown = realloc(device->subscriptions, (device->subscription_count + 1) * sizeof(*grown));
@@ -34,13 +48,15 @@ static struct hf_subscription *add(struct hf_device *device, struct hf_slice pla
 	if (!filter) {
 		return NULL;
 	}
-	struct hf_subscription *subscription = &grown[device->subscription_count++];
-	*subscription = (struct hf_subscription){ .filter = filter };
+	struct hf_subscription *subscription = &grown[device->subscription_count];
+	*subscription = (struct hf_subscription){ .filter = filter, .slot = free_slot(device) };
+	device->subscription_count++;
 	return subscription;
 }
 
 static void drop(struct hf_device *device, struct hf_subscription *subscription)
 {
+	hf_ring_release(device, subscription);
 	free(subscription->filter);
 	*subscription = device->subscriptions[--device->subscription_count];
 }
@@ -365,10 +381,8 @@ static void move_device(struct hf_hub *hub, struct hf_device *device, const stru
 			other->from = device->sent;
 		}
 	}
-	if (alone) {
-		device->sent = subscription->from;
-		hf_ring_void(device);
-	} else if (subscription->from < device->sent) {
+	hf_ring_release(device, subscription);
+	if (subscription->from < device->sent || alone) {
 		device->sent = subscription->from;
 		hf_ring_age(device);
 	}
@@ -404,7 +418,6 @@ enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text
 		} else {
 			reason = place_in_session(hub, device, subscription, filter.position);
 		}
-		subscription->begin = subscription->from;
 		subscription->placed = true;
 		move_device(hub, device, subscription);
 	}

@@ -100,7 +100,7 @@ class Restart(Clients, harness.BrokerTest):
         The client has answered PUBREC to a packet id, the broker is killed before PUBREL. A client that keeps to
         MQTT takes a new PUBLISH with an id that it waits for as the same message (4.3.3), and would drop it.
         """
-        self.start_broker()
+        self.start_broker(options={"ack_flush": "60000"})
         arguments = {"clean": False, "properties": {"session_expiry": 600}}
         device = self.raw("bob-1", **arguments)
         device.subscribe("sessions/s/input", qos=2)

@@ -39,13 +39,18 @@ static void inbox_add(struct context *context, const struct receipt *receipt)
 	context->inbox[context->inbox_count++] = *receipt;
 }
 
+static void advance(struct reader *reader, const struct message *message)
+{
+	if (message->what == WHAT_ENTRY && message->pass == reader->stream_pass && message->lsn > reader->stream_last) {
+		reader->stream_last = message->lsn;
+	}
+}
+
 static void read_entry(struct reader *reader, const char *device, const struct message *message)
 {
 	if (message->dup) {
 		reader->got_again++;
-		if (message->pass == reader->stream_pass && message->lsn > reader->stream_last) {
-			reader->stream_last = message->lsn; /* the first time, it was lost */
-		}
+		advance(reader, message); /* the first time, it was lost */
 		return;
 	}
 	/* Each pass over the log rises. A retransmission is let pass: it is older, and says so. */
@@ -95,6 +100,7 @@ void client_receive(unsigned index, const struct message *message)
 	if (context->outbox.count >= world->config.max_queued) {
 		/* packet__queue_append: gone without a word, though the broker waits for its acknowledgement */
 		must(message->what != WHAT_ENTRY, "the broker discards an entry for %s: its socket is full", people[index].device);
+		context->discarded = true;
 		return;
 	}
 	must(message_add(&context->outbox, message), "out of memory");
@@ -120,16 +126,13 @@ void client_receive_pubrel(unsigned index, uint16_t mid)
 
 void client_lost_socket(unsigned index)
 {
-	struct reader *reader = &world->readers[index];
-
 	for (size_t i = 0; i < contexts[index].outbox.count; i++) {
-		const struct message *lost = &contexts[index].outbox.data[i];
-		if (lost->what == WHAT_ENTRY && lost->pass == reader->stream_pass && lost->qos == 0 && lost->lsn > reader->stream_last) {
-			reader->stream_last = lost->lsn;
+		if (contexts[index].outbox.data[i].qos == 0) {
+			advance(&world->readers[index], &contexts[index].outbox.data[i]); /* it will never come */
 		}
 	}
 	contexts[index].inbox_count = 0;
-	contexts[index].blocked = false;
+	contexts[index].blocked = contexts[index].discarded = false;
 	messages_free(&contexts[index].outbox);
 }
 

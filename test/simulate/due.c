@@ -85,7 +85,7 @@ unsigned filters_due(unsigned index, uint64_t lsn)
 static bool is_due(unsigned index, uint64_t lsn)
 {
 	/* What was in flight under a filter when the broker was killed is due again, wherever the filter begins. */
-	return filters_due(index, lsn) || (world->readers[index].owed[lsn] & filters_matching(index, lsn));
+	return filters_due(index, lsn) || (world->readers[index].again[lsn] & filters_matching(index, lsn));
 }
 
 bool entry_must(unsigned index, uint64_t lsn)

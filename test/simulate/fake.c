@@ -106,6 +106,9 @@ static bool transmit(unsigned index, size_t at)
 		struct message gone = *message;
 		note("  %s: a message of %u bytes is given up", people[index].device, (unsigned)gone.size);
 		message_remove(&context->inflight, at);
+		if (gone.what == WHAT_ENTRY && gone.qos == 0) {
+			world->readers[index].sight[gone.lsn] = SIGHT_LARGE; /* without a gap mark: the broker does not tell */
+		}
 		context->quota += gone.qos > 0;
 		left_books(index, &gone, HF_OUTCOME_UNSENT);
 		return false;
@@ -503,6 +506,14 @@ static void say(void *unused, enum hf_log_level level, const char *text)
 	must(level == HF_LOG_INFO || world->failing_ms != INT64_MIN || store_control_failed(), "an error is logged: %s", text);
 }
 
+void watch_store(void)
+{
+	if (store_control_failed()) {
+		world->failing_ms = world->mono_ms;
+		world->ticks_since_failing = 0;
+	}
+}
+
 void tick(void)
 {
 	bool woken = world->wake_at_ms && world->mono_ms >= world->wake_at_ms;
@@ -516,10 +527,11 @@ void tick(void)
 	if (woken) {
 		hf_hub_rewake(hub);
 	}
+	watch_store();
 	if (failed || store_control_failed()) {
-		world->failing_ms = world->mono_ms;
-		world->ticks_since_failing = 0;
-	} else if (world->failing_ms == INT64_MIN ||
+		return;
+	}
+	if (world->failing_ms == INT64_MIN ||
 		(++world->ticks_since_failing >= 5 && world->mono_ms - world->failing_ms >= 5000)) {
 		world->written_ms = world->mono_ms - world->config.ack_flush_ms;
 	}

@@ -58,6 +58,7 @@ struct receipt {
 
 struct context {
 	bool exists, connected, persisted, blocked;
+	bool discarded; /* something that was written to it got lost, and is waited for */
 	uintptr_t token;
 	uint32_t expiry; /* s; UINT32_MAX: never */
 	unsigned receive_maximum, quota;
@@ -96,6 +97,7 @@ void hand_other(unsigned reader, const char *topic, uint8_t qos);
 void deliver_own(void);
 void show_retained(unsigned reader, const char *filter);
 void tick(void);
+void watch_store(void); /* does it fail now? */
 bool state_is_told(unsigned session);
 
 /* connections.c */

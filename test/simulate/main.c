@@ -101,6 +101,7 @@ static void live(void)
 		if (!step()) {
 			break;
 		}
+		watch_store();
 		must(store_control_idle(), "a scan or reader of the store is left open");
 	}
 	if (world->ending == ENDING_NONE) {

@@ -151,6 +151,12 @@ static void place_anywhere(struct filter *filter, const struct wish *wish)
 	}
 }
 
+static void forget_slot(struct reader *reader, uint64_t lsn, unsigned slot)
+{
+	reader->owed[lsn] &= (uint8_t)~(1u << slot);
+	reader->again[lsn] &= (uint8_t)~(1u << slot);
+}
+
 static uint64_t oldest_in_flight(const struct reader *reader)
 {
 	uint64_t lsn = 1;
@@ -181,7 +187,7 @@ static void place(struct reader *reader, unsigned index, unsigned slot, const st
 	}
 	uint64_t oldest = oldest_in_flight(reader);
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		reader->owed[lsn] &= (uint8_t)~(1u << slot);
+		forget_slot(reader, lsn, slot);
 		/* Others were seen by another filter before; should the broker be killed now, those may come again. */
 		reader->loose[lsn] = reader->loose[lsn] || (lsn >= oldest && lsn > filter->from);
 		if (reader->sight[lsn] != SIGHT_FRESH && (filters_due(index, lsn) & 1u << slot)) {
@@ -254,7 +260,7 @@ void reader_unsubscribed(unsigned index, const char *plain)
 		if (reader->filters[i].used && strcmp(reader->filters[i].plain, plain) == 0) {
 			reader->filters[i].used = false;
 			for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-				reader->owed[lsn] &= (uint8_t)~(1u << i);
+				forget_slot(reader, lsn, i);
 			}
 		}
 	}
@@ -324,12 +330,14 @@ void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
 
 	reader->sent = lsn;
 	reader->top = lsn > reader->top ? lsn : reader->top;
+	uint8_t again = reader->again[lsn];
+	reader->again[lsn] = 0;
 	if (qos == 0) {
 		reader->sight[lsn] = SIGHT_SENT;
 		reader->since_ms[lsn] = world->mono_ms;
 	} else {
 		reader->sight[lsn] = SIGHT_HANDED;
-		reader->owed[lsn] = (uint8_t)filters_matching(index, lsn);
+		reader->owed[lsn] = (uint8_t)(filters_due(index, lsn) | again);
 		reader->copies[lsn]++;
 		reader->unacknowledged++;
 	}
@@ -452,9 +460,12 @@ void reader_restarted(unsigned index, bool clean)
 		return;
 	}
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		bool unwritten = reader->sight[lsn] == SIGHT_ACKED && !clean && reader->since_ms[lsn] > world->written_ms;
 		reader->sight[lsn] = sight_after(reader, lsn, below_all, clean);
-		below_all = below_all && reader->copies[lsn] == 0;
+		below_all = below_all && reader->copies[lsn] == 0 && !unwritten;
 		reader->loose[lsn] = false;
+		reader->again[lsn] |= reader->owed[lsn];
+		reader->owed[lsn] = 0;
 		reader->copies[lsn] = 0;
 		reader->gap[lsn] = GAP_NONE;
 	}

@@ -95,6 +95,7 @@ void client_publish(unsigned index, const struct entry *template, bool is_will)
 	enum hf_verdict verdict = call_publish(index, &entry, &reason);
 	if (stores && verdict == HF_VERDICT_FAILED) {
 		must(store_control_failed(), "a publish fails though the store does not: %s", hf_reason_name(reason));
+		watch_store();
 		indeterminate();
 		if (!is_will) {
 			client_go(index, false);

@@ -96,7 +96,8 @@ struct reader {
 	uint64_t top;     /* the newest ever handed over */
 	uint64_t blurred; /* and before a kill, which leaves open where below it the filters begin exactly */
 	uint8_t sight[ENTRIES + 1];
-	uint8_t owed[ENTRIES + 1];  /* filters under which it is in flight: after a kill it must come again */
+	uint8_t owed[ENTRIES + 1];  /* filters under which it is in flight ... */
+	uint8_t again[ENTRIES + 1]; /* ... and was when the broker was killed: it must come again */
 	uint8_t copies[ENTRIES + 1];
 	bool loose[ENTRIES + 1]; /* may come again after a kill: see reader.c, place() */
 	uint8_t gap[ENTRIES + 1];   /* enum gap */
