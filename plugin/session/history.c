@@ -16,25 +16,15 @@ static bool response_topic_allowed(const struct hf_hub *hub, const char *topic)
 
 static enum hf_reason first_of_page(struct hf_log *log, struct hf_position position, uint64_t *first)
 {
-	uint64_t head = hf_log_head(log), tail = hf_log_tail(log);
+	enum hf_reason reason = hf_position_offset(log, position, first);
 
-	switch (position.kind) {
-	case HF_POSITION_EARLIEST:
-		*first = tail;
-		return HF_OK;
-	case HF_POSITION_LATEST:
-		*first = head + 1;
-		return HF_OK;
-	case HF_POSITION_OFFSET:
-		*first = position.value > tail ? position.value : tail;
-		return position.value > head + 1 ? HF_POSITION_AHEAD : HF_OK;
-	case HF_POSITION_LAST:
-		*first = position.value > head || head - position.value + 1 < tail ? tail : head - position.value + 1;
-		return HF_OK;
-	case HF_POSITION_TIME:
-		return hf_log_offset_at(log, position.value > INT64_MAX ? INT64_MAX : (int64_t)position.value, first);
+	if (reason == HF_OK && *first > hf_log_head(log) + 1) {
+		return HF_POSITION_AHEAD;
 	}
-	return HF_POSITION_INVALID;
+	if (reason == HF_OK && *first < hf_log_tail(log)) {
+		*first = hf_log_tail(log);
+	}
+	return reason;
 }
 
 /* Entries from `first` on into hub->page, as many as the page takes. */

@@ -96,7 +96,7 @@ struct hf_handed {
 	uint32_t bytes;
 	bool done;
 	bool mark; /* that this entry will not come: until it is acknowledged, the client does not know */
-	bool old; /* handed over before the position moved back */
+	bool old; /* handed over before the position moved back to below it: may be wanted once more */
 };
 
 struct hf_gap {
@@ -199,6 +199,7 @@ enum hf_reason hf_devices_load(struct hf_hub *hub);
 bool hf_device_skips(const struct hf_device *device, uint64_t lsn); /* acknowledged before a restart */
 
 /* subscriptions.c */
+enum hf_reason hf_position_offset(struct hf_log *log, struct hf_position position, uint64_t *offset); /* it may lie beyond either end */
 void hf_subscriptions_attach(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_detach(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_allow(struct hf_hub *hub, struct hf_device *device);
@@ -226,7 +227,7 @@ void hf_ring_push(struct hf_device *device, const struct hf_handed *handed);
 struct hf_handed *hf_ring_find(struct hf_device *device, uint64_t handle);
 void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
 void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription); /* it owes nothing any more */
-void hf_ring_age(struct hf_device *device); /* all of it is old */
+void hf_ring_age(struct hf_device *device, uint64_t lsn); /* the position moves back to here */
 void hf_ring_clear(struct hf_device *device);
 
 /* marks.c */

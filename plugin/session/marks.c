@@ -96,15 +96,17 @@ void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 	if (device->gap_count == 0 || hf_records_open(hub->store, &records) != HF_OK) {
 		return;
 	}
+	struct hf_gap *gaps = device->gaps;
 	size_t count = device->gap_count;
-	device->gap_count = 0; /* those that cannot be told now are owed again */
+	device->gaps = NULL; /* those that cannot be told now are owed again */
+	device->gap_count = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct hf_entry entry;
-		struct hf_gap gap = device->gaps[i];
-		if (hf_records_at(records, gap.lsn, &entry) == HF_OK) {
-			hf_mark_too_large(hub, device, &entry, gap.filters);
+		if (hf_records_at(records, gaps[i].lsn, &entry) == HF_OK) {
+			hf_mark_too_large(hub, device, &entry, gaps[i].filters);
 		}
 	}
+	free(gaps);
 	hf_records_close(records);
 }
 

@@ -82,10 +82,10 @@ void hf_ring_release(struct hf_device *device, const struct hf_subscription *sub
 	device->gap_count = kept;
 }
 
-void hf_ring_age(struct hf_device *device)
+void hf_ring_age(struct hf_device *device, uint64_t lsn)
 {
 	for (size_t i = 0; i < device->ring_count; i++) {
-		at(device, i)->old = true;
+		at(device, i)->old = at(device, i)->old || at(device, i)->lsn > lsn;
 	}
 }
 

@@ -287,8 +287,7 @@ static uint64_t lsn_before_time(struct hf_hub *hub, int64_t time_ms)
 	return low;
 }
 
-/* The offset a position means in one session with entries. */
-static enum hf_reason first_offset(struct hf_log *log, struct hf_position position, uint64_t *offset)
+enum hf_reason hf_position_offset(struct hf_log *log, struct hf_position position, uint64_t *offset)
 {
 	uint64_t head = hf_log_head(log), tail = hf_log_tail(log);
 
@@ -323,7 +322,7 @@ static enum hf_reason place_in_session(struct hf_hub *hub, struct hf_device *dev
 	if (!session->log) {
 		return HF_OK;
 	}
-	enum hf_reason reason = first_offset(session->log, position, &first);
+	enum hf_reason reason = hf_position_offset(session->log, position, &first);
 	if (reason != HF_OK) {
 		return reason;
 	}
@@ -384,7 +383,7 @@ static void move_device(struct hf_hub *hub, struct hf_device *device, const stru
 	hf_ring_release(device, subscription);
 	if (subscription->from < device->sent || alone) {
 		device->sent = subscription->from;
-		hf_ring_age(device);
+		hf_ring_age(device, device->sent);
 	}
 }
 

@@ -82,6 +82,13 @@ unsigned filters_due(unsigned index, uint64_t lsn)
 	return filters_due_from(index, lsn, false);
 }
 
+unsigned filters_owing(unsigned index, uint64_t lsn)
+{
+	unsigned owing = filters_due(index, lsn) | (world->readers[index].again[lsn] & filters_matching(index, lsn));
+
+	return owing ? owing : filters_due_from(index, lsn, true);
+}
+
 static bool is_due(unsigned index, uint64_t lsn)
 {
 	/* What was in flight under a filter when the broker was killed is due again, wherever the filter begins. */

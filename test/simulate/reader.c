@@ -155,6 +155,10 @@ static void forget_slot(struct reader *reader, uint64_t lsn, unsigned slot)
 {
 	reader->owed[lsn] &= (uint8_t)~(1u << slot);
 	reader->again[lsn] &= (uint8_t)~(1u << slot);
+	reader->gap_for[lsn] &= (uint8_t)~(1u << slot);
+	if (!reader->gap_for[lsn]) {
+		reader->gap[lsn] = GAP_NONE;
+	}
 }
 
 static uint64_t oldest_in_flight(const struct reader *reader)
@@ -330,14 +334,14 @@ void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
 
 	reader->sent = lsn;
 	reader->top = lsn > reader->top ? lsn : reader->top;
-	uint8_t again = reader->again[lsn];
+	uint8_t owing = (uint8_t)filters_owing(index, lsn);
 	reader->again[lsn] = 0;
 	if (qos == 0) {
 		reader->sight[lsn] = SIGHT_SENT;
 		reader->since_ms[lsn] = world->mono_ms;
 	} else {
 		reader->sight[lsn] = SIGHT_HANDED;
-		reader->owed[lsn] = (uint8_t)(filters_due(index, lsn) | again);
+		reader->owed[lsn] = owing;
 		reader->copies[lsn]++;
 		reader->unacknowledged++;
 	}
@@ -348,11 +352,12 @@ void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
 	world->handed++;
 }
 
-static void gap(unsigned index, uint64_t lsn)
+static void gap(unsigned index, uint64_t lsn, uint8_t filters)
 {
 	bool listens = reader_listens(index, world->entries[lsn].session, "mark");
 
-	world->readers[index].gap[lsn] = listens ? GAP_OWED : GAP_NONE;
+	world->readers[index].gap[lsn] = listens && filters ? GAP_OWED : GAP_NONE;
+	world->readers[index].gap_for[lsn] = filters;
 }
 
 void reader_gap_told(unsigned index, uint64_t lsn, uint8_t qos)
@@ -371,7 +376,7 @@ void reader_too_large(unsigned index, uint64_t lsn)
 {
 	world->readers[index].sent = lsn;
 	world->readers[index].sight[lsn] = SIGHT_LARGE;
-	gap(index, lsn);
+	gap(index, lsn, (uint8_t)filters_owing(index, lsn));
 }
 
 static bool out_of_books(struct reader *reader, uint64_t lsn)
@@ -399,11 +404,11 @@ void reader_given_up(unsigned index, uint64_t lsn)
 	struct reader *reader = &world->readers[index];
 	bool last = out_of_books(reader, lsn);
 
-	reader->owed[lsn] = 0;
 	if (last && reader->sight[lsn] == SIGHT_HANDED) {
 		reader->sight[lsn] = SIGHT_LARGE;
-		gap(index, lsn);
+		gap(index, lsn, reader->owed[lsn]);
 	}
+	reader->owed[lsn] = 0;
 }
 
 void reader_caught_up(unsigned index, unsigned session)
@@ -462,9 +467,9 @@ void reader_restarted(unsigned index, bool clean)
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
 		bool unwritten = reader->sight[lsn] == SIGHT_ACKED && !clean && reader->since_ms[lsn] > world->written_ms;
 		reader->sight[lsn] = sight_after(reader, lsn, below_all, clean);
-		below_all = below_all && reader->copies[lsn] == 0 && !unwritten;
+		below_all = below_all && reader->copies[lsn] == 0 && reader->gap[lsn] == GAP_NONE && !unwritten;
 		reader->loose[lsn] = false;
-		reader->again[lsn] |= reader->owed[lsn];
+		reader->again[lsn] |= reader->owed[lsn] | (reader->gap[lsn] != GAP_NONE ? reader->gap_for[lsn] : 0);
 		reader->owed[lsn] = 0;
 		reader->copies[lsn] = 0;
 		reader->gap[lsn] = GAP_NONE;

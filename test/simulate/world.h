@@ -100,7 +100,8 @@ struct reader {
 	uint8_t again[ENTRIES + 1]; /* ... and was when the broker was killed: it must come again */
 	uint8_t copies[ENTRIES + 1];
 	bool loose[ENTRIES + 1]; /* may come again after a kill: see reader.c, place() */
-	uint8_t gap[ENTRIES + 1];   /* enum gap */
+	uint8_t gap[ENTRIES + 1];   /* enum gap ... */
+	uint8_t gap_for[ENTRIES + 1]; /* ... owed by these filters */
 	int64_t since_ms[ENTRIES + 1]; /* when it got to SIGHT_ACKED or SIGHT_SENT */
 	unsigned unacknowledged;
 	uint32_t pass; /* counts how often it was told to start elsewhere */
