@@ -41,6 +41,7 @@ int hf_on_connect(int event, void *data, void *userdata)
 			.identity = mosquitto_client_username(connect->client),
 			.token = connect->client,
 			.clean = mosquitto_client_clean_session(connect->client),
+			.unsubscribed = mosquitto_client_sub_count(connect->client) == 0,
 		};
 		if (hf_connected(plugin->hub, &connection) != HF_OK) {
 			hf_log_limited(plugin, MOSQ_LOG_ERR, "no memory for client %s: it reads nothing", id);
@@ -55,6 +56,7 @@ static void gone(struct hf_plugin *plugin, const struct mosquitto *client)
 
 	authenticated(plugin);
 	hf_resumed_forget(plugin, client);
+	hf_will_forget(plugin, client);
 	if (plugin->checked == client) {
 		plugin->checked = NULL;
 	}

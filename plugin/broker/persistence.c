@@ -64,6 +64,9 @@ int hf_on_persist_client_msg_delete(int event, void *data, void *userdata)
 	enum hf_outcome outcome = HF_OUTCOME_UNSENT;
 
 	(void)event;
+	if (message->direction == mosq_bmd_in) {
+		hf_resumed_released(plugin, message->clientid);
+	}
 	if (message->direction != mosq_bmd_out || message->qos == 0 || message->store_id < HF_STORE_ID_OTHER || plugin->taking_back) {
 		return MOSQ_ERR_SUCCESS;
 	}

@@ -84,6 +84,7 @@ static const struct {
 	{ MOSQ_EVT_PERSIST_CLIENT_DELETE, hf_on_persist_client_delete, "PERSIST_CLIENT_DELETE" },
 	{ MOSQ_EVT_PERSIST_SUBSCRIPTION_ADD, hf_on_persist_subscription_add, "PERSIST_SUBSCRIPTION_ADD" },
 	{ MOSQ_EVT_PERSIST_CLIENT_MSG_DELETE, hf_on_persist_client_msg_delete, "PERSIST_CLIENT_MSG_DELETE" },
+	{ MOSQ_EVT_PERSIST_WILL_ADD, hf_on_persist_will_add, "PERSIST_WILL_ADD" },
 };
 
 static bool register_callbacks(struct hf_plugin *plugin)
@@ -207,6 +208,7 @@ int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int 
 	hf_hub_close(plugin->hub);
 	hf_port_timer_end(plugin);
 	hf_publishing_end(plugin);
+	hf_wills_end(plugin);
 	hf_buffer_free(&plugin->properties);
 	hf_buffer_free(&plugin->topic);
 	free(plugin->authenticating);

@@ -6,7 +6,8 @@
  *     port.c         struct hf_broker on Mosquitto: handing messages over, retained state, time, the wake-up
  *     properties.c   MQTT properties, to and from what an entry stores
  *     connections.c  CONNECT, DISCONNECT, CLIENT_OFFLINE, BASIC_AUTH
- *     publishing.c   ACL WRITE, MESSAGE_IN, wills, refusals
+ *     publishing.c   ACL WRITE, MESSAGE_IN, refusals
+ *     wills.c        PERSIST_WILL_ADD, and the wills among the ACL WRITEs
  *     reading.c      ACL READ and SUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE, MESSAGE_OUT
  *     persistence.c  PERSIST_*: durable clients, acknowledgements, restore
  *     limited_log.c  the broker's log, without floods
@@ -32,6 +33,7 @@
 
 struct hf_refused; /* the last refused publish of a 3.1.1 client */
 struct hf_resumed; /* a QoS 2 publish the broker still holds for a client that is coming back */
+struct hf_will;    /* where the broker keeps the will of a connected client */
 
 struct hf_plugin {
 	mosquitto_plugin_id_t *id;
@@ -44,6 +46,7 @@ struct hf_plugin {
 	char *authenticating;          /* client id that is logging in; a will that goes out now is of its predecessor */
 	struct hf_refused *refused;
 	struct hf_resumed *resumed;
+	struct hf_will *wills;
 	struct hf_buffer properties;   /* scratch */
 	struct hf_buffer topic;        /* scratch */
 	timer_t timer;
@@ -92,11 +95,21 @@ int hf_on_persist_client(int event, void *data, void *userdata);
 int hf_on_persist_client_delete(int event, void *data, void *userdata);
 int hf_on_persist_subscription_add(int event, void *data, void *userdata);
 int hf_on_persist_client_msg_delete(int event, void *data, void *userdata);
+int hf_on_persist_will_add(int event, void *data, void *userdata);
 int hf_on_persist_restore(int event, void *data, void *userdata);
 
-/* publishing.c: the part of ACL CHECK for access WRITE; and what it remembers of clients that are gone. */
+/* publishing.c: the part of ACL CHECK for access WRITE; and what it remembers of clients until they are gone. */
 int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event);
+enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
+	const mosquitto_property *properties, uint8_t qos, enum hf_reason *reason);
+void hf_resumed_released(struct hf_plugin *plugin, const char *id); /* PUBREL of the oldest one */
 void hf_resumed_forget(struct hf_plugin *plugin, const struct mosquitto *client);
 void hf_publishing_end(struct hf_plugin *plugin);
+
+/* wills.c */
+bool hf_will_is(const struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event); /* a connected client's? */
+int hf_will_publish(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event);
+void hf_will_forget(struct hf_plugin *plugin, const struct mosquitto *client);
+void hf_wills_end(struct hf_plugin *plugin);
 
 #endif

@@ -55,7 +55,9 @@ static bool add_base(const char *topic, struct hf_slice payload, mosquitto_prope
 		mosquitto_property_free_all(&base.properties);
 		return false;
 	}
-	memcpy(base.payload, payload.data, payload.len);
+	if (payload.len > 0) {
+		memcpy(base.payload, payload.data, payload.len);
+	}
 	((char *)base.payload)[payload.len] = '\0';
 	return mosquitto_persist_base_msg_add(&base) == MOSQ_ERR_SUCCESS; /* owns, and frees, all of it either way */
 }
@@ -90,7 +92,42 @@ static void flush(void *context, const char *device)
 	struct mosquitto_client_msg nothing = { .clientid = device, .mid = MID_NONE, .qos = QOS_NONE, .direction = mosq_bmd_out };
 
 	(void)context;
-	mosquitto_persist_client_msg_delete(&nothing);
+	/* Should the broker itself have given out this Packet Identifier, another one will do. */
+	while (mosquitto_persist_client_msg_delete(&nothing) == MOSQ_ERR_PROTOCOL && nothing.mid > 1) {
+		nothing.mid--;
+	}
+}
+
+static void take_back(struct hf_plugin *plugin, struct mosquitto_client_msg *client_msg)
+{
+	plugin->taking_back = true; /* the event of it is not one of a delivery */
+	mosquitto_persist_client_msg_delete(client_msg);
+	plugin->taking_back = false;
+}
+
+/*
+ * A packet for which the socket's queue has no room is thrown away without a word (packet_mosq.c). Only a message of QoS 0
+ * is told about it before, so one is tried, and taken back before it is written.
+ */
+static bool socket_has_room(struct hf_plugin *plugin, const char *device, uint16_t *packet_id)
+{
+	struct mosquitto_client_msg probe = {
+		.clientid = device,
+		.store_id = HF_STORE_ID_OTHER | ++plugin->other_id,
+		.mid = next_packet_id(packet_id),
+		.direction = mosq_bmd_out,
+	};
+
+	if (!add_base(plugin->options.root, HF_SLICE_NONE, NULL, probe.store_id, 0, false)) {
+		return false;
+	}
+	bool room = mosquitto_persist_client_msg_add(&probe) == MOSQ_ERR_SUCCESS;
+	if (room) {
+		take_back(plugin, &probe);
+	} else {
+		mosquitto_persist_base_msg_delete(probe.store_id);
+	}
+	return room;
 }
 
 /* Of a message that no other client has. */
@@ -117,9 +154,7 @@ static bool hand_shared(struct hf_plugin *plugin, struct mosquitto_client_msg *c
 		return false;
 	}
 	if (rc == RC_NOT_IN_FLIGHT && client_msg->qos > 0) {
-		plugin->taking_back = true; /* the event of it is not one of a delivery */
-		mosquitto_persist_client_msg_delete(client_msg);
-		plugin->taking_back = false;
+		take_back(plugin, client_msg);
 		client_msg->store_id = HF_STORE_ID_OTHER | ++plugin->other_id;
 		return false;
 	}
@@ -141,16 +176,18 @@ static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_
 	struct hf_slice payload = message->entry ? message->entry->payload : message->payload;
 	mosquitto_property *properties = NULL;
 	enum hf_handover outcome;
-	bool shared = message->entry && message->subscription_id_count <= 1;
+	bool shared = client_msg->store_id >= HF_STORE_ID_ENTRY;
 
 	if (message->max_packet > 0) {
 		if (!hf_properties_write(message, &properties)) {
 			return HF_DROPPED;
 		}
-		if (too_large(message, topic_of_message(plugin, message), payload, properties)) {
+		bool large = too_large(message, topic_of_message(plugin, message), payload, properties);
+		if (large && !message->check_size) {
 			mosquitto_property_free_all(&properties);
 			return HF_TOO_LARGE;
 		}
+		*message->outgrown = large; /* if it goes out */
 	}
 	if (shared && hand_shared(plugin, client_msg, &outcome)) {
 		mosquitto_property_free_all(&properties);
@@ -166,23 +203,49 @@ static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_
 	return outcome_of(mosquitto_persist_client_msg_add(client_msg), client_msg);
 }
 
+/* Not with several Subscription Identifiers, which are properties of the message; not where it must be found out if the
+ * broker keeps it; and not with MQTT 3.1.1 clients, who are given no message of the broker's twice, also not after $from,
+ * when allow_duplicate_messages is off (database.c). */
+static bool may_share(const char *device, const struct hf_message *message)
+{
+	return message->entry && message->subscription_id_count <= 1 && !message->check_size &&
+		mosquitto_client_protocol_version(mosquitto_client(device)) == 5;
+}
+
+/* What is larger than the client's Maximum Packet Size is given up when it is to be written (database.c), and its place in
+ * flight with it. One that waits to be written some day tells nothing. */
+static enum hf_handover check_size(struct hf_plugin *plugin, struct mosquitto_client_msg *client_msg, enum hf_handover outcome)
+{
+	if (outcome == HF_WAITING) {
+		take_back(plugin, client_msg);
+		return HF_DROPPED;
+	}
+	return outcome == HF_HANDED && !base_exists(*client_msg) ? HF_TOO_LARGE : outcome;
+}
+
 static enum hf_handover hand(void *context, const char *device, const struct hf_message *message, uint64_t *handle)
 {
 	struct hf_plugin *plugin = context;
-	bool shared = message->entry && message->subscription_id_count <= 1;
 	struct mosquitto_client_msg client_msg = {
 		.clientid = device,
-		.store_id = shared ? HF_STORE_ID_ENTRY | message->entry->lsn : HF_STORE_ID_OTHER | ++plugin->other_id,
+		.store_id = may_share(device, message) ? HF_STORE_ID_ENTRY | message->entry->lsn : HF_STORE_ID_OTHER | ++plugin->other_id,
 		.subscription_identifier = message->subscription_id_count > 0 ? message->subscription_ids[0] : 0,
 		.mid = message->qos > 0 ? next_packet_id(message->packet_id) : 0,
 		.qos = message->qos,
 		.direction = mosq_bmd_out,
 	};
+	if (message->check_room && !socket_has_room(plugin, device, message->packet_id)) {
+		return HF_DROPPED;
+	}
 	enum hf_handover outcome = put_in_flight(plugin, message, &client_msg);
 
 	*handle = client_msg.store_id;
-	if (outcome == HF_HANDED && message->qos == 0) {
+	if (outcome == HF_HANDED && (message->qos == 0 || message->check_room || message->check_size)) {
 		flush(context, device); /* the room for the next one is in the socket */
+	}
+	if (message->check_size) {
+		outcome = check_size(plugin, &client_msg, outcome);
+		*message->outgrown = *message->outgrown && outcome == HF_HANDED;
 	}
 	return outcome;
 }

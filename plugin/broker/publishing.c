@@ -20,6 +20,7 @@ struct hf_refused {
 struct hf_resumed {
 	struct hf_resumed *prev, *next;
 	const struct mosquitto *client;
+	bool repeated; /* it was sent again */
 	char *topic;
 	size_t payload_len;
 	char payload[];
@@ -28,14 +29,21 @@ struct hf_resumed {
 /* ---- QoS 2 publishes that are sent again
  *
  * MESSAGE_IN shows neither Packet Identifier nor DUP. But while a client comes back, the broker checks each of its
- * stored inbound QoS 2 messages again (ACL WRITE before the client is in the table). Those were stored by us when
- * they first came; the same one from the same connection is the repeat. */
+ * stored inbound QoS 2 messages again (ACL WRITE before the client is in the table). Those under the root were stored by
+ * us when they first came; the same one from the same connection is the repeat. Unless it has been released: then the
+ * same once more is a new one. They are released in their order (MQTT 5, 4.6), so those outside the root are kept count
+ * of, too. */
 
 static void resumed_remember(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
 {
 	struct hf_resumed *resumed = calloc(1, sizeof(*resumed) + event->payloadlen);
 	char *topic = strdup(event->topic);
 
+	if (!mosquitto_client_address(event->client)) { /* of a retained message, with check_retain_source (retain.c) */
+		free(resumed);
+		free(topic);
+		return;
+	}
 	if (!resumed || !topic) {
 		free(resumed);
 		free(topic);
@@ -69,6 +77,20 @@ void hf_resumed_forget(struct hf_plugin *plugin, const struct mosquitto *client)
 	}
 }
 
+void hf_resumed_released(struct hf_plugin *plugin, const char *id)
+{
+	const void *client = plugin->resumed ? hf_connection_of(plugin->hub, id) : NULL;
+	struct hf_resumed *resumed, *next;
+
+	DL_FOREACH_SAFE(plugin->resumed, resumed, next)
+	{
+		if (client && resumed->client == client) {
+			resumed_free(plugin, resumed);
+			return;
+		}
+	}
+}
+
 /* A client sends its unfinished publishes again before it sends new ones (MQTT 5, 4.4): the first that is none ends it. */
 static bool is_repeat(struct hf_plugin *plugin, const struct mosquitto_evt_message *event)
 {
@@ -79,9 +101,10 @@ static bool is_repeat(struct hf_plugin *plugin, const struct mosquitto_evt_messa
 	}
 	DL_FOREACH(plugin->resumed, resumed)
 	{
-		if (resumed->client == event->client && resumed->payload_len == event->payloadlen && strcmp(resumed->topic, event->topic) == 0 &&
+		if (resumed->client == event->client && !resumed->repeated && resumed->payload_len == event->payloadlen &&
+			strcmp(resumed->topic, event->topic) == 0 &&
 			(event->payloadlen == 0 || memcmp(resumed->payload, event->payload, event->payloadlen) == 0)) {
-			resumed_free(plugin, resumed);
+			resumed->repeated = true;
 			return true;
 		}
 	}
@@ -176,9 +199,9 @@ void hf_publishing_end(struct hf_plugin *plugin)
 	}
 }
 
-/* ---- publishes and wills */
+/* ---- publishes */
 
-static enum hf_verdict publish(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
+enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
 	const mosquitto_property *properties, uint8_t qos, enum hf_reason *reason)
 {
 	struct hf_publish_properties picked;
@@ -198,41 +221,27 @@ static enum hf_verdict publish(struct hf_plugin *plugin, struct mosquitto *clien
 	return hf_publish(plugin->hub, &publish, reason);
 }
 
-/*
- * A will is seen here and nowhere else (context.c, context__send_will). One on a logged topic becomes an entry now,
- * in its place in the log, and is denied to the broker, which would send it round the log.
- */
-static int acl_write_will(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
-{
-	enum hf_reason reason;
-	enum hf_verdict verdict =
-		publish(plugin, event->client, event->topic, hf_slice_from(event->payload, event->payloadlen), event->properties, event->qos, &reason);
-
-	if (verdict == HF_VERDICT_REFUSED || verdict == HF_VERDICT_FAILED) {
-		hf_log_limited(plugin, MOSQ_LOG_WARNING, "the will of %s on %s was not published: %s", mosquitto_client_id(event->client), event->topic,
-			hf_reason_sentence(reason));
-	}
-	return verdict == HF_VERDICT_PASS ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
-}
-
 /* Decides nothing about publishes: a denial here would be a plain PUBACK for MQTT 3.1.1. It tells the three occasions
  * of this check apart: a PUBLISH, a will, and a returning client's inbound messages. */
 int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
 {
 	const char *id = mosquitto_client_id(event->client);
 
+	bool connected = hf_connection_of(plugin->hub, id) == event->client;
+	bool known = connected || mosquitto_client(id) == event->client;
+	if (!known && event->qos == 2) {
+		resumed_remember(plugin, event);
+	}
 	if (!hf_under_root(plugin, event->topic)) {
 		return MOSQ_ERR_PLUGIN_IGNORE;
 	}
 	bool taken_over = plugin->authenticating && strcmp(plugin->authenticating, id) == 0;
-	if (hf_connection_of(plugin->hub, id) == event->client && !taken_over) {
+	if (known && (!connected || taken_over || hf_will_is(plugin, event))) {
+		return hf_will_publish(plugin, event);
+	}
+	if (connected) {
 		plugin->checked = event->client;
-		return MOSQ_ERR_SUCCESS;
 	}
-	if (mosquitto_client(id) == event->client) {
-		return acl_write_will(plugin, event);
-	}
-	resumed_remember(plugin, event);
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -267,8 +276,8 @@ int hf_on_message_in(int event, void *data, void *userdata)
 	if (is_repeat(plugin, message)) {
 		return MOSQ_ERR_SUCCESS;
 	}
-	switch (publish(plugin, message->client, message->topic, hf_slice_from(message->payload, message->payloadlen), message->properties,
-		message->qos, &reason)) {
+	switch (hf_publish_of(plugin, message->client, message->topic, hf_slice_from(message->payload, message->payloadlen),
+		message->properties, message->qos, &reason)) {
 	case HF_VERDICT_OUTSIDE:
 	case HF_VERDICT_STORED:
 		return MOSQ_ERR_SUCCESS;

@@ -28,6 +28,9 @@ struct hf_message {
 	uint8_t qos;
 	uint16_t *packet_id; /* the last Packet Identifier this client was given; hand moves it on */
 	uint32_t max_packet; /* Maximum Packet Size of the client; 0: none, or not known */
+	bool check_room;     /* nothing that comes later would tell: find out now if the socket's queue has room (HF_DROPPED) ... */
+	bool check_size;     /* ... and, max_packet being a guess, if the client may be sent it (HF_TOO_LARGE) ... */
+	bool *outgrown;      /* ... setting this where it is larger than max_packet and may be */
 	const uint32_t *subscription_ids; /* of the matching filters that have one */
 	size_t subscription_id_count;
 };

@@ -115,13 +115,19 @@ static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struc
 	if (tracked && !hf_ring_reserve(device)) {
 		return HF_DROPPED;
 	}
+	bool outgrown = false;
+	message->outgrown = &outgrown;
+	if (!hf_unseen_prepare(hub, device, message)) {
+		return HF_TOO_LARGE;
+	}
 	enum hf_handover outcome = hub->broker.hand(hub->broker.context, device->id, message, &handed->handle);
+	hf_unseen_handed(device, message, outcome);
+	device->facts.max_packet_size = outgrown ? 0 : device->facts.max_packet_size;
 	if (outcome == HF_HANDED || outcome == HF_WAITING) {
 		device->waiting += outcome == HF_WAITING;
 		if (tracked) {
+			handed->packet = device->packets;
 			hf_ring_push(device, handed);
-		} else if (!device->durable) {
-			device->unwritten += outcome == HF_HANDED && message->qos > 0;
 		}
 	}
 	return outcome;
@@ -242,7 +248,8 @@ void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_
 enum pumped {
 	PUMPED_ALL,    /* at the head */
 	PUMPED_FULL,   /* no room: an acknowledgement, or a transmission, goes on */
-	PUMPED_PAUSED, /* it had its share of this turn, or the broker has no room */
+	PUMPED_PAUSED, /* it had its share of this turn */
+	PUMPED_REFUSED, /* the broker has no room */
 };
 
 struct pump {
@@ -264,9 +271,13 @@ static enum pumped pump_entry(struct pump *pump, const struct hf_entry *entry)
 	if (!has_room(pump->hub, pump->device) || hf_overtakes(pump->device, match.qos)) {
 		return PUMPED_FULL;
 	}
-	if (pump->entries == 0 || hand_entry(pump->hub, pump->device, entry, &match) == HF_DROPPED) {
+	if (pump->entries == 0) {
 		return PUMPED_PAUSED;
 	}
+	if (hand_entry(pump->hub, pump->device, entry, &match) == HF_DROPPED) {
+		return PUMPED_REFUSED;
+	}
+	pump->device->retry_ms = 0;
 	pump->entries--;
 	return PUMPED_ALL;
 }
@@ -430,9 +441,29 @@ static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
 	return pumped;
 }
 
+/* Nothing tells when a socket that is full has room again. Who does not read must not keep the broker busy. */
+static bool too_early(struct hf_hub *hub, struct hf_device *device)
+{
+	if (device->retry_ms == 0) {
+		return false;
+	}
+	int64_t left = device->retry_at_ms - hub->broker.monotonic_ms(hub->broker.context);
+	if (left > 0) {
+		hf_device_pend(hub, device, (unsigned int)left);
+	}
+	return left > 0;
+}
+
+static void try_later(struct hf_hub *hub, struct hf_device *device)
+{
+	device->retry_ms = device->retry_ms == 0 ? HF_RETRY_MS : device->retry_ms < HF_RETRY_MAX_MS ? 2 * device->retry_ms : device->retry_ms;
+	device->retry_at_ms = hub->broker.monotonic_ms(hub->broker.context) + device->retry_ms;
+	hf_device_pend(hub, device, device->retry_ms);
+}
+
 void hf_pump(struct hf_hub *hub, struct hf_device *device)
 {
-	if (!device->online) {
+	if (!device->online || too_early(hub, device)) {
 		return;
 	}
 	device->busy = true;
@@ -445,7 +476,9 @@ void hf_pump(struct hf_hub *hub, struct hf_device *device)
 	}
 	hub->broker.flush(hub->broker.context, device->id);
 	device->busy = false;
-	if (pumped == PUMPED_PAUSED || (pumped == PUMPED_FULL && !comes_back(device))) {
+	if (pumped == PUMPED_REFUSED) {
+		try_later(hub, device);
+	} else if (pumped == PUMPED_PAUSED || (pumped == PUMPED_FULL && !comes_back(device))) {
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	}
 }
@@ -464,32 +497,14 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 		hf_gap_owed(hub, device, (struct hf_gap){ .lsn = handed->lsn, .filters = handed->filters });
 		handed->lsn = 0; /* not acknowledged: the mark will be */
 	}
+	if (handed->packet > device->packets_read) {
+		device->packets_read = handed->packet;
+	}
 	hf_ring_done(device, handed);
 	device->waiting = device->unacknowledged > 0 ? device->waiting : 0;
 	hf_device_dirty(hub, device);
 	/* In bursts of half a window: opening the log costs more than reading an entry of it. */
 	if (device->online && !device->at_head && device->unacknowledged <= hub->options.window / 2) {
-		hf_device_pend(hub, device, HF_RETRY_MS);
-	}
-}
-
-void hf_transmitted(struct hf_hub *hub, const char *id, const char *topic)
-{
-	struct hf_device *device = hf_device_find(hub, id);
-	struct hf_topic parsed;
-
-	if (!device || !device->online || device->durable || device->waiting + device->unwritten == 0 ||
-		hf_topic_parse(hub->options.root, topic, &parsed) != HF_OK ||
-		(!hf_kind_is_logged(parsed.kind) && parsed.kind != HF_KIND_MARK && parsed.kind != HF_KIND_ERROR)) {
-		return;
-	}
-	/* Those in flight go out before those that wait behind them. */
-	if (device->unwritten > 0) {
-		device->unwritten--;
-		return;
-	}
-	device->waiting--;
-	if (!device->at_head && device->waiting <= hub->options.window / 4) {
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	}
 }

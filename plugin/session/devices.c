@@ -121,6 +121,21 @@ enum hf_role hf_device_role(struct hf_hub *hub, struct hf_device *device, struct
 	return device->role;
 }
 
+/* The broker does not go on with a session that was to end with its connection (handle_connect.c), and tells nobody. What
+ * was in flight will not be acknowledged. */
+static void start_anew(struct hf_hub *hub, struct hf_device *device)
+{
+	hf_subscriptions_detach(hub, device);
+	hf_subscriptions_free(device);
+	hf_ring_clear(device);
+	device->skip_count = 0;
+	device->gap_count = 0;
+	device->waiting = 0;
+	device->sent = hf_store_head(hub->store);
+	device->at_head = true;
+	hf_device_dirty(hub, device);
+}
+
 enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *connection)
 {
 	struct hf_device *device = hf_device_find(hub, connection->device);
@@ -137,6 +152,15 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	} else if (!set_identity(device, connection->identity)) {
 		return HF_NO_MEMORY;
 	}
+	if (connection->unsubscribed && device->subscription_count > 0) {
+		start_anew(hub, device);
+	}
+	if (device->facts.session_expiry_time != 0) {
+		/* Of when it was away. Should the broker stop now, its time begins then (session_expiry.c). */
+		device->facts.session_expiry_time = 0;
+		hf_device_dirty(hub, device);
+	}
+	hf_unseen_begin(device);
 	device->token = connection->token;
 	device->online = true;
 	hf_subscriptions_allow(hub, device);
@@ -191,6 +215,7 @@ void hf_packet_sent(struct hf_hub *hub, const char *id)
 
 	if (device) {
 		device->packet_id++;
+		device->packets++;
 	}
 }
 
@@ -202,6 +227,7 @@ enum hf_reason hf_durable_set(struct hf_hub *hub, const struct hf_durable *durab
 		return HF_OK; /* not one of ours, such as a bridge */
 	}
 	device->durable = true;
+	device->size_known = device->online;
 	device->facts = *durable;
 	device->facts.device = device->id;
 	device->facts.identity = device->identity;

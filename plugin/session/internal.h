@@ -31,6 +31,7 @@
 #define HF_STATE_INTERVAL_MS 250 /* for what changes with every entry */
 #define HF_INDEX_FLUSH_MS 1000
 #define HF_RETRY_MS 1
+#define HF_RETRY_MAX_MS 64
 #define HF_RECOVER_MS 1000
 #define HF_IDLE_MS 5000 /* a session nobody uses leaves memory after this */
 #define HF_IDS_MAX 16
@@ -94,6 +95,7 @@ struct hf_handed {
 	uint64_t lsn;     /* 0: a document, or void: no filter is left under which it was due */
 	uint64_t filters; /* under which it was due, by slot */
 	uint32_t bytes;
+	uint32_t packet; /* how many packets the client had been sent with it */
 	bool done;
 	bool mark; /* that this entry will not come: until it is acknowledged, the client does not know */
 	bool old; /* handed over before the position moved back to below it: may be wanted once more */
@@ -131,6 +133,11 @@ struct hf_device {
 	size_t handed_bytes;
 	size_t waiting;   /* handed over and queued by the broker behind the Receive Maximum; durable: or since acknowledged ... */
 	size_t unwritten; /* ... and, not durable, those before them: in flight but not transmitted yet */
+	uint32_t packets, packets_read; /* sent to it on this connection, ours and others'; of those, certainly read */
+	bool size_known; /* facts.max_packet_size is of this connection */
+	uint32_t size_taken, size_refused; /* if not: the largest entry it took, the smallest that was too large; 0: none */
+	unsigned int retry_ms; /* the broker had no room for it: when to try again, later each time */
+	int64_t retry_at_ms;
 	struct hf_gap *gaps; /* entries it could not be given and has not been told of */
 	size_t gap_count;
 
@@ -220,6 +227,11 @@ uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind);
 bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload);
 /* As above; a mark that an entry will not come. */
 bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, struct hf_gap gap);
+
+/* unseen.c: what the broker does not tell of what became of a message */
+void hf_unseen_begin(struct hf_device *device);
+bool hf_unseen_prepare(const struct hf_hub *hub, struct hf_device *device, struct hf_message *message); /* false: it is too large */
+void hf_unseen_handed(struct hf_device *device, const struct hf_message *message, enum hf_handover outcome);
 
 /* ring.c: what a durable device was handed and has not acknowledged */
 bool hf_ring_reserve(struct hf_device *device); /* room for one more; false: no memory */

@@ -133,7 +133,7 @@ bool hf_options_set(struct hf_options *options, const char *name, const char *va
 		if (value && table[i].set(options, value)) {
 			return true;
 		}
-		snprintf(message, message_size, "plugin_opt_%s cannot be '%s': it takes %s", name, value ? value : "", table[i].takes);
+		snprintf(message, message_size, "plugin_opt_%s cannot be '%.200s': it takes %s", name, value ? value : "", table[i].takes);
 		return false;
 	}
 	snprintf(message, message_size, "plugin_opt_%s is no option of Holdfast; mosquitto.conf.sample lists them", name);

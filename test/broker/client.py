@@ -6,6 +6,7 @@ the same device again.
 """
 
 import dataclasses
+import socket
 import threading
 import time
 
@@ -184,6 +185,8 @@ class Client:
         self.connack = None
         self.session_present = None
         self.closed = None  # reason code of the end of the connection
+        # or Nagle's algorithm holds acknowledgements back for 40 ms, whenever a test lets a window run full
+        self.paho.on_socket_open = self._on_socket_open
         self.paho.on_connect = self._on_connect
         self.paho.on_disconnect = self._on_disconnect
         self.paho.on_message = self._on_message
@@ -192,6 +195,10 @@ class Client:
         self.paho.on_unsubscribe = lambda _c, _u, mid, reasons, _p: self._answer(mid, reasons)
 
     # ---- callbacks, on paho's thread
+
+    def _on_socket_open(self, _client, _userdata, sock):
+        sock = getattr(sock, "_socket", sock)  # of a WebSocket
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _answer(self, mid, reasons):
         with self.changed:
@@ -263,7 +270,7 @@ class Client:
         Return when all that the broker sent before now was received: a publish to a topic of our own, outside
         the root, has come back, twice, since what a plugin sends goes out at the next turn of the broker's loop.
         """
-        own = f"settle/{self.client_id.replace('/', '_').replace('+', '_').replace('#', '_')}"
+        own = f"settle/{id(self)}"
         self.subscribe(own, 0)
         for turn in (b"1", b"2"):
             self.paho.publish(own, turn, 0)

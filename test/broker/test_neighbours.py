@@ -189,6 +189,122 @@ class Outside(Clients, harness.BrokerTest):
         client.wait_count(1)
 
 
+class Options(Clients, harness.BrokerTest):
+    """Options of Mosquitto that touch queues, sessions and versions must not touch what a session promises."""
+
+    OPTIONS = (
+        {"max_queued_messages": "1", "max_inflight_messages": "1"},
+        {"max_queued_messages": "0", "max_inflight_messages": "0"},
+        {"max_queued_bytes": "1000", "max_inflight_bytes": "1000"},
+        {"queue_qos0_messages": "true"},
+        {"upgrade_outgoing_qos": "true"},
+        {"allow_duplicate_messages": "false"},
+        {"retain_available": "false"},
+        {"persistent_client_expiration": "1h"},
+        {"set_tcp_nodelay": "false"},
+        {"check_retain_source": "false"},
+        {"max_packet_size": "300000"},
+    )
+
+    def scenario(self):
+        for version in (5, 4):
+            for qos in (0, 1, 2):
+                self.device(f"bob-{version}-{qos}", version=version).subscribe(["sessions/s/#", "sessions/+/input"], qos).cut()
+        live = [self.client(f"bob-live-{qos}").subscribe("sessions/s/input", qos) for qos in (0, 1, 2)]
+        self.fill("s", 300)
+        for reader in live:
+            reader.wait_offset(300).settle().check_offsets(1, 300)
+        self.broker.restart(kill=True)
+        self.fill("s", 5, first=301)
+        for version in (5, 4):
+            for qos in (0, 1, 2):
+                device = self.device(f"bob-{version}-{qos}", version=version)
+                self.assertTrue(device.session_present)
+                device.wait_entries(305).settle()
+                self.assertEqual(device.payloads(), [b"%d" % i for i in range(1, 306)])
+
+    def test_each(self):
+        for conf in self.OPTIONS:
+            with self.subTest(conf=conf):
+                self.start_broker(conf=conf)
+                self.scenario()
+                self.broker.stop()
+
+    def test_user_names_as_client_ids(self):
+        broker = self.make_broker()
+        broker.after = ["use_username_as_clientid true"]  # of the last listener, the WebSocket one
+        self.broker = broker.start()
+        bob = self.device("bob-whatever", websocket=True).subscribe("sessions/s/#")
+        alice = self.client("alice-whatever", websocket=True)
+        for i in range(1, 11):
+            alice.publish(topic("s", "input"), f"{i}")
+        bob.wait_offset(10).check_offsets(1, 10).settle().cut()
+        alice.publish(topic("s", "input"), "11")
+        self.broker.restart(kill=True)
+        bob = self.device("bob-another", websocket=True)
+        self.assertTrue(bob.session_present)
+        bob.wait_offset(11).settle().check_offsets(11, 11)
+
+    def test_listeners_with_their_own_settings(self):
+        broker = self.make_broker(conf={"per_listener_settings": "true", "allow_anonymous": None, "password_file": None})
+        passwords = harness.PasswordFiles.get(harness.USERS)
+        extra = harness.Ports(1)
+        self.addCleanup(extra.close)
+        broker.after = [f"password_file {passwords}", f"listener {extra.numbers[0]} 127.0.0.1", f"password_file {passwords}"]
+        self.broker = broker.start()
+        device = self.device("bob-1", websocket=True).subscribe("sessions/s/#")
+        writer = self.client("alice-1", websocket=True)
+        writer.publish(topic("s", "input"), "1")
+        device.wait_offset(1).settle().cut()
+        writer.publish(topic("s", "input"), "2")
+        writer.publish(topic("s", "event"), "2", expect=0x87)
+        self.broker.restart(kill=True)
+        self.device("bob-1", websocket=True).wait_offset(2).settle().check_offsets(2, 2)
+
+    def test_readers_of_lower_maximum_qos(self):
+        broker = self.make_broker()
+        broker.after = ["max_qos 1"]  # of the last listener, the WebSocket one
+        self.broker = broker.start()
+        reader = self.client("bob-1", websocket=True)
+        _, mid = reader.paho.subscribe("sessions/s/input", 2)
+        self.assertEqual(reader._reasons(mid, "SUBACK"), [1])
+        self.fill("s", 50)
+        reader.wait_offset(50).settle().check_offsets(1, 50)
+        self.assertEqual({m.qos for m in reader.entries()}, {1})
+
+
+class Bridge(Clients, harness.BrokerTest):
+    """Under the root a bridge that the broker itself opens is not served: nothing comes in by it."""
+
+    def test_nothing_comes_in(self):
+        remote = self.make_broker(plugin=False).start()
+        broker = self.make_broker()
+        broker.after = [
+            "connection test",
+            f"address 127.0.0.1:{remote.port}",
+            "remote_username alice",
+            "remote_password alice",
+            "topic sessions/# in 1",
+            "topic news/# in 1",
+            "start_type automatic",
+            "restart_timeout 1",
+        ]
+        self.broker = broker.start()
+        reader = self.client("bob-1").subscribe(["sessions/#", "news/#"])
+        far = self.client("alice-far", broker=remote)
+        harness.wait_until(lambda: "alice" in remote.log() and far.publish("news/1", "x") == 0, what="the bridge")
+        for payload in ("1", "2"):
+            far.publish(topic("s", "input"), payload, 1)
+            far.publish(topic("s", "state"), payload, 1, retain=True)
+            far.publish(topic("s", "tokens"), batch("r", 0, "x"), 0)
+        far.publish("news/2", "after")
+        reader.wait(lambda: any(m.topic == "news/2" for m in reader.messages), 20, "the news behind what was refused")
+        self.assertEqual([m.topic for m in reader.settle().messages if m.topic.startswith("sessions")], [])
+        late = self.client("bob-2").subscribe("$from/earliest/sessions/#").settle()
+        self.assertEqual(late.messages, [])
+        self.broker.check_running()
+
+
 class Loading(harness.BrokerTest):
     def test_stops_at_once_and_cleanly(self):
         broker = self.make_broker().start()

@@ -307,6 +307,17 @@ class Hostile(Clients, harness.BrokerTest):
         self.assertEqual([m.topic for m in thief.messages], [])
         thief.close()
 
+    def test_very_long_client_ids(self):
+        self.start_broker()
+        ids = ["b" * 5000, "b" * 4999 + "/", "b" * 65535]
+        for client_id in ids:
+            self.device(client_id, user="bob").subscribe("sessions/s/#").cut()
+        self.fill("s", 3)
+        self.broker.restart(kill=True)
+        for client_id in ids:
+            device = self.device(client_id, user="bob")
+            device.subscribe("$resume/earliest/sessions/s/#").wait_offset(3).settle().check_offsets(1, 3)
+
     def test_failed_logins_under_the_id_of_a_device(self):
         self.start_broker()
         reader = self.device("bob-1").subscribe("sessions/s/#")

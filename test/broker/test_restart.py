@@ -240,6 +240,52 @@ class Restart(Clients, harness.BrokerTest):
         device.wait_offset(3).settle()
         self.assertEqual(device.payloads(), [b"other"])
 
+    def test_devices_on_websockets_and_without_a_name(self):
+        self.start_broker(conf={"allow_anonymous": "true"}, options={"anonymous_role": "user"})
+        devices = {
+            "bob-ws-5": {"websocket": True},
+            "bob-ws-4": {"websocket": True, "version": 4},
+            "anybody-5": {"user": ""},
+            "anybody-4": {"user": "", "version": 4},
+        }
+        for name, arguments in devices.items():
+            self.device(name, **arguments).subscribe("sessions/s/input", 2).close()
+        for round_, kill in enumerate((True, False)):
+            self.fill("s", 10, first=10 * round_ + 1)
+            self.broker.restart(kill=kill)
+            for name, arguments in devices.items():
+                device = self.device(name, **arguments)
+                self.assertTrue(device.session_present, name)
+                device.wait_entries(10).settle()
+                self.assertEqual(device.payloads(), [b"%d" % i for i in range(10 * round_ + 1, 10 * round_ + 11)])
+                device.disconnect()
+
+    def test_a_will_when_the_broker_stops(self):
+        """Mosquitto sends the wills of who is connected when it is told to end: they are entries too."""
+        self.start_broker()
+        self.client("alice-1", will=(topic("s", "input"), "the broker is gone", 1))
+        self.broker.restart()
+        self.fill("s", 1)
+        late = self.client("bob-1").subscribe("$from/earliest/sessions/s/input").wait_offset(1).settle()
+        self.assertIn(late.payloads(), ([b"1"], [b"the broker is gone", b"1"]))
+        late.check_offsets(1, len(late.payloads()))
+
+    def test_changes_right_before_the_kill(self):
+        """What was confirmed to the device is there after the kill: SUBACK, UNSUBACK, clean start."""
+        self.start_broker()
+        for i in range(5):
+            with self.subTest(round=i):
+                self.device(f"bob-a{i}").subscribe(f"sessions/s{i}/input")
+                self.device(f"bob-b{i}").subscribe([f"sessions/s{i}/input", f"sessions/s{i}/event"]).unsubscribe(f"sessions/s{i}/event")
+                self.device(f"bob-c{i}").subscribe(f"sessions/s{i}/input").close()
+                self.device(f"bob-c{i}", clean=True)
+                self.broker.restart(kill=True)
+                self.fill(f"s{i}", 3)
+                self.client("agent-1").publish(topic(f"s{i}", "event"), "not wanted")
+                for name in (f"bob-a{i}", f"bob-b{i}"):
+                    self.assertEqual(self.device(name).wait_entries(3).settle().offsets(), [1, 2, 3], name)
+                self.assertEqual(self.device(f"bob-c{i}").settle().entries(), [])
+
     def test_start_is_killed_again_and_again(self):
         """kill -9 while the broker starts and restores."""
         self.start_broker()

@@ -22,8 +22,8 @@ static void context_clear(struct context *context)
 	memset(context, 0, sizeof(*context));
 }
 
-/* PERSIST_CLIENT_ADD, PERSIST_CLIENT_UPDATE. */
-static void keep(unsigned index)
+/* PERSIST_CLIENT_ADD; PERSIST_CLIENT_UPDATE when it goes. */
+static void keep(unsigned index, bool goes)
 {
 	struct reader *reader = &world->readers[index];
 	const struct context *context = &contexts[index];
@@ -31,7 +31,7 @@ static void keep(unsigned index)
 		.device = people[index].device,
 		.identity = people[index].identity,
 		.will_delay_time = (int64_t)chance(100),
-		.session_expiry_time = world->wall_ms / 1000 + context->expiry,
+		.session_expiry_time = goes ? world->wall_ms / 1000 + context->expiry : 0,
 		.will_delay_interval = (uint32_t)chance(100),
 		.session_expiry_interval = context->expiry,
 		.max_packet_size = context->max_packet,
@@ -42,6 +42,7 @@ static void keep(unsigned index)
 
 	if (reader->exists) { /* not after a first connection that failed: then the hub has not heard of it either */
 		reader->facts = facts;
+		reader->back = false;
 		reader->durable = true;
 	}
 	enum hf_reason reason = hf_durable_set(hub, &facts);
@@ -102,7 +103,7 @@ static void lose(unsigned index, const void *token, bool will)
 		end(index);
 		context_clear(context);
 	} else if (context->expiry != UINT32_MAX) {
-		keep(index);
+		keep(index, true);
 	}
 }
 
@@ -181,10 +182,16 @@ static bool take_up(unsigned index, const struct connecting *how)
 	if (was_connected && !resumes && one_in(3)) {
 		publish_will(index);
 	}
+	/* A session that was to end with its connection ends now, but no event says so, if it was kept before. */
+	bool persisted = context->persisted;
 	disconnected(index, token_of(context));
 	client_lost_socket(index);
 	if (!resumes) {
 		context_clear(context);
+		context->persisted = persisted;
+	}
+	if (persisted && !resumes) {
+		reader_begins_anew(index);
 	}
 	return resumes;
 }
@@ -227,13 +234,18 @@ void client_connect(unsigned index, const struct connecting *how)
 		.identity = people[index].identity,
 		.token = token_of(context),
 		.clean = how->clean,
+		.unsubscribed = true, /* until a filter is found */
 	};
 	reader_connected(index, how->clean);
+	world->readers[index].max_packet = how->max_packet;
+	for (unsigned i = 0; i < FILTERS; i++) {
+		connection.unsubscribed = connection.unsubscribed && !world->readers[index].filters[i].used;
+	}
 	must(hf_connected(hub, &connection) == HF_OK, "%s cannot connect", device);
 	must(hf_connection_of(hub, device) == token_of(context), "%s is not connected", device);
 	if (context->expiry > 0 && !context->persisted) {
 		context->persisted = true;
-		keep(index);
+		keep(index, false);
 	}
 }
 
@@ -244,7 +256,7 @@ static bool restored[READERS];
 static bool same_facts(const struct hf_durable *a, const struct hf_durable *b)
 {
 	return strcmp(a->device, b->device) == 0 && (a->identity ? b->identity && strcmp(a->identity, b->identity) == 0 : !b->identity) &&
-		a->will_delay_time == b->will_delay_time && a->session_expiry_time == b->session_expiry_time &&
+		a->will_delay_time == b->will_delay_time &&
 		a->will_delay_interval == b->will_delay_interval && a->session_expiry_interval == b->session_expiry_interval &&
 		a->max_packet_size == b->max_packet_size && a->listener_port == b->listener_port && a->max_qos == b->max_qos &&
 		a->retain_available == b->retain_available;
@@ -269,6 +281,8 @@ static bool restore_client(void *unused, const struct hf_durable *durable)
 	struct reader *reader = &world->readers[index];
 	must(reader->durable && filters_under_root(reader) > 0, "%s is restored, but its session had ended", durable->device);
 	must(same_facts(durable, &reader->facts), "%s is restored with other facts", durable->device);
+	must(durable->session_expiry_time == reader->facts.session_expiry_time || (reader->back && durable->session_expiry_time == 0),
+		"%s is restored with another expiry time", durable->device);
 	contexts[index] = (struct context){
 		.exists = true,
 		.persisted = true,

@@ -2,6 +2,7 @@
 #include "due.h"
 
 #include "log.h"
+#include "reader.h"
 
 #define NO_LOCAL 0x04
 
@@ -97,7 +98,16 @@ static bool is_due(unsigned index, uint64_t lsn)
 
 bool entry_must(unsigned index, uint64_t lsn)
 {
-	return world->readers[index].sight[lsn] == SIGHT_FRESH && is_due(index, lsn);
+	const struct reader *reader = &world->readers[index];
+	const struct entry *entry = &world->entries[lsn];
+
+	if (reader->sight[lsn] != SIGHT_FRESH || !is_due(index, lsn)) {
+		return false;
+	}
+	/* Of a client whose session the broker does not keep, the hub learns that it cannot have an entry without handing it
+	 * over. It need not come then; but the client is told. */
+	bool passed_over = !reader->durable && reader->max_packet > 0 && entry->size > reader->max_packet;
+	return !passed_over || reader_listens(index, entry->session, "mark");
 }
 
 bool entry_may(unsigned index, uint64_t lsn)

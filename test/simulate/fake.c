@@ -11,7 +11,7 @@
 
 #define HANDLE_ENTRY (UINT64_C(1023) << 54)
 #define HANDLE_OTHER (UINT64_C(1022) << 54)
-#define OVERHEAD 60 /* of a packet, besides the payload */
+#define DOCUMENT_SIZE 60 /* of its packet: fits everywhere */
 
 struct context contexts[READERS];
 struct hf_hub *hub;
@@ -19,6 +19,7 @@ uint64_t activity;
 struct refusal refusal;
 
 static uint64_t others;
+static uint64_t given_up; /* the entry last given up because of its size */
 static unsigned writing; /* inside the broker's own writing: the hub may keep books, no more */
 
 struct own {
@@ -106,6 +107,7 @@ static bool transmit(unsigned index, size_t at)
 		struct message gone = *message;
 		note("  %s: a message of %u bytes is given up", people[index].device, (unsigned)gone.size);
 		message_remove(&context->inflight, at);
+		given_up = gone.what == WHAT_ENTRY ? gone.lsn : given_up;
 		if (gone.what == WHAT_ENTRY && gone.qos == 0) {
 			world->readers[index].sight[gone.lsn] = SIGHT_LARGE; /* without a gap mark: the broker does not tell */
 		}
@@ -233,10 +235,16 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 	bool same = false;
 
 	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
-		if (reader->gap[lsn] == GAP_OWED && world->entries[lsn].session == session) {
-			uint64_t offset = world->entries[lsn].offset;
+		const struct entry *entry = &world->entries[lsn];
+		bool passed_over = !reader->durable && reader->max_packet > 0 && entry->size > reader->max_packet && lsn > reader->sent &&
+			entry_may(index, lsn);
+		if (entry->session == session && (reader->gap[lsn] == GAP_OWED || passed_over)) {
 			hf_buffer_clear(&wanted);
-			same = hf_document_gap(&wanted, offset, offset, "too-large") && hf_slice_equal(payload, hf_buffer_slice(&wanted));
+			same = hf_document_gap(&wanted, entry->offset, entry->offset, "too-large") &&
+				hf_slice_equal(payload, hf_buffer_slice(&wanted));
+			if (same && reader->gap[lsn] != GAP_OWED) {
+				reader_passed_over(index, lsn);
+			}
 			if (same) {
 				reader_gap_told(index, lsn, made->qos);
 				made->lsn = lsn;
@@ -306,7 +314,7 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	reader_check_hand(index, entry->lsn, message->qos, message->subscription_ids, message->subscription_id_count);
 	made->what = WHAT_ENTRY;
 	made->lsn = entry->lsn;
-	made->size = OVERHEAD + (uint32_t)entry->payload.len;
+	made->size = log_packet_size(entry);
 	snprintf(made->topic, sizeof(made->topic), "sessions/%.*s/%.*s", (int)entry->session.len, entry->session.data,
 		(int)entry->topic.len, entry->topic.data);
 	if (message->max_packet > 0 && made->size > message->max_packet) {
@@ -315,6 +323,10 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 		return HF_TOO_LARGE;
 	}
 	enum hf_handover outcome = insert(index, made);
+	if (message->check_size && outcome == HF_WAITING) {
+		contexts[index].queued.count--; /* whether it is too large cannot be found out now: taken back */
+		outcome = HF_DROPPED;
+	}
 	if (outcome != HF_DROPPED) {
 		reader_handed(index, entry->lsn, message->qos);
 	}
@@ -349,18 +361,27 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 	if (message->qos > 0) {
 		made.mid = contexts[index].last_mid = next_mid(message->packet_id);
 	}
+	if (message->check_room && contexts[index].outbox.count >= world->config.max_queued) {
+		return HF_DROPPED;
+	}
 	enum hf_handover outcome;
 	if (message->entry) {
 		outcome = hand_entry((unsigned)index, message, &made);
 	} else {
 		made.what = WHAT_DOCUMENT;
-		made.size = OVERHEAD;
+		made.size = DOCUMENT_SIZE;
 		snprintf(made.topic, sizeof(made.topic), "sessions/%.*s/%.*s", (int)message->session.len, message->session.data,
 			(int)message->topic.len, message->topic.data);
 		outcome = hand_document((unsigned)index, message, &made);
 	}
-	if (outcome == HF_HANDED && message->qos == 0) {
+	given_up = 0;
+	if (outcome == HF_HANDED && (message->qos == 0 || message->check_room)) {
 		fill_and_write((unsigned)index);
+	}
+	if (message->check_size && message->entry && given_up == message->entry->lsn) {
+		/* It was too large, which the broker does not tell of a client whose session it does not keep. */
+		reader_too_large((unsigned)index, given_up);
+		return HF_TOO_LARGE;
 	}
 	return outcome;
 }
@@ -370,7 +391,7 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 void hand_other(unsigned index, const char *topic, uint8_t qos)
 {
 	struct context *context = &contexts[index];
-	struct message message = { .what = WHAT_OTHER, .qos = qos, .size = OVERHEAD };
+	struct message message = { .what = WHAT_OTHER, .qos = qos, .size = DOCUMENT_SIZE };
 
 	hf_packet_sent(hub, people[index].device);
 	snprintf(message.topic, sizeof(message.topic), "%s", topic);

@@ -8,6 +8,8 @@
 #include "codec/token.h"
 #include "store_control.h"
 
+#define OVERHEAD 60 /* of a packet, about */
+
 static struct entry pending;
 static bool is_pending;
 
@@ -28,6 +30,8 @@ void log_forget(void)
 {
 	is_pending = false;
 }
+
+static void measure(struct entry *entry);
 
 static void apply(const struct entry *entry)
 {
@@ -55,6 +59,7 @@ void log_commit(bool hidden)
 		const struct entry *before = &world->entries[world->session_lsn[entry->session][offset - 1]];
 		entry->time_ms = before->time_ms > entry->time_ms ? before->time_ms : entry->time_ms;
 	}
+	measure(entry);
 	world->head++;
 	world->session_head[entry->session] = offset;
 	world->session_lsn[entry->session][offset] = world->head;
@@ -141,6 +146,30 @@ void log_topic(const struct entry *entry, char *out, size_t size)
 
 	write_rest(entry, rest, sizeof(rest));
 	snprintf(out, size, "sessions/%s/%s", session_names[entry->session], rest);
+}
+
+uint32_t log_packet_size(const struct hf_entry *entry)
+{
+	return OVERHEAD + (uint32_t)(entry->topic.len + entry->identity.len + entry->properties.len + entry->payload.len);
+}
+
+static void measure(struct entry *entry)
+{
+	struct hf_buffer payload = { .data = NULL }, properties = { .data = NULL };
+	char rest[32];
+
+	write_rest(entry, rest, sizeof(rest));
+	log_payload(entry, &payload);
+	log_properties(entry, &properties);
+	struct hf_entry made = {
+		.topic = hf_slice_of(rest),
+		.identity = hf_slice_of(identities[people[entry->publisher].identity_index]),
+		.properties = hf_buffer_slice(&properties),
+		.payload = hf_buffer_slice(&payload),
+	};
+	entry->size = log_packet_size(&made);
+	hf_buffer_free(&payload);
+	hf_buffer_free(&properties);
 }
 
 /* ---- comparing */

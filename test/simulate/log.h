@@ -22,6 +22,9 @@ uint64_t log_session_head(unsigned session);
 /* Does this entry, as handed over, say what the log says? */
 void log_check(const struct hf_entry *entry);
 
+/* The size of the packet that an entry makes, near enough. */
+uint32_t log_packet_size(const struct hf_entry *entry);
+
 /* What an entry consists of; buffers are the caller's. */
 void log_payload(const struct entry *entry, struct hf_buffer *out);
 void log_properties(const struct entry *entry, struct hf_buffer *out);

@@ -57,7 +57,7 @@ void reader_connected(unsigned index, bool clean)
 	if (clean || !reader->exists) {
 		forget(reader);
 	}
-	reader->exists = reader->online = true;
+	reader->exists = reader->online = reader->back = true;
 	for (unsigned i = 0; i < FILTERS; i++) {
 		reader->filters[i].mark = mark_of(index, &reader->filters[i]);
 	}
@@ -69,6 +69,15 @@ void reader_disconnected(unsigned index)
 	if (!world->readers[index].durable) {
 		forget(&world->readers[index]);
 	}
+}
+
+void reader_begins_anew(unsigned index)
+{
+	struct hf_durable facts = world->readers[index].facts;
+
+	forget(&world->readers[index]);
+	world->readers[index].facts = facts;
+	world->readers[index].exists = world->readers[index].durable = true;
 }
 
 void reader_ended(unsigned index)
@@ -377,6 +386,15 @@ void reader_too_large(unsigned index, uint64_t lsn)
 	world->readers[index].sent = lsn;
 	world->readers[index].sight[lsn] = SIGHT_LARGE;
 	gap(index, lsn, (uint8_t)filters_owing(index, lsn));
+}
+
+void reader_passed_over(unsigned index, uint64_t lsn)
+{
+	for (uint64_t skipped = world->readers[index].sent + 1; skipped < lsn; skipped++) {
+		must(!entry_must(index, skipped), "%s is told that it misses entry %" PRIu64 " before entry %" PRIu64, people[index].device, lsn,
+			skipped);
+	}
+	reader_too_large(index, lsn);
 }
 
 static bool out_of_books(struct reader *reader, uint64_t lsn)

@@ -28,6 +28,7 @@ struct wish {
 
 void reader_connected(unsigned reader, bool clean);
 void reader_disconnected(unsigned reader);
+void reader_begins_anew(unsigned reader); /* kept by the broker, but empty */
 void reader_ended(unsigned reader);
 void reader_subscribed(unsigned reader, const struct wish *wish);
 void reader_unsubscribed(unsigned reader, const char *plain);
@@ -41,6 +42,7 @@ enum hf_reason reader_may_subscribe(unsigned reader, const struct wish *wish);
 void reader_check_hand(unsigned reader, uint64_t lsn, uint8_t qos, const uint32_t *ids, size_t id_count);
 void reader_handed(unsigned reader, uint64_t lsn, uint8_t qos);
 void reader_too_large(unsigned reader, uint64_t lsn);
+void reader_passed_over(unsigned reader, uint64_t lsn); /* too large, known without handing it over */
 /* A message left the broker's books: acknowledged or rejected; or given up unsent, which asks for a gap mark. */
 void reader_acknowledged(unsigned reader, uint64_t lsn);
 void reader_given_up(unsigned reader, uint64_t lsn);

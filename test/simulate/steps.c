@@ -126,14 +126,6 @@ static void step_connect(void)
 		.max_packet = one_in(4) ? 300 + (uint32_t)chance(2000) : 0,
 	};
 
-	if (how.expiry == 0 && how.receive_maximum > world->config.max_queued / 4) {
-		/* Mosquitto 2.1.2 discards what its list of packets has no room for (packet_mosq.c), and shows nobody what a client
-		 * acknowledges whose session it does not keep: such a client loses entries when it stops reading. */
-		how.receive_maximum = 5;
-	}
-	/* Mosquitto 2.1.2 shows nobody that a durable session has ended whose last connection had expiry 0 and is taken over
-	 * without a clean start (handle_connect.c): that cannot be got right. */
-	how.clean = how.clean || (contexts[index].connected && contexts[index].persisted && contexts[index].expiry == 0);
 	if (!contexts[index].connected || one_in(4)) {
 		client_connect(index, &how);
 	}

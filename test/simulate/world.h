@@ -41,6 +41,7 @@ struct entry {
 	bool with_property;
 	uint32_t number; /* of the publish: makes payloads unlike */
 	uint32_t filler;
+	uint32_t size; /* of its packet */
 	uint64_t seq, offset;
 	int64_t time_ms;
 };
@@ -91,6 +92,7 @@ struct filter {
 struct reader {
 	bool exists; /* the broker has a session for it */
 	bool durable, online;
+	uint32_t max_packet; /* of the connection; 0: any */
 	struct filter filters[FILTERS];
 	uint64_t sent;    /* the last entry handed over */
 	uint64_t top;     /* the newest ever handed over */
@@ -113,6 +115,7 @@ struct reader {
 	uint64_t got, got_again;
 	/* what the broker was told to keep */
 	struct hf_durable facts;
+	bool back; /* since it was told when the session expires: that no longer holds */
 };
 
 /* ---- */

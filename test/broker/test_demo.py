@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The demo: it succeeds on real input, says what to do with unfit input, and notices every difference."""
+
+import contextlib
+import io
+import subprocess
+import sys
+
+import harness
+
+DEMO = harness.SOURCE / "test" / "demo" / "demo.py"
+sys.path.insert(0, str(DEMO.parent))
+
+import demo  # noqa: E402
+
+
+class Run(harness.BrokerTest):
+    def demo(self, *arguments, data=b""):
+        return subprocess.run(
+            [sys.executable, "-B", str(DEMO), *arguments], input=data, capture_output=True, timeout=60, check=False
+        )
+
+    def test_by_default(self):
+        done = self.demo()
+        said = done.stdout.decode()
+        self.assertEqual(done.returncode, 0, said + done.stderr.decode())
+        self.assertIn("Phone and tablet both equal the input, byte for byte", said)
+        self.assertGreaterEqual(int(said.split(" bytes, in ")[1].split(" batches")[0].replace(",", "")), 2000)
+        for part in ("socket cut (RST)", "connects again", "caught up to offset", "joins late"):
+            self.assertIn(part, said)
+
+    def test_standard_input(self):
+        text = "Grüße, 世界 🌍!\r\n\t\0 and an end without a newline " * 3
+        done = self.demo("-", "--verbose", data=text.encode())
+        self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
+        self.assertIn(f"{len(text.encode()):,} bytes", done.stdout.decode())
+
+    def test_unfit_input(self):
+        for arguments, data, says in (
+            (["-"], b"\xff\xfe", "not UTF-8: byte 0 is 0xff"),
+            (["-"], b"", "empty"),
+            (["/nowhere/text"], b"", "cannot read /nowhere/text"),
+            ([find_binary()], b"", f"base64 {find_binary()} | ./dev demo -"),
+        ):
+            done = self.demo(*arguments, data=data)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(says, done.stderr.decode())
+
+
+def find_binary():
+    return sys.executable
+
+
+class Compare(harness.BrokerTest):
+    """The comparison at the end, on readings that are wrong in one way each."""
+
+    def compare(self, change=None):
+        one = demo.Demo("some text of a few batches\n", "a test", False)
+        for device in (one.phone, one.tablet):
+            device.texts = dict(enumerate(one.pieces, 1))
+        if change:
+            change(one.tablet)
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            good = one.compare()
+        self.assertEqual("They DIFFER" in said.getvalue(), not good)
+        return good
+
+    def test_equal(self):
+        self.assertTrue(self.compare())
+
+    def test_every_difference(self):
+        def swap(device):
+            device.texts[3], device.texts[4] = device.texts[4], device.texts[3]
+
+        changes = {
+            "missing": lambda device: device.texts.pop(5),
+            "last missing": lambda device: device.texts.pop(max(device.texts)),
+            "first missing": lambda device: device.texts.pop(1),
+            "one more": lambda device: device.texts.update({max(device.texts) + 1: "x"}),
+            "an empty one more": lambda device: device.texts.update({max(device.texts) + 1: ""}),
+            "another character": lambda device: device.texts.update({2: "#"}),
+            "swapped": swap,
+            "offsets from 0": lambda device: device.texts.update({0: device.texts.pop(1)}),
+            "disorder": lambda device: device.disorder.append("offset 2 after 3"),
+        }
+        for name, change in changes.items():
+            with self.subTest(change=name):
+                self.assertFalse(self.compare(change))
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+The store cannot write: a file size limit (RLIMIT_FSIZE) of the broker's process stands in for a full disk. No
+publish is acknowledged that is not stored, none is delivered, and when there is room again it goes on.
+"""
+
+import resource
+import time
+
+import harness
+from client import Clients, batch, topic
+from raw import PUBACK, PUBLISH, PUBREC, Closed, Raw
+
+
+class Full(Clients, harness.BrokerTest):
+    def setUp(self):
+        super().setUp()
+        self.start_broker()
+        self.limits = resource.prlimit(self.broker.process.pid, resource.RLIMIT_FSIZE)
+
+    def fill_disk(self, room=20000):
+        """From now on no file of the broker grows beyond its present largest one plus `room` bytes."""
+        largest = max(path.stat().st_size for path in self.broker.store.rglob("*.log"))
+        # the broker's own log must still fit
+        limit = max(largest + room, self.broker.log_file.stat().st_size + 100000)
+        resource.prlimit(self.broker.process.pid, resource.RLIMIT_FSIZE, (limit, self.limits[1]))
+
+    def make_room(self):
+        resource.prlimit(self.broker.process.pid, resource.RLIMIT_FSIZE, self.limits)
+
+    def publish_until_refused(self, version=5, qos=1, size=3000):
+        """Publish one by one; returns the payloads acknowledged and the one that was not."""
+        publisher = self.raw(f"alice-{version}-{qos}", version=version)
+        acknowledged = []
+        for i in range(1, 1000):
+            payload = f"{version} {qos} {i} ".encode().ljust(size, b".")
+            publisher.publish(topic("s", "input"), payload, qos=qos, mid=i)
+            try:
+                answer = publisher.recv(PUBACK if qos == 1 else PUBREC)
+            except Closed:
+                return acknowledged, payload
+            self.assertLess(answer.reason, 0x80)
+            if qos == 2:
+                publisher.pubrel(i)
+            acknowledged.append(payload)
+        raise AssertionError("the disk does not get full")
+
+    def publish_again(self, payload):
+        """Until it is acknowledged."""
+        end = time.monotonic() + 15
+        while True:
+            try:
+                publisher = Raw(self.broker.port)
+                publisher.connect("alice-again", "alice")
+                publisher.publish(topic("s", "input"), payload)
+                self.assertLess(publisher.recv(PUBACK).reason, 0x80)
+                return publisher.close()
+            except Closed:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
+    def check_log(self, acknowledged, doubtful):
+        """Everything acknowledged is there, in order, and nothing else but perhaps what was in doubt."""
+        late = self.client("bob-late").subscribe("$from/earliest/sessions/s/input")
+        late.wait_offset(len(acknowledged)).settle()
+        late.check_offsets(1, len(late.entries()))
+        stored = [payload for payload in late.payloads() if payload not in doubtful]
+        self.assertEqual(stored, [payload for payload in acknowledged if payload not in doubtful])
+        for payload in doubtful:
+            if payload in acknowledged:
+                self.assertIn(payload, late.payloads())
+        payloads = late.payloads()
+        late.close()
+        return payloads
+
+    def test_full_and_room_again(self):
+        live = self.client("bob-live").subscribe("sessions/s/input")
+        bystander = self.client("bob-bystander").subscribe("elsewhere")
+        acknowledged, doubtful = [], []
+        for version, qos in ((5, 1), (4, 1), (5, 2), (4, 2)):
+            self.fill_disk()
+            more, doubt = self.publish_until_refused(version, qos)
+            acknowledged += more
+            doubtful.append(doubt)
+            self.client("alice-elsewhere").publish("elsewhere", "still there")
+            self.make_room()
+            after = b"after %d %d" % (version, qos)
+            self.publish_again(after)
+            acknowledged.append(after)
+        bystander.wait_count(4)
+        self.assertIsNone(live.closed, "a reader was disconnected")
+        live.wait(lambda: live.payloads()[-1:] == [acknowledged[-1]], what="the last entry").settle()
+        stored = self.check_log(acknowledged, doubtful)
+        self.assertEqual(live.payloads(), stored, "delivered is not what is stored")
+        live.check_offsets(1, len(stored))
+        self.broker.restart(kill=True)
+        self.assertEqual(self.check_log(acknowledged, doubtful), stored)
+
+    def test_killed_while_full(self):
+        device = self.device("bob-device").subscribe("sessions/s/input")
+        self.fill_disk()
+        acknowledged, doubt = self.publish_until_refused()
+        device.wait_offset(len(acknowledged)).settle()
+        device.cut()
+        self.broker.restart(kill=True)
+        self.publish_again(b"after")
+        stored = self.check_log([*acknowledged, b"after"], [doubt])
+        device = self.device("bob-device")
+        self.assertTrue(device.session_present)
+        device.wait_offset(len(stored)).settle()
+        self.assertEqual(device.offsets(), list(range(device.offsets()[0], len(stored) + 1)))
+
+    def test_a_token_batch_that_is_sent_again(self):
+        """Whether the batch in doubt was stored or not, the response goes on without a hole or a double."""
+        self.fill_disk()
+        agent, seq = self.raw("agent-1"), 0
+        try:
+            while seq < 1000:
+                agent.publish(topic("s", "tokens"), batch("r", seq, "x" * 3000), mid=seq + 1)
+                self.assertLess(agent.recv(PUBACK).reason, 0x80)
+                seq += 1
+        except Closed:
+            pass
+        self.make_room()
+        end = time.monotonic() + 15
+        last = seq + 5
+        while seq < last:
+            try:
+                agent = self.raw("agent-1")
+                while seq < last:
+                    agent.publish(topic("s", "tokens"), batch("r", seq, "x" * 3000), mid=seq + 1)
+                    self.assertLess(agent.recv(PUBACK).reason, 0x80)
+                    seq += 1
+            except Closed:
+                agent.close()
+                self.assertLess(time.monotonic(), end, "appends do not work again")
+                time.sleep(0.05)
+        late = self.client("bob-late").subscribe("$from/earliest/sessions/s/tokens").wait_offset(last).settle()
+        self.assertEqual([m.document["seq"] for m in late.check_offsets(1, last).entries()], list(range(last)))
+
+    def test_readers_catch_up_from_a_full_disk(self):
+        """Reading needs no room."""
+        self.device("bob-away").subscribe("sessions/s/input").cut()
+        self.fill("s", 500)
+        self.fill_disk(0)
+        self.publish_until_refused()
+        late = self.client("bob-late").subscribe("$from/earliest/sessions/s/input").wait_offset(500)
+        self.assertEqual(late.payloads()[:500], [b"%d" % i for i in range(1, 501)])
+        away = self.raw("bob-away", clean=False, properties={"session_expiry": 3600})
+        for i in range(1, 501):
+            packet = away.recv(PUBLISH)
+            self.assertEqual(packet.offset, i)
+            away.ack(packet)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the session logic's unit tests share: a broker that writes down what it is told to do, a hub on a store of the
+ * test's own, and shorthands. Each test has a directory of its own, which is removed at the end.
+ */
+#ifndef HF_TEST_UNIT_SESSION_FAKE_H
+#define HF_TEST_UNIT_SESSION_FAKE_H
+
+#include <check.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "codec/document.h"
+#include "codec/token.h"
+#include "session/hub.h"
+
+#define HANDED_MAX 4096
+
+struct handed {
+	char device[64];
+	char topic[128]; /* with root and session; or a Response Topic */
+	char payload[512]; /* the beginning of it, ended by a zero */
+	size_t payload_len;
+	uint64_t offset; /* 0: no entry */
+	uint64_t handle;
+	uint8_t qos;
+	uint16_t packet_id;
+	uint32_t ids[16];
+	size_t id_count;
+};
+
+struct fake {
+	struct handed handed[HANDED_MAX];
+	size_t count;
+	enum hf_handover outcome; /* of the next messages */
+	char last[1 << 21]; /* the whole payload of the last message */
+	size_t last_len;
+	char last_correlation[64];
+	uint64_t next_handle;
+	int64_t now_ms, monotonic_ms;
+	int64_t wake_at_ms;
+	char log[4096]; /* lines */
+	char state_session[80];
+	char state[512];
+	size_t state_len;
+	unsigned announced, retained, unretained;
+};
+
+static struct fake fake;
+static struct hf_hub *hub;
+static struct hf_options options;
+static char directory[256];
+static char message[1024];
+
+#define ck_assert_reason(seen, wanted) \
+	do { \
+		enum hf_reason reason_seen = (seen); \
+		ck_assert_msg(reason_seen == (wanted), "%s: %s, not %s", #seen, hf_reason_name(reason_seen), hf_reason_name(wanted)); \
+	} while (0)
+#define ck_assert_ok(seen) ck_assert_reason(seen, HF_OK)
+
+/* ---- struct hf_broker */
+
+static inline enum hf_handover fake_hand(void *context, const char *device, const struct hf_message *out, uint64_t *handle)
+{
+	(void)context;
+	if (fake.outcome == HF_DROPPED || fake.outcome == HF_TOO_LARGE) {
+		return fake.outcome;
+	}
+	ck_assert_uint_lt(fake.count, HANDED_MAX);
+	struct handed *handed = &fake.handed[fake.count++];
+	struct hf_slice payload = out->entry ? out->entry->payload : out->payload;
+	struct hf_slice session = out->entry ? out->entry->session : out->session, topic = out->entry ? out->entry->topic : out->topic;
+	memset(handed, 0, sizeof(*handed));
+	snprintf(handed->device, sizeof(handed->device), "%s", device);
+	if (out->full_topic) {
+		snprintf(handed->topic, sizeof(handed->topic), "%s", out->full_topic);
+	} else {
+		snprintf(handed->topic, sizeof(handed->topic), "sessions/%.*s/%.*s", (int)session.len, session.data, (int)topic.len, topic.data);
+	}
+	handed->payload_len = payload.len;
+	memcpy(handed->payload, payload.data, payload.len < sizeof(handed->payload) ? payload.len : sizeof(handed->payload) - 1);
+	ck_assert_uint_le(payload.len, sizeof(fake.last));
+	memcpy(fake.last, payload.data, payload.len);
+	fake.last_len = payload.len;
+	snprintf(fake.last_correlation, sizeof(fake.last_correlation), "%.*s", (int)out->correlation.len, out->correlation.data);
+	handed->offset = out->entry ? out->entry->offset : 0;
+	handed->qos = out->qos;
+	handed->packet_id = out->qos > 0 ? ++*out->packet_id : 0;
+	handed->id_count = out->subscription_id_count;
+	ck_assert_uint_le(handed->id_count, 16);
+	memcpy(handed->ids, out->subscription_ids, handed->id_count * sizeof(*handed->ids));
+	*handle = handed->handle = ++fake.next_handle;
+	return fake.outcome;
+}
+
+static inline void fake_flush(void *context, const char *device)
+{
+	(void)context;
+	(void)device;
+}
+
+static inline void keep_state(struct hf_slice session, struct hf_slice topic, struct hf_slice payload)
+{
+	ck_assert(hf_slice_is(topic, "state"));
+	ck_assert_uint_lt(payload.len, sizeof(fake.state));
+	snprintf(fake.state_session, sizeof(fake.state_session), "%.*s", (int)session.len, session.data);
+	memcpy(fake.state, payload.data, payload.len);
+	fake.state_len = payload.len;
+}
+
+static inline void fake_retain(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload)
+{
+	(void)context;
+	keep_state(session, topic, payload);
+	fake.retained++;
+}
+
+static inline void fake_announce(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload)
+{
+	(void)context;
+	keep_state(session, topic, payload);
+	fake.announced++;
+}
+
+static inline void fake_unretain(void *context, struct hf_slice session, struct hf_slice topic)
+{
+	(void)context;
+	(void)session;
+	(void)topic;
+	fake.unretained++;
+}
+
+static inline void fake_wake(void *context, unsigned int in_ms)
+{
+	int64_t at = fake.monotonic_ms + in_ms;
+
+	(void)context;
+	if (fake.wake_at_ms == 0 || at < fake.wake_at_ms) {
+		fake.wake_at_ms = at;
+	}
+}
+
+static inline int64_t fake_now(void *context)
+{
+	(void)context;
+	return fake.now_ms;
+}
+
+static inline int64_t fake_monotonic(void *context)
+{
+	(void)context;
+	return fake.monotonic_ms;
+}
+
+static inline void fake_log(void *context, enum hf_log_level level, const char *text)
+{
+	size_t len = strlen(fake.log);
+
+	(void)context;
+	(void)level;
+	snprintf(fake.log + len, sizeof(fake.log) - len, "%s\n", text);
+}
+
+/* ---- the hub */
+
+static inline int remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+	(void)status;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static inline enum hf_reason try_open(void)
+{
+	static const struct hf_broker broker = {
+		.hand = fake_hand,
+		.flush = fake_flush,
+		.retain = fake_retain,
+		.announce = fake_announce,
+		.unretain = fake_unretain,
+		.wake = fake_wake,
+		.now_ms = fake_now,
+		.monotonic_ms = fake_monotonic,
+		.log = fake_log,
+	};
+
+	message[0] = '\0';
+	return hf_hub_open(&options, &broker, &hub, message, sizeof(message));
+}
+
+static inline void open_hub(void)
+{
+	enum hf_reason reason = try_open();
+
+	ck_assert_msg(reason == HF_OK, "the hub does not open: %s", message);
+}
+
+static inline void write_roles(const char *text)
+{
+	FILE *file = fopen(options.roles, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs(text, file), 0);
+	fclose(file);
+}
+
+/* A directory, options with a store and a roles file in it; no hub yet. */
+static inline void make_options(void)
+{
+	const char *base = getenv("TMPDIR");
+
+	memset(&fake, 0, sizeof(fake));
+	fake.outcome = HF_HANDED;
+	fake.now_ms = 1700000000000;
+	fake.monotonic_ms = 5000;
+	snprintf(directory, sizeof(directory), "%s/holdfast-session-XXXXXX", base ? base : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	hf_options_defaults(&options);
+	snprintf(options.store, sizeof(options.store), "%s/store", directory);
+	snprintf(options.roles, sizeof(options.roles), "%s/roles", directory);
+	write_roles("agent agent *\nann user *\nolga operator *\nwatcher observer a*\nauditor auditor *\n");
+}
+
+static inline void start(void)
+{
+	make_options();
+	open_hub();
+}
+
+static inline void stop(void)
+{
+	hf_hub_close(hub);
+	hub = NULL;
+	nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* As the broker's restart finds it. Restored clients are not connected. */
+static inline bool restore_one(void *context, const struct hf_durable *durable)
+{
+	(void)durable;
+	++*(unsigned *)context;
+	return true;
+}
+
+static inline bool restore_filter(void *context, const char *device, const char *filter, uint8_t subscription_options, uint32_t identifier)
+{
+	(void)context;
+	(void)device;
+	(void)filter;
+	(void)subscription_options;
+	(void)identifier;
+	return true;
+}
+
+/* Returns how many durable clients there were. */
+static inline unsigned reopen(void)
+{
+	unsigned clients = 0;
+	struct hf_restore restore = { .context = &clients, .client = restore_one, .subscription = restore_filter };
+
+	hf_hub_close(hub);
+	open_hub();
+	ck_assert_ok(hf_hub_restore(hub, &restore));
+	fake.count = 0;
+	return clients;
+}
+
+/* ---- clients */
+
+static inline void connect_as(const char *device, const char *identity, bool clean)
+{
+	struct hf_connection connection = { .device = device, .identity = identity, .token = device, .clean = clean };
+
+	ck_assert_ok(hf_connected(hub, &connection));
+}
+
+static inline void make_durable(const char *device, uint32_t max_packet_size)
+{
+	struct hf_durable durable = { .device = device, .session_expiry_interval = 3600, .max_packet_size = max_packet_size, .max_qos = 2 };
+
+	ck_assert_ok(hf_durable_set(hub, &durable));
+}
+
+static inline void connect_durable(const char *device, const char *identity)
+{
+	connect_as(device, identity, true);
+	make_durable(device, 0);
+}
+
+static inline void disconnect(const char *device)
+{
+	hf_disconnected(hub, device, device);
+}
+
+/* As the broker does it: permission, subscription, persistence. Returns the first that is not HF_OK. */
+static inline enum hf_reason try_subscribe(const char *device, const char *filter, uint8_t subscription_options, uint32_t identifier)
+{
+	struct hf_slice plain = HF_SLICE_NONE;
+	char copy[256];
+	enum hf_reason reason = hf_may_subscribe(hub, device, filter);
+
+	if (reason == HF_OK || reason == HF_TOPIC_OUTSIDE) {
+		enum hf_reason subscribed = hf_subscribe(hub, device, filter, subscription_options, identifier, &plain);
+		snprintf(copy, sizeof(copy), "%.*s", (int)plain.len, plain.data);
+		if (subscribed == HF_OK) {
+			ck_assert_ok(hf_subscription_keep(hub, device, copy, subscription_options, identifier));
+		}
+		reason = subscribed;
+	}
+	return reason;
+}
+
+static inline void subscribe(const char *device, const char *filter)
+{
+	ck_assert_ok(try_subscribe(device, filter, 1, 0));
+}
+
+static inline enum hf_verdict publish_bytes(
+	const char *device, const char *identity, const char *topic, struct hf_slice payload, enum hf_reason *reason)
+{
+	struct hf_publish publish = {
+		.device = device,
+		.identity = identity,
+		.topic = topic,
+		.payload = payload,
+		.properties = HF_SLICE_NONE,
+		.correlation = HF_SLICE_NONE,
+		.qos = 1,
+	};
+
+	return hf_publish(hub, &publish, reason);
+}
+
+/* An input of ann's. */
+static inline void say(const char *session, const char *text)
+{
+	char topic[128];
+	enum hf_reason reason;
+
+	snprintf(topic, sizeof(topic), "sessions/%s/input", session);
+	enum hf_verdict verdict = publish_bytes("ann/pc", "ann", topic, hf_slice_of(text), &reason);
+	ck_assert_msg(verdict == HF_VERDICT_STORED, "%s: %s", topic, hf_reason_name(reason));
+}
+
+static inline void say_many(const char *session, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		say(session, "hello");
+	}
+}
+
+static inline enum hf_verdict tokens(
+	const char *identity, const char *session, const char *id, uint64_t seq, enum hf_end end, enum hf_reason *reason)
+{
+	struct hf_buffer payload = { .data = NULL };
+	struct hf_token_batch batch = {
+		.id = hf_slice_of(id),
+		.seq = seq,
+		.text = hf_slice_of("text"),
+		.kind = HF_SLICE_NONE,
+		.data = HF_SLICE_NONE,
+		.end = end,
+	};
+	char topic[128];
+
+	snprintf(topic, sizeof(topic), "sessions/%s/tokens", session);
+	ck_assert(hf_token_encode(&batch, &payload));
+	enum hf_verdict verdict = publish_bytes(identity, identity, topic, hf_buffer_slice(&payload), reason);
+	hf_buffer_free(&payload);
+	return verdict;
+}
+
+/* ---- time, and what came of it */
+
+static inline void pass(int64_t ms)
+{
+	fake.now_ms += ms;
+	fake.monotonic_ms += ms;
+}
+
+static inline void tick(void)
+{
+	hf_hub_tick(hub);
+}
+
+/* Ticks for as long as the hub has itself woken within a few milliseconds. */
+static inline void settle(void)
+{
+	for (int i = 0; i < 1000 && fake.wake_at_ms && fake.wake_at_ms <= fake.monotonic_ms + 30; i++) {
+		pass(fake.wake_at_ms > fake.monotonic_ms ? fake.wake_at_ms - fake.monotonic_ms : 0);
+		fake.wake_at_ms = 0;
+		tick();
+		hf_hub_rewake(hub);
+	}
+}
+
+static inline void acknowledge(const struct handed *handed)
+{
+	hf_delivered(hub, handed->device, handed->handle, HF_OUTCOME_ACKNOWLEDGED);
+}
+
+/* The entries handed to a device since fake.count was 0, as "a1 a2 b1"; marks and errors as "a:mark". */
+static inline const char *got(const char *device)
+{
+	static char text[16384];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < fake.count; i++) {
+		const struct handed *handed = &fake.handed[i];
+		const char *session = handed->topic + strlen("sessions/");
+		int session_len = (int)strcspn(session, "/");
+		if (strcmp(handed->device, device) != 0) {
+			continue;
+		}
+		if (handed->offset > 0) {
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s%" PRIu64, len > 0 ? " " : "", session_len, session, handed->offset);
+		} else {
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s:%s", len > 0 ? " " : "", session_len, session, session + session_len + 1);
+		}
+	}
+	return text;
+}
+
+#define ck_assert_got(device, wanted) \
+	do { \
+		settle(); \
+		ck_assert_str_eq(got(device), wanted); \
+		fake.count = 0; \
+	} while (0)
+
+/* The last document handed to a device is this one. */
+static inline void check_document(const struct handed *handed, struct hf_buffer *wanted)
+{
+	ck_assert_uint_eq(handed->payload_len, wanted->len);
+	ck_assert_mem_eq(handed->payload, wanted->data, wanted->len);
+	hf_buffer_free(wanted);
+}
+
+static inline void check_error(const struct handed *handed, enum hf_reason reason, const char *topic, const uint64_t *expected)
+{
+	struct hf_buffer wanted = { .data = NULL };
+
+	ck_assert(hf_document_error(&wanted, reason, hf_slice_of(topic), expected));
+	check_document(handed, &wanted);
+}
+
+/* ---- programs */
+
+static inline TCase *case_with_hub(Suite *suite, const char *name)
+{
+	TCase *tests = tcase_create(name);
+
+	tcase_add_checked_fixture(tests, start, stop);
+	tcase_set_timeout(tests, 60);
+	suite_add_tcase(suite, tests);
+	return tests;
+}
+
+static inline TCase *case_without_hub(Suite *suite, const char *name)
+{
+	TCase *tests = tcase_create(name);
+
+	tcase_add_checked_fixture(tests, make_options, stop);
+	suite_add_tcase(suite, tests);
+	return tests;
+}
+
+static inline int run_suite(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif
