@@ -79,26 +79,28 @@ static void pass(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check 
 {
 	mosquitto_property *properties;
 
-	if (!hf_properties_stamp_live(mosquitto_client_username(event->client), hf_buffer_slice(&plugin->properties), &properties)) {
+	if (!hf_properties_stamp_live(
+			mosquitto_client_username(event->client), hf_buffer_slice(&plugin->properties), &properties)) {
 		return;
 	}
-	if (mosquitto_broker_publish_copy(NULL, event->topic, (int)event->payloadlen, event->payload ? event->payload : "", event->qos, false,
-			properties) != MOSQ_ERR_SUCCESS) {
+	if (mosquitto_broker_publish_copy(NULL, event->topic, (int)event->payloadlen, event->payload ? event->payload : "",
+			event->qos, false, properties) != MOSQ_ERR_SUCCESS) {
 		mosquitto_property_free_all(&properties);
 	}
 }
 
-/* One on a logged topic becomes an entry now, in its place in the log. It is denied to the broker in any case, which would
- * send it round the log. */
+/* One on a logged topic becomes an entry now, in its place in the log. It is denied to the broker in any case, which
+ * would send it round the log. */
 int hf_will_publish(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
 {
 	enum hf_reason reason;
 	struct hf_slice payload = hf_slice_from(event->payload, event->payloadlen);
-	enum hf_verdict verdict = hf_publish_of(plugin, event->client, event->topic, payload, event->properties, event->qos, &reason);
+	enum hf_verdict verdict =
+		hf_publish_of(plugin, event->client, event->topic, payload, event->properties, event->qos, &reason);
 
 	if (verdict == HF_VERDICT_REFUSED || verdict == HF_VERDICT_FAILED) {
-		hf_log_limited(plugin, MOSQ_LOG_WARNING, "the will of %s on %s was not published: %s", mosquitto_client_id(event->client), event->topic,
-			hf_reason_sentence(reason));
+		hf_log_limited(plugin, MOSQ_LOG_WARNING, "the will of %s on %s was not published: %s",
+			mosquitto_client_id(event->client), event->topic, hf_reason_sentence(reason));
 	} else if (verdict == HF_VERDICT_PASS) {
 		pass(plugin, event);
 	}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the broker does not tell. Of a client whose session it does not keep it shows that messages were transmitted, not
- * that they were acknowledged, nor that one was too large (send_publish.c). The Maximum Packet Size is known of a client
- * that began its session with this connection; one that resumes it may have another by now (plugin_persist.c,
- * plugin_persist__handle_client_add). And of nobody does the broker say that a packet was thrown away since too many wait
- * for the socket (packet_mosq.c, packet__queue_append). Where that could happen, it is found out while handing over.
+ * What the broker does not tell. Of a client whose session it does not keep it shows that messages were transmitted,
+ * not that they were acknowledged, nor that one was too large (send_publish.c). The Maximum Packet Size is known of a
+ * client that began its session with this connection; one that resumes it may have another by now (plugin_persist.c,
+ * plugin_persist__handle_client_add). And of nobody does the broker say that a packet was thrown away since too many
+ * wait for the socket (packet_mosq.c, packet__queue_append). Where that could happen, it is found out while handing
+ * over.
  */
 #include "session/internal.h"
 

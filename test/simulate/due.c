@@ -104,9 +104,9 @@ bool entry_must(unsigned index, uint64_t lsn)
 	if (reader->sight[lsn] != SIGHT_FRESH || !is_due(index, lsn)) {
 		return false;
 	}
-	/* Of a client whose session the broker does not keep, the hub learns that it cannot have an entry without handing it
-	 * over. It need not come then; but the client is told. */
-	bool passed_over = !reader->durable && reader->max_packet > 0 && entry->size > reader->max_packet;
+	/* Of a client whose Maximum Packet Size the broker does not tell, the hub learns that it cannot have an entry without
+	 * handing it over. It need not come then; but the client is told. */
+	bool passed_over = reader->max_packet > 0 && entry->size > reader->max_packet;
 	return !passed_over || reader_listens(index, entry->session, "mark");
 }
 

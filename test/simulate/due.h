@@ -15,6 +15,9 @@ unsigned filters_due(unsigned reader, uint64_t lsn);
 /* Those under which an entry is handed over, as far as that can be told after a kill. */
 unsigned filters_owing(unsigned reader, uint64_t lsn);
 
+/* Is it too large for this client, which the hub can only find out by trying? */
+bool entry_unfit(unsigned reader, uint64_t lsn);
+
 /* Must it still be handed to the reader, now or later? And may it? */
 bool entry_must(unsigned reader, uint64_t lsn);
 bool entry_may(unsigned reader, uint64_t lsn);

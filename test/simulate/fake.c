@@ -236,7 +236,7 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 
 	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
 		const struct entry *entry = &world->entries[lsn];
-		bool passed_over = !reader->durable && reader->max_packet > 0 && entry->size > reader->max_packet && lsn > reader->sent &&
+		bool passed_over = reader->max_packet > 0 && entry->size > reader->max_packet && lsn > reader->sent &&
 			entry_may(index, lsn);
 		if (entry->session == session && (reader->gap[lsn] == GAP_OWED || passed_over)) {
 			hf_buffer_clear(&wanted);
@@ -317,7 +317,13 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	made->size = log_packet_size(entry);
 	snprintf(made->topic, sizeof(made->topic), "sessions/%.*s/%.*s", (int)entry->session.len, entry->session.data,
 		(int)entry->topic.len, entry->topic.data);
-	if (message->max_packet > 0 && made->size > message->max_packet) {
+	/* A limit that is only a guess is compared with that of the client as it is now, as the broker would. */
+	uint32_t limit = message->check_size ? world->readers[index].max_packet : message->max_packet;
+	if (message->check_size && message->max_packet > 0 && made->size > message->max_packet && (limit == 0 || made->size <= limit)) {
+		*message->outgrown = true;
+		world->readers[index].facts.max_packet_size = 0;
+	}
+	if (limit > 0 && made->size > limit) {
 		reader_too_large(index, entry->lsn);
 		note("  %s: entry %" PRIu64 " is too large", people[index].device, entry->lsn);
 		return HF_TOO_LARGE;

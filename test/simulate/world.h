@@ -92,7 +92,9 @@ struct filter {
 struct reader {
 	bool exists; /* the broker has a session for it */
 	bool durable, online;
-	uint32_t max_packet; /* of the connection; 0: any */
+	uint32_t max_packet; /* of the connection; 0: any ... */
+	bool size_known;     /* ... and the hub was told */
+	bool outgrown;       /* it takes more than the hub was told */
 	struct filter filters[FILTERS];
 	uint64_t sent;    /* the last entry handed over */
 	uint64_t top;     /* the newest ever handed over */
