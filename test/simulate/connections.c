@@ -42,7 +42,8 @@ static void keep(unsigned index, bool goes)
 
 	if (reader->exists) { /* not after a first connection that failed: then the hub has not heard of it either */
 		reader->facts = facts;
-		reader->back = false;
+		reader->back = reader->outgrown = false;
+		reader->size_known = !goes;
 		reader->durable = true;
 	}
 	enum hf_reason reason = hf_durable_set(hub, &facts);
@@ -183,15 +184,13 @@ static bool take_up(unsigned index, const struct connecting *how)
 		publish_will(index);
 	}
 	/* A session that was to end with its connection ends now, but no event says so, if it was kept before. */
-	bool persisted = context->persisted;
+	bool persisted = context->persisted, emptied = context->emptied;
 	disconnected(index, token_of(context));
 	client_lost_socket(index);
 	if (!resumes) {
 		context_clear(context);
 		context->persisted = persisted;
-	}
-	if (persisted && !resumes) {
-		reader_begins_anew(index);
+		context->emptied = emptied || persisted;
 	}
 	return resumes;
 }
@@ -236,8 +235,13 @@ void client_connect(unsigned index, const struct connecting *how)
 		.clean = how->clean,
 		.unsubscribed = true, /* until a filter is found */
 	};
+	if (context->emptied && !how->clean) {
+		reader_begins_anew(index);
+	}
+	context->emptied = false;
 	reader_connected(index, how->clean);
 	world->readers[index].max_packet = how->max_packet;
+	world->readers[index].size_known = false;
 	for (unsigned i = 0; i < FILTERS; i++) {
 		connection.unsubscribed = connection.unsubscribed && !world->readers[index].filters[i].used;
 	}
@@ -258,7 +262,7 @@ static bool same_facts(const struct hf_durable *a, const struct hf_durable *b)
 	return strcmp(a->device, b->device) == 0 && (a->identity ? b->identity && strcmp(a->identity, b->identity) == 0 : !b->identity) &&
 		a->will_delay_time == b->will_delay_time &&
 		a->will_delay_interval == b->will_delay_interval && a->session_expiry_interval == b->session_expiry_interval &&
-		a->max_packet_size == b->max_packet_size && a->listener_port == b->listener_port && a->max_qos == b->max_qos &&
+		a->listener_port == b->listener_port && a->max_qos == b->max_qos &&
 		a->retain_available == b->retain_available;
 }
 
@@ -281,6 +285,8 @@ static bool restore_client(void *unused, const struct hf_durable *durable)
 	struct reader *reader = &world->readers[index];
 	must(reader->durable && filters_under_root(reader) > 0, "%s is restored, but its session had ended", durable->device);
 	must(same_facts(durable, &reader->facts), "%s is restored with other facts", durable->device);
+	must(durable->max_packet_size == reader->facts.max_packet_size || (reader->outgrown && durable->max_packet_size == 0),
+		"%s is restored with another Maximum Packet Size", durable->device);
 	must(durable->session_expiry_time == reader->facts.session_expiry_time || (reader->back && durable->session_expiry_time == 0),
 		"%s is restored with another expiry time", durable->device);
 	contexts[index] = (struct context){

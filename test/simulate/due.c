@@ -96,18 +96,22 @@ static bool is_due(unsigned index, uint64_t lsn)
 	return filters_due(index, lsn) || (world->readers[index].again[lsn] & filters_matching(index, lsn));
 }
 
+bool entry_unfit(unsigned index, uint64_t lsn)
+{
+	const struct reader *reader = &world->readers[index];
+
+	return !reader->size_known && reader->max_packet > 0 && world->entries[lsn].size > reader->max_packet;
+}
+
 bool entry_must(unsigned index, uint64_t lsn)
 {
 	const struct reader *reader = &world->readers[index];
-	const struct entry *entry = &world->entries[lsn];
 
 	if (reader->sight[lsn] != SIGHT_FRESH || !is_due(index, lsn)) {
 		return false;
 	}
-	/* Of a client whose Maximum Packet Size the broker does not tell, the hub learns that it cannot have an entry without
-	 * handing it over. It need not come then; but the client is told. */
-	bool passed_over = reader->max_packet > 0 && entry->size > reader->max_packet;
-	return !passed_over || reader_listens(index, entry->session, "mark");
+	/* Having found that out, the hub passes over others like it. But the client is told. */
+	return !entry_unfit(index, lsn) || reader_listens(index, world->entries[lsn].session, "mark");
 }
 
 bool entry_may(unsigned index, uint64_t lsn)

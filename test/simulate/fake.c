@@ -236,8 +236,7 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 
 	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
 		const struct entry *entry = &world->entries[lsn];
-		bool passed_over = reader->max_packet > 0 && entry->size > reader->max_packet && lsn > reader->sent &&
-			entry_may(index, lsn);
+		bool passed_over = entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn);
 		if (entry->session == session && (reader->gap[lsn] == GAP_OWED || passed_over)) {
 			hf_buffer_clear(&wanted);
 			same = hf_document_gap(&wanted, entry->offset, entry->offset, "too-large") &&
@@ -317,13 +316,7 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	made->size = log_packet_size(entry);
 	snprintf(made->topic, sizeof(made->topic), "sessions/%.*s/%.*s", (int)entry->session.len, entry->session.data,
 		(int)entry->topic.len, entry->topic.data);
-	/* A limit that is only a guess is compared with that of the client as it is now, as the broker would. */
-	uint32_t limit = message->check_size ? world->readers[index].max_packet : message->max_packet;
-	if (message->check_size && message->max_packet > 0 && made->size > message->max_packet && (limit == 0 || made->size <= limit)) {
-		*message->outgrown = true;
-		world->readers[index].facts.max_packet_size = 0;
-	}
-	if (limit > 0 && made->size > limit) {
+	if (!message->check_size && message->max_packet > 0 && made->size > message->max_packet) {
 		reader_too_large(index, entry->lsn);
 		note("  %s: entry %" PRIu64 " is too large", people[index].device, entry->lsn);
 		return HF_TOO_LARGE;
@@ -359,16 +352,20 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 	}
 	must(index >= 0 && contexts[index].connected && world->readers[index].online, "something is handed to %s, which is not there", device);
 	must(writing == 0, "something is handed to %s inside the broker's own writing", device);
-	must(!world->readers[index].durable || message->max_packet == world->readers[index].facts.max_packet_size,
+	must(message->max_packet == world->readers[index].facts.max_packet_size || (world->readers[index].outgrown && !message->max_packet),
 		"%s: the Maximum Packet Size is %u", device, (unsigned)message->max_packet);
-	bool shared = message->entry && message->subscription_id_count <= 1;
+	bool shared = message->entry && message->subscription_id_count <= 1 && !message->check_size;
 	*handle = made.handle = shared ? HANDLE_ENTRY | message->entry->lsn : HANDLE_OTHER | ++others;
 	made.pass = world->readers[index].pass;
 	if (message->qos > 0) {
 		made.mid = contexts[index].last_mid = next_mid(message->packet_id);
 	}
-	if (message->check_room && contexts[index].outbox.count >= world->config.max_queued) {
-		return HF_DROPPED;
+	if (message->check_room) {
+		(void)next_mid(message->packet_id); /* that of the trial */
+		if (contexts[index].outbox.count >= world->config.max_queued) {
+			refusal.told = refusal.told || !message->entry;
+			return HF_DROPPED;
+		}
 	}
 	enum hf_handover outcome;
 	if (message->entry) {
@@ -381,13 +378,15 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 		outcome = hand_document((unsigned)index, message, &made);
 	}
 	given_up = 0;
-	if (outcome == HF_HANDED && (message->qos == 0 || message->check_room)) {
+	if (outcome == HF_HANDED && (message->qos == 0 || message->check_room || message->check_size)) {
 		fill_and_write((unsigned)index);
 	}
 	if (message->check_size && message->entry && given_up == message->entry->lsn) {
-		/* It was too large, which the broker does not tell of a client whose session it does not keep. */
 		reader_too_large((unsigned)index, given_up);
 		return HF_TOO_LARGE;
+	}
+	if (message->check_size && outcome == HF_HANDED && message->max_packet > 0 && made.size > message->max_packet) {
+		*message->outgrown = world->readers[index].outgrown = true;
 	}
 	return outcome;
 }

@@ -222,7 +222,8 @@ static void loosen(unsigned index, const bool *due_before)
 	struct reader *reader = &world->readers[index];
 
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		if (!due_before[lsn] && reader->sight[lsn] == SIGHT_FRESH && filters_due(index, lsn)) {
+		bool open = reader->sight[lsn] == SIGHT_FRESH || lsn > reader->sent;
+		if (!due_before[lsn] && open && filters_due(index, lsn)) {
 			reader->sight[lsn] = SIGHT_MAYBE;
 		}
 	}

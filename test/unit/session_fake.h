@@ -93,7 +93,9 @@ static inline enum hf_handover fake_hand(void *context, const char *device, cons
 	handed->packet_id = out->qos > 0 ? ++*out->packet_id : 0;
 	handed->id_count = out->subscription_id_count;
 	ck_assert_uint_le(handed->id_count, 16);
-	memcpy(handed->ids, out->subscription_ids, handed->id_count * sizeof(*handed->ids));
+	if (handed->id_count > 0) {
+		memcpy(handed->ids, out->subscription_ids, handed->id_count * sizeof(*handed->ids));
+	}
 	*handle = handed->handle = ++fake.next_handle;
 	return fake.outcome;
 }
