@@ -134,6 +134,7 @@ static void start_anew(struct hf_hub *hub, struct hf_device *device)
 	device->sent = hf_store_head(hub->store);
 	device->at_head = true;
 	hf_device_dirty(hub, device);
+	hf_devices_write(hub); /* at once: what has ended must not come back after a kill */
 }
 
 enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *connection)

@@ -99,9 +99,7 @@ void client_receive(unsigned index, const struct message *message)
 	}
 	if (context->outbox.count >= world->config.max_queued) {
 		/* packet__queue_append: gone without a word, though the broker waits for its acknowledgement */
-		must(message->what != WHAT_ENTRY, "the broker discards an entry for %s: its socket is full", people[index].device);
-		context->discarded = true;
-		return;
+		fail("the broker discards a message for %s, whose socket is full", people[index].device);
 	}
 	must(message_add(&context->outbox, message), "out of memory");
 }
@@ -132,7 +130,7 @@ void client_lost_socket(unsigned index)
 		}
 	}
 	contexts[index].inbox_count = 0;
-	contexts[index].blocked = contexts[index].discarded = false;
+	contexts[index].blocked = false;
 	messages_free(&contexts[index].outbox);
 }
 

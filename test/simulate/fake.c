@@ -237,11 +237,11 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
 		const struct entry *entry = &world->entries[lsn];
 		bool passed_over = entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn);
-		if (entry->session == session && (reader->gap[lsn] == GAP_OWED || passed_over)) {
+		if (entry->session == session && (reader->gap[lsn] == GAP_OWED || reader->gap[lsn] == GAP_MAYBE || passed_over)) {
 			hf_buffer_clear(&wanted);
 			same = hf_document_gap(&wanted, entry->offset, entry->offset, "too-large") &&
 				hf_slice_equal(payload, hf_buffer_slice(&wanted));
-			if (same && reader->gap[lsn] != GAP_OWED) {
+			if (same && reader->gap[lsn] == GAP_NONE) {
 				reader_passed_over(index, lsn);
 			}
 			if (same) {
@@ -398,6 +398,9 @@ void hand_other(unsigned index, const char *topic, uint8_t qos)
 	struct context *context = &contexts[index];
 	struct message message = { .what = WHAT_OTHER, .qos = qos, .size = DOCUMENT_SIZE };
 
+	if (context->blocked && context->outbox.count >= world->config.max_queued / 2) {
+		return; /* what the broker would discard is not ours to look after */
+	}
 	hf_packet_sent(hub, people[index].device);
 	snprintf(message.topic, sizeof(message.topic), "%s", topic);
 	if (qos > 0) {

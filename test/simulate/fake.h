@@ -59,7 +59,6 @@ struct receipt {
 struct context {
 	bool exists, connected, persisted, blocked;
 	bool emptied;   /* its session was given up by the broker, which told nobody */
-	bool discarded; /* something that was written to it got lost, and is waited for */
 	uintptr_t token;
 	uint32_t expiry; /* s; UINT32_MAX: never */
 	unsigned receive_maximum, quota;

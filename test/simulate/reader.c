@@ -63,8 +63,22 @@ void reader_connected(unsigned index, bool clean)
 	}
 }
 
+/* What was passed over since it is too large, without a word, since the client listens for none: it may have been so. */
+static void leave_unfit(unsigned index)
+{
+	struct reader *reader = &world->readers[index];
+
+	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		if (reader->sight[lsn] == SIGHT_FRESH && entry_unfit(index, lsn) &&
+			!reader_listens(index, world->entries[lsn].session, "mark")) {
+			reader->sight[lsn] = SIGHT_MAYBE;
+		}
+	}
+}
+
 void reader_disconnected(unsigned index)
 {
+	leave_unfit(index);
 	world->readers[index].online = false;
 	if (!world->readers[index].durable) {
 		forget(&world->readers[index]);
@@ -372,7 +386,9 @@ static void gap(unsigned index, uint64_t lsn, uint8_t filters)
 
 void reader_gap_told(unsigned index, uint64_t lsn, uint8_t qos)
 {
-	world->readers[index].gap[lsn] = qos == 0 ? GAP_NONE : GAP_TOLD;
+	bool settled = qos == 0 || world->readers[index].gap[lsn] == GAP_MAYBE;
+
+	world->readers[index].gap[lsn] = settled ? GAP_NONE : GAP_TOLD;
 }
 
 void reader_gap_known(unsigned index, uint64_t lsn)
@@ -426,6 +442,9 @@ void reader_given_up(unsigned index, uint64_t lsn)
 	if (last && reader->sight[lsn] == SIGHT_HANDED) {
 		reader->sight[lsn] = SIGHT_LARGE;
 		gap(index, lsn, reader->owed[lsn]);
+	} else if (reader->owed[lsn]) {
+		reader->gap[lsn] = GAP_MAYBE;
+		reader->gap_for[lsn] = reader->owed[lsn];
 	}
 	reader->owed[lsn] = 0;
 }
@@ -463,7 +482,7 @@ static uint8_t sight_after(const struct reader *reader, uint64_t lsn, bool below
 	case SIGHT_SENT: /* never acknowledged: whatever lies above the cursor may come again */
 		return written && below_all && reader->copies[lsn] == 0 ? SIGHT_DONE : SIGHT_MAYBE;
 	case SIGHT_LARGE:
-		return reader->gap[lsn] != GAP_NONE ? SIGHT_FRESH : SIGHT_MAYBE;
+		return reader->gap[lsn] >= GAP_OWED ? SIGHT_FRESH : SIGHT_MAYBE;
 	case SIGHT_DONE:
 		return reader->loose[lsn] ? SIGHT_MAYBE : SIGHT_DONE;
 	case SIGHT_AMBIGUOUS:
@@ -478,6 +497,9 @@ void reader_restarted(unsigned index, bool clean)
 	struct reader *reader = &world->readers[index];
 	bool below_all = true;
 
+	if (reader->online) {
+		leave_unfit(index);
+	}
 	reader->online = false;
 	if (!reader->durable) {
 		forget(reader);
@@ -488,7 +510,7 @@ void reader_restarted(unsigned index, bool clean)
 		reader->sight[lsn] = sight_after(reader, lsn, below_all, clean);
 		below_all = below_all && reader->copies[lsn] == 0 && reader->gap[lsn] == GAP_NONE && !unwritten;
 		reader->loose[lsn] = false;
-		reader->again[lsn] |= reader->owed[lsn] | (reader->gap[lsn] != GAP_NONE ? reader->gap_for[lsn] : 0);
+		reader->again[lsn] |= reader->owed[lsn] | (reader->gap[lsn] >= GAP_OWED ? reader->gap_for[lsn] : 0);
 		reader->owed[lsn] = 0;
 		reader->copies[lsn] = 0;
 		reader->gap[lsn] = GAP_NONE;

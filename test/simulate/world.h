@@ -67,6 +67,7 @@ enum sight {
 /* The mark that an entry will not come. */
 enum gap {
 	GAP_NONE,
+	GAP_MAYBE, /* another copy was, or will be, handed over under another filter */
 	GAP_OWED,
 	GAP_TOLD, /* in flight */
 };
