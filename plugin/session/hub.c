@@ -182,6 +182,10 @@ static void recover_due(struct hf_hub *hub, int64_t now)
 	hub->recover_due_ms = 0;
 	if (hf_store_failed(hub->store)) {
 		uint64_t head = hf_store_head(hub->store);
+		/* It says then that all is derived: so must it be. */
+		for (struct hf_session *session = hub->sessions; session; session = session->hh.next) {
+			hf_responses_write(hub, session);
+		}
 		if (hf_store_recover(hub->store) == HF_OK) {
 			hf_say(hub, HF_LOG_WARNING, "the store accepts writes again");
 			if (hf_store_head(hub->store) > head) {

@@ -14,6 +14,12 @@ static bool listens(const struct hf_device *device, struct hf_slice session, enu
 	return false;
 }
 
+/* Marks tell of a session: not to who has lost its role there, whatever other filters it has. */
+static bool listens_for_marks(struct hf_hub *hub, struct hf_device *device, struct hf_slice session)
+{
+	return listens(device, session, HF_KIND_MARK) && hf_role_may_read(hf_device_role(hub, device, session));
+}
+
 static bool mark_one(struct hf_hub *hub, struct hf_device *device, struct hf_slice session)
 {
 	const struct hf_session *found;
@@ -33,7 +39,7 @@ bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device)
 			continue;
 		}
 		struct hf_slice session = subscription->parsed.session;
-		if (!subscription->parsed.any_session && listens(device, session, HF_KIND_MARK) &&
+		if (!subscription->parsed.any_session && listens_for_marks(hub, device, session) &&
 			(hf_overtakes(device, hf_document_qos(device, HF_KIND_MARK)) || !mark_one(hub, device, session))) {
 			return false;
 		}
@@ -55,7 +61,7 @@ static bool mark_gap(
 	struct hf_buffer document = { .data = NULL };
 	bool told = true;
 
-	if (listens(device, session, HF_KIND_MARK)) {
+	if (listens_for_marks(hub, device, session)) {
 		told = hf_document_gap(&document, first, last, why) && hf_hand_gap(hub, device, session, hf_buffer_slice(&document), gap);
 	}
 	hf_buffer_free(&document);

@@ -233,7 +233,6 @@ void hf_response_replay(void *context, const struct hf_entry *entry)
 	}
 	if (session && session->log) {
 		hf_response_apply(session, entry->identity, &batch, entry->offset);
-		return;
 	}
 	unsigned char bytes[VALUE_SIZE];
 	value_write(bytes, batch.end, batch.seq + 1, entry->offset);

@@ -70,7 +70,7 @@ static void read_packet(unsigned index, const struct message *message)
 	struct context *context = &contexts[index];
 	struct reader *reader = &world->readers[index];
 
-	if (message->qos == 2 && holds(reader, message->mid)) {
+	if (message->qos == 2 && message->what != WHAT_OTHER && holds(reader, message->mid)) {
 		must(message->dup, "%s takes a new message for a repeat: it still holds Packet Identifier %u", people[index].device, message->mid);
 	} else if (message->what == WHAT_ENTRY) {
 		read_entry(reader, people[index].device, message);

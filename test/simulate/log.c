@@ -215,6 +215,7 @@ enum hf_reason log_response_check(unsigned session, unsigned identity, unsigned 
 bool log_state(unsigned session, struct hf_buffer *out)
 {
 	struct hf_document_response open = { .id = HF_SLICE_NONE };
+	uint64_t head = log_session_head(session);
 	char id[8];
 	size_t count = 0;
 
@@ -229,5 +230,5 @@ bool log_state(unsigned session, struct hf_buffer *out)
 		}
 	}
 	hf_buffer_clear(out);
-	return count <= 1 && hf_document_state(out, log_session_head(session), 1, &open, count);
+	return count <= 1 && hf_document_state(out, head, 1, &open, count);
 }

@@ -26,8 +26,9 @@ bool reader_listens(unsigned index, unsigned session, const char *rest)
 	snprintf(topic, sizeof(topic), "sessions/%s/%s", session_names[session], rest);
 	for (unsigned i = 0; i < FILTERS; i++) {
 		const struct filter *filter = &reader->filters[i];
-		/* By a wildcard also of a session it may not read: it is about what the client itself did there. */
-		bool allowed = filter->session == NOBODY ? reads_some(index) : reads(role_of(index, session));
+		/* Errors, by a wildcard, also of a session it may not read: they are about what the client itself did there. */
+		bool any = filter->session == NOBODY && strcmp(rest, "error") == 0;
+		bool allowed = any ? reads_some(index) : reads(role_of(index, session));
 		if (filter->used && !filter->outside && allowed && filter_matches(filter->plain, topic)) {
 			return true;
 		}
@@ -88,9 +89,11 @@ void reader_disconnected(unsigned index)
 void reader_begins_anew(unsigned index)
 {
 	struct hf_durable facts = world->readers[index].facts;
+	bool outgrown = world->readers[index].outgrown;
 
 	forget(&world->readers[index]);
 	world->readers[index].facts = facts;
+	world->readers[index].outgrown = outgrown;
 	world->readers[index].exists = world->readers[index].durable = true;
 }
 
@@ -296,6 +299,18 @@ void reader_unsubscribed(unsigned index, const char *plain)
 		struct filter *filter = &reader->filters[i];
 		if (filter->mark == MARK_DUE) {
 			filter->mark = mark_of(index, filter);
+		}
+	}
+}
+
+void reader_permissions_changed(void)
+{
+	for (unsigned index = 0; index < READERS; index++) {
+		for (unsigned i = 0; i < FILTERS; i++) {
+			struct filter *filter = &world->readers[index].filters[i];
+			if (filter->mark == MARK_DUE) {
+				filter->mark = mark_of(index, filter);
+			}
 		}
 	}
 }

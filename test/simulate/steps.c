@@ -221,6 +221,7 @@ static void step_rare(void)
 			world->revoked = true;
 			roles_write(true);
 			must(hf_hub_reload(hub, message, sizeof(message)) == HF_OK, "the roles cannot be read again: %s", message);
+			reader_permissions_changed();
 		}
 		break;
 	case 3:
