@@ -51,11 +51,6 @@ uint64_t hf_device_low(const struct hf_device *device)
 			low = handed->lsn - 1;
 		}
 	}
-	for (size_t i = 0; i < device->gap_count; i++) {
-		if (device->gaps[i].lsn <= low) {
-			low = device->gaps[i].lsn - 1;
-		}
-	}
 	return low;
 }
 
@@ -69,11 +64,6 @@ static uint64_t from_to_write(const struct hf_device *device, const struct hf_su
 		const struct hf_handed *handed = handed_at(device, i);
 		if (!handed->done && (handed->filters & slot) && handed->lsn > 0 && handed->lsn <= from) {
 			from = handed->lsn - 1;
-		}
-	}
-	for (size_t i = 0; i < device->gap_count; i++) {
-		if ((device->gaps[i].filters & slot) && device->gaps[i].lsn <= from) {
-			from = device->gaps[i].lsn - 1;
 		}
 	}
 	return from;

@@ -125,8 +125,11 @@ static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struc
 	device->facts.max_packet_size = outgrown ? 0 : device->facts.max_packet_size;
 	if (outcome == HF_HANDED || outcome == HF_WAITING) {
 		device->waiting += outcome == HF_WAITING;
-		if (tracked) {
-			handed->packet = device->packets;
+		struct hf_handed *hollow = handed->mark && handed->lsn > 0 ? hf_ring_hollow(device, handed->lsn) : NULL;
+		handed->packet = device->packets;
+		if (tracked && hollow) {
+			hf_ring_fill(device, hollow, handed);
+		} else if (tracked) {
 			hf_ring_push(device, handed);
 		}
 	}
@@ -493,14 +496,15 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 	if (!handed) {
 		return;
 	}
-	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !handed->mark) {
-		hf_gap_owed(hub, device, (struct hf_gap){ .lsn = handed->lsn, .filters = handed->filters });
-		handed->lsn = 0; /* not acknowledged: the mark will be */
-	}
 	if (handed->packet > device->packets_read) {
 		device->packets_read = handed->packet;
 	}
-	hf_ring_done(device, handed);
+	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !handed->mark) {
+		hf_ring_give_up(device, handed);
+		hf_device_pend(hub, device, HF_RETRY_MS);
+	} else {
+		hf_ring_done(device, handed);
+	}
 	device->waiting = device->unacknowledged > 0 ? device->waiting : 0;
 	hf_device_dirty(hub, device);
 	/* In bursts of half a window: opening the log costs more than reading an entry of it. */

@@ -75,7 +75,6 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 		forget_stored(hub, device->id);
 	}
 	HASH_DEL(hub->devices, device);
-	free(device->gaps);
 	free(device->skip);
 	free(device->identity);
 	free(device->id);
@@ -129,7 +128,6 @@ static void start_anew(struct hf_hub *hub, struct hf_device *device)
 	hf_subscriptions_free(device);
 	hf_ring_clear(device);
 	device->skip_count = 0;
-	device->gap_count = 0;
 	device->waiting = 0;
 	device->sent = hf_store_head(hub->store);
 	device->at_head = true;
@@ -153,7 +151,7 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	} else if (!set_identity(device, connection->identity)) {
 		return HF_NO_MEMORY;
 	}
-	if (connection->unsubscribed && device->subscription_count > 0) {
+	if (connection->unsubscribed && device->subscription_count + device->ring_count > 0) {
 		start_anew(hub, device);
 	}
 	if (device->facts.session_expiry_time != 0) {

@@ -97,6 +97,7 @@ struct hf_handed {
 	uint32_t bytes;
 	uint32_t packet; /* how many packets the client had been sent with it */
 	bool done;
+	bool hollow; /* the client could not be given it; a gap mark shall take its place */
 	bool mark; /* that this entry will not come: until it is acknowledged, the client does not know */
 	bool old; /* handed over before the position moved back to below it: may be wanted once more */
 };
@@ -138,8 +139,7 @@ struct hf_device {
 	uint32_t size_taken, size_refused; /* if not: the largest entry it took, the smallest that was too large; 0: none */
 	unsigned int retry_ms; /* the broker had no room for it: when to try again, later each time */
 	int64_t retry_at_ms;
-	struct hf_gap *gaps; /* entries it could not be given and has not been told of */
-	size_t gap_count;
+	size_t hollow_count; /* of the ring */
 
 	bool busy;    /* handing over right now */
 	bool pending; /* in hub->pending: the next tick goes on with it */
@@ -241,11 +241,15 @@ void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
 void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription); /* it owes nothing any more */
 void hf_ring_age(struct hf_device *device, uint64_t lsn); /* the position moves back to here */
 void hf_ring_clear(struct hf_device *device);
+void hf_ring_give_up(struct hf_device *device, struct hf_handed *handed); /* hollow from now on */
+bool hf_ring_push_hollow(struct hf_device *device, struct hf_gap gap); /* false: no memory */
+struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t lsn); /* 0: the oldest; NULL: there is none */
+void hf_ring_fill(struct hf_device *device, struct hf_handed *hollow, const struct hf_handed *mark);
+void hf_ring_told(struct hf_device *device, struct hf_handed *hollow); /* and nothing to wait for */
 
 /* marks.c */
 void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, enum hf_reason reason, const uint64_t *expected);
 bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device);
-void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, struct hf_gap gap);
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
 void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters);
 void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last);

@@ -73,24 +73,19 @@ void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_s
 	mark_gap(hub, device, session, first, last, "truncated", (struct hf_gap){ .lsn = 0 });
 }
 
+/* Where it cannot be told now it is at the next tick that finds room: until then its cursor stays below. */
 void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters)
 {
 	struct hf_gap gap = { .lsn = entry->lsn, .filters = filters };
+	bool told = mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", gap);
+	struct hf_handed *hollow = hf_ring_hollow(device, entry->lsn);
 
-	if (!mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", gap)) {
-		hf_gap_owed(hub, device, gap);
+	if (told && hollow) {
+		hf_ring_told(device, hollow);
+	} else if (!told && !hollow) {
+		hf_ring_push_hollow(device, gap);
 	}
-}
-
-/* Told at the next tick that finds it online: this may be inside the broker's own writing to the client. Until then its
- * cursor stays below. */
-void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, struct hf_gap gap)
-{
-	struct hf_gap *grown = realloc(device->gaps, (device->gap_count + 1) * sizeof(*grown));
-
-	if (grown) {
-		device->gaps = grown;
-		device->gaps[device->gap_count++] = gap;
+	if (!told) {
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	}
 }
@@ -98,21 +93,21 @@ void hf_gap_owed(struct hf_hub *hub, struct hf_device *device, struct hf_gap gap
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 {
 	struct hf_records *records;
+	size_t left = SIZE_MAX;
 
-	if (device->gap_count == 0 || hf_records_open(hub->store, &records) != HF_OK) {
+	if (device->hollow_count == 0 || hf_records_open(hub->store, &records) != HF_OK) {
 		return;
 	}
-	struct hf_gap *gaps = device->gaps;
-	size_t count = device->gap_count;
-	device->gaps = NULL; /* those that cannot be told now are owed again */
-	device->gap_count = 0;
-	for (size_t i = 0; i < count; i++) {
+	while (device->hollow_count > 0 && device->hollow_count < left) { /* else: no room, later */
+		const struct hf_handed *hollow = hf_ring_hollow(device, 0);
 		struct hf_entry entry;
-		if (hf_records_at(records, gaps[i].lsn, &entry) == HF_OK) {
-			hf_mark_too_large(hub, device, &entry, gaps[i].filters);
+		left = device->hollow_count;
+		if (hf_records_at(records, hollow->lsn, &entry) == HF_OK) {
+			hf_mark_too_large(hub, device, &entry, hollow->filters);
+		} else {
+			hf_device_pend(hub, device, HF_RECOVER_MS);
 		}
 	}
-	free(gaps);
 	hf_records_close(records);
 }
 

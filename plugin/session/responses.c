@@ -225,7 +225,7 @@ void hf_response_replay(void *context, const struct hf_entry *entry)
 	struct hf_session *session;
 
 	HASH_FIND(hh, hub->sessions, entry->session.data, entry->session.len, session);
-	if (session && session->log) {
+	if (session && hf_session_begin(hub, session) == HF_OK) { /* the entry may be its first */
 		hf_session_state_changed(hub, session, false);
 	}
 	if (entry->kind != HF_KIND_TOKENS || hf_token_decode(entry->payload, &batch) != HF_OK) {

@@ -49,21 +49,80 @@ struct hf_handed *hf_ring_find(struct hf_device *device, uint64_t handle)
 	return NULL;
 }
 
-void hf_ring_done(struct hf_device *device, struct hf_handed *handed)
+static void pop(struct hf_device *device)
 {
-	handed->done = true;
-	device->unacknowledged--;
-	device->handed_bytes -= handed->bytes;
 	while (device->ring_count > 0 && at(device, 0)->done) {
 		device->ring_head = (device->ring_head + 1) & (device->ring_size - 1);
 		device->ring_count--;
 	}
 }
 
+void hf_ring_done(struct hf_device *device, struct hf_handed *handed)
+{
+	handed->done = true;
+	device->unacknowledged--;
+	device->handed_bytes -= handed->bytes;
+	pop(device);
+}
+
+/* ---- what the client cannot be given keeps its place until the client knows: so does its cursor */
+
+void hf_ring_give_up(struct hf_device *device, struct hf_handed *handed)
+{
+	device->unacknowledged--;
+	device->handed_bytes -= handed->bytes;
+	device->hollow_count++;
+	handed->hollow = true;
+	handed->handle = 0;
+	handed->bytes = 0;
+}
+
+bool hf_ring_push_hollow(struct hf_device *device, struct hf_gap gap)
+{
+	if (!hf_ring_reserve(device)) {
+		return false;
+	}
+	hf_ring_push(device, &(struct hf_handed){ .lsn = gap.lsn, .filters = gap.filters });
+	hf_ring_give_up(device, at(device, device->ring_count - 1));
+	return true;
+}
+
+struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t lsn)
+{
+	for (size_t i = 0; device->hollow_count > 0 && i < device->ring_count; i++) {
+		struct hf_handed *handed = at(device, i);
+		if (handed->hollow && (lsn == 0 || handed->lsn == lsn)) {
+			return handed;
+		}
+	}
+	return NULL;
+}
+
+void hf_ring_fill(struct hf_device *device, struct hf_handed *hollow, const struct hf_handed *mark)
+{
+	device->unacknowledged++;
+	device->handed_bytes += mark->bytes;
+	device->hollow_count--;
+	hollow->hollow = false;
+	hollow->mark = true;
+	hollow->handle = mark->handle;
+	hollow->bytes = mark->bytes;
+	hollow->packet = mark->packet;
+}
+
+void hf_ring_told(struct hf_device *device, struct hf_handed *hollow)
+{
+	device->hollow_count--;
+	hollow->hollow = false;
+	hollow->done = true;
+	pop(device);
+}
+
+/* ---- filters come and go */
+
 void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription)
 {
 	uint64_t slot = UINT64_C(1) << subscription->slot;
-	size_t kept = 0;
 
 	if (subscription->slot == HF_SLOTS - 1) {
 		return; /* shared: others may owe it */
@@ -72,14 +131,13 @@ void hf_ring_release(struct hf_device *device, const struct hf_subscription *sub
 		struct hf_handed *handed = at(device, i);
 		handed->filters &= ~slot;
 		handed->lsn = handed->filters ? handed->lsn : 0;
-	}
-	for (size_t i = 0; i < device->gap_count; i++) {
-		device->gaps[i].filters &= ~slot;
-		if (device->gaps[i].filters) {
-			device->gaps[kept++] = device->gaps[i];
+		if (handed->hollow && handed->lsn == 0) {
+			device->hollow_count--;
+			handed->hollow = false;
+			handed->done = true;
 		}
 	}
-	device->gap_count = kept;
+	pop(device);
 }
 
 void hf_ring_age(struct hf_device *device, uint64_t lsn)
@@ -94,5 +152,5 @@ void hf_ring_clear(struct hf_device *device)
 	free(device->ring);
 	device->ring = NULL;
 	device->ring_size = device->ring_head = device->ring_count = 0;
-	device->unacknowledged = device->handed_bytes = 0;
+	device->unacknowledged = device->handed_bytes = device->hollow_count = 0;
 }

@@ -36,13 +36,13 @@ bool hf_unseen_prepare(const struct hf_hub *hub, struct hf_device *device, struc
 	if (device->size_refused > 0 && size >= device->size_refused) {
 		return false;
 	}
+	device->unwritten += !device->durable; /* until it is transmitted, which may be at once */
 	if (message->qos == 0) {
 		return true; /* where the socket is full, the broker says so; nothing tells of one that was too large */
 	}
 	/* Of what was sent before the last message that was acknowledged nothing waits any more. */
 	message->check_room = !device->durable || device->packets - device->packets_read > hub->options.window;
 	message->check_size = size > device->size_taken;
-	device->unwritten += !device->durable; /* until it is transmitted, which may be at once */
 	return true;
 }
 
@@ -51,7 +51,7 @@ void hf_unseen_handed(struct hf_device *device, const struct hf_message *message
 	if (outcome == HF_HANDED || outcome == HF_WAITING) {
 		device->packets++;
 	}
-	if (outcome != HF_HANDED && message->qos > 0 && device->unwritten > 0) {
+	if (outcome != HF_HANDED && device->unwritten > 0) {
 		device->unwritten--;
 	}
 	if (message->check_size && outcome == HF_HANDED) {

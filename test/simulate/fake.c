@@ -237,11 +237,15 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
 		const struct entry *entry = &world->entries[lsn];
 		bool passed_over = entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn);
-		if (entry->session == session && (reader->gap[lsn] == GAP_OWED || reader->gap[lsn] == GAP_MAYBE || passed_over)) {
+		if (entry->session == session && (reader->gap[lsn] == GAP_OWED || reader->gap_extra[lsn] > 0 || passed_over)) {
 			hf_buffer_clear(&wanted);
 			same = hf_document_gap(&wanted, entry->offset, entry->offset, "too-large") &&
 				hf_slice_equal(payload, hf_buffer_slice(&wanted));
-			if (same && reader->gap[lsn] == GAP_NONE) {
+			if (same && reader->gap[lsn] != GAP_OWED && reader->gap_extra[lsn] > 0) {
+				reader->gap_extra[lsn]--;
+				break;
+			}
+			if (same && reader->gap[lsn] != GAP_OWED) {
 				reader_passed_over(index, lsn);
 			}
 			if (same) {

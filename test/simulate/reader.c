@@ -6,6 +6,7 @@
 #include "due.h"
 #include "log.h"
 
+#define NO_LOCAL 0x04
 #define QOS(options) ((options) & 0x03)
 
 static bool reads_some(unsigned index)
@@ -185,13 +186,16 @@ static void forget_slot(struct reader *reader, uint64_t lsn, unsigned slot)
 	if (!reader->gap_for[lsn]) {
 		reader->gap[lsn] = GAP_NONE;
 	}
+	if (reader->sight[lsn] == SIGHT_FRESH && reader->revived[lsn] == 1u << slot) {
+		reader->sight[lsn] = SIGHT_MAYBE;
+	}
 }
 
 static uint64_t oldest_in_flight(const struct reader *reader)
 {
 	uint64_t lsn = 1;
 
-	while (lsn <= reader->sent && reader->copies[lsn] == 0) {
+	while (lsn <= reader->sent && reader->copies[lsn] == 0 && reader->gap[lsn] == GAP_NONE) {
 		lsn++;
 	}
 	return lsn <= reader->sent ? lsn : reader->sent;
@@ -222,6 +226,10 @@ static void place(struct reader *reader, unsigned index, unsigned slot, const st
 		reader->loose[lsn] = reader->loose[lsn] || (lsn >= oldest && lsn > filter->from);
 		if (reader->sight[lsn] != SIGHT_FRESH && (filters_due(index, lsn) & 1u << slot)) {
 			reader->sight[lsn] = SIGHT_FRESH;
+			reader->revived[lsn] = (uint8_t)(1u << slot);
+			if (reader->gap[lsn] == GAP_OWED) {
+				reader->gap_extra[lsn]++;
+			}
 			reader->gap[lsn] = GAP_NONE;
 			moved = true;
 		}
@@ -234,14 +242,33 @@ static void place(struct reader *reader, unsigned index, unsigned slot, const st
 }
 
 /* What a filter did not ask for so far, and is older than what the reader has seen, may come now: or may not. */
-static void loosen(unsigned index, const bool *due_before)
+static void loosen(unsigned index, unsigned slot, const bool *due_before)
 {
 	struct reader *reader = &world->readers[index];
 
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
 		bool open = reader->sight[lsn] == SIGHT_FRESH || lsn > reader->sent;
-		if (!due_before[lsn] && open && filters_due(index, lsn)) {
-			reader->sight[lsn] = SIGHT_MAYBE;
+		if (!due_before[lsn] && filters_due(index, lsn)) {
+			reader->sight[lsn] = open ? SIGHT_MAYBE : reader->sight[lsn];
+			reader->loose[lsn] = true;
+		}
+		if (reader->sight[lsn] == SIGHT_FRESH && reader->revived[lsn] == 1u << slot && !(filters_due(index, lsn) & 1u << slot)) {
+			reader->sight[lsn] = SIGHT_MAYBE; /* nor does it ask for it any more */
+		}
+	}
+}
+
+/* No Local is switched: how far the reader has seen its own entries, nobody has written down. */
+static void own_entries_blur(unsigned index, unsigned slot)
+{
+	struct reader *reader = &world->readers[index];
+
+	reader->blurred = log_head();
+	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		if (world->entries[lsn].publisher == index) {
+			reader->loose[lsn] = true;
+			reader->again[lsn] &= (uint8_t)~(1u << slot);
+			reader->sight[lsn] = reader->sight[lsn] == SIGHT_FRESH ? SIGHT_MAYBE : reader->sight[lsn];
 		}
 	}
 }
@@ -252,6 +279,7 @@ void reader_subscribed(unsigned index, const struct wish *wish)
 	unsigned slot = FILTERS, empty = FILTERS;
 	static bool due_before[ENTRIES + 1];
 
+	leave_unfit(index); /* before it listens for marks, perhaps */
 	for (unsigned i = 0; i < FILTERS; i++) {
 		if (reader->filters[i].used && strcmp(reader->filters[i].plain, wish->plain) == 0) {
 			slot = i;
@@ -270,6 +298,9 @@ void reader_subscribed(unsigned index, const struct wish *wish)
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
 		due_before[lsn] = !fresh && filters_due(index, lsn);
 	}
+	if (!fresh && ((filter->options ^ wish->options) & NO_LOCAL)) {
+		own_entries_blur(index, slot);
+	}
 	filter->options = wish->options;
 	filter->identifier = wish->identifier;
 	if (wish->outside) {
@@ -279,7 +310,7 @@ void reader_subscribed(unsigned index, const struct wish *wish)
 	if (fresh || wish->verb == HF_VERB_FROM) {
 		place(reader, index, slot, wish);
 	} else {
-		loosen(index, due_before);
+		loosen(index, slot, due_before);
 	}
 }
 
@@ -367,14 +398,19 @@ void reader_check_hand(unsigned index, uint64_t lsn, uint8_t qos, const uint32_t
 	}
 }
 
+static void reached(struct reader *reader, uint64_t lsn)
+{
+	reader->sent = lsn;
+	reader->top = lsn > reader->top ? lsn : reader->top;
+}
+
 void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
 {
 	struct reader *reader = &world->readers[index];
 
-	reader->sent = lsn;
-	reader->top = lsn > reader->top ? lsn : reader->top;
+	reached(reader, lsn);
 	uint8_t owing = (uint8_t)filters_owing(index, lsn);
-	reader->again[lsn] = 0;
+	reader->again[lsn] = reader->revived[lsn] = 0;
 	if (qos == 0) {
 		reader->sight[lsn] = SIGHT_SENT;
 		reader->since_ms[lsn] = world->mono_ms;
@@ -401,9 +437,7 @@ static void gap(unsigned index, uint64_t lsn, uint8_t filters)
 
 void reader_gap_told(unsigned index, uint64_t lsn, uint8_t qos)
 {
-	bool settled = qos == 0 || world->readers[index].gap[lsn] == GAP_MAYBE;
-
-	world->readers[index].gap[lsn] = settled ? GAP_NONE : GAP_TOLD;
+	world->readers[index].gap[lsn] = qos == 0 ? GAP_NONE : GAP_TOLD;
 }
 
 void reader_gap_known(unsigned index, uint64_t lsn)
@@ -415,7 +449,7 @@ void reader_gap_known(unsigned index, uint64_t lsn)
 
 void reader_too_large(unsigned index, uint64_t lsn)
 {
-	world->readers[index].sent = lsn;
+	reached(&world->readers[index], lsn);
 	world->readers[index].sight[lsn] = SIGHT_LARGE;
 	gap(index, lsn, (uint8_t)filters_owing(index, lsn));
 }
@@ -457,9 +491,8 @@ void reader_given_up(unsigned index, uint64_t lsn)
 	if (last && reader->sight[lsn] == SIGHT_HANDED) {
 		reader->sight[lsn] = SIGHT_LARGE;
 		gap(index, lsn, reader->owed[lsn]);
-	} else if (reader->owed[lsn]) {
-		reader->gap[lsn] = GAP_MAYBE;
-		reader->gap_for[lsn] = reader->owed[lsn];
+	} else {
+		reader->gap_extra[lsn]++;
 	}
 	reader->owed[lsn] = 0;
 }
@@ -529,6 +562,7 @@ void reader_restarted(unsigned index, bool clean)
 		reader->owed[lsn] = 0;
 		reader->copies[lsn] = 0;
 		reader->gap[lsn] = GAP_NONE;
+		reader->gap_extra[lsn] = 0;
 	}
 	reader->blurred = reader->top;
 	reader->sent = 0;

@@ -249,6 +249,7 @@ static bool step_end(void)
 	if (!is_certain()) {
 		return true;
 	}
+	store_control_fail(false);
 	if (!world->config.faults && one_in(2)) {
 		world->kill_in = 1 + (unsigned)chance(40);
 		note("to be killed in %u messages", world->kill_in);

@@ -67,7 +67,6 @@ enum sight {
 /* The mark that an entry will not come. */
 enum gap {
 	GAP_NONE,
-	GAP_MAYBE, /* another copy was, or will be, handed over under another filter */
 	GAP_OWED,
 	GAP_TOLD, /* in flight */
 };
@@ -104,9 +103,11 @@ struct reader {
 	uint8_t owed[ENTRIES + 1];  /* filters under which it is in flight ... */
 	uint8_t again[ENTRIES + 1]; /* ... and was when the broker was killed: it must come again */
 	uint8_t copies[ENTRIES + 1];
+	uint8_t revived[ENTRIES + 1]; /* filters without which it would not be SIGHT_FRESH again */
 	bool loose[ENTRIES + 1]; /* may come again after a kill: see reader.c, place() */
 	uint8_t gap[ENTRIES + 1];   /* enum gap ... */
 	uint8_t gap_for[ENTRIES + 1]; /* ... owed by these filters */
+	uint8_t gap_extra[ENTRIES + 1]; /* marks that may come besides, since there was another copy */
 	int64_t since_ms[ENTRIES + 1]; /* when it got to SIGHT_ACKED or SIGHT_SENT */
 	unsigned unacknowledged;
 	uint32_t pass; /* counts how often it was told to start elsewhere */
