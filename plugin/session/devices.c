@@ -56,7 +56,7 @@ struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char 
 static void forget_stored(struct hf_hub *hub, const char *id)
 {
 	if (hf_device_put(hub->store, hf_slice_of(id), NULL) != HF_OK || hf_store_commit(hub->store) != HF_OK) {
-		hf_hub_due(hub, &hub->flush_due_ms, hub->options.ack_flush_ms);
+		hf_hub_due(hub, HF_TIMER_CURSORS, hub->options.ack_flush_ms);
 	}
 }
 
@@ -97,7 +97,7 @@ void hf_device_dirty(struct hf_hub *hub, struct hf_device *device)
 	}
 	device->dirty = true;
 	LL_PREPEND2(hub->dirty, device, dirty_next);
-	hf_hub_due(hub, &hub->flush_due_ms, hub->options.ack_flush_ms);
+	hf_hub_due(hub, HF_TIMER_CURSORS, hub->options.ack_flush_ms);
 }
 
 enum hf_role hf_identity_role(const struct hf_hub *hub, const char *identity, struct hf_slice session)

@@ -18,11 +18,25 @@ void hf_say(struct hf_hub *hub, enum hf_log_level level, const char *format, ...
 	hub->broker.log(hub->broker.context, level, text);
 }
 
-void hf_hub_due(struct hf_hub *hub, int64_t *due, unsigned int in_ms)
+static void set_timer(struct hf_hub *hub, enum hf_timer timer, int64_t due, unsigned int in_ms)
 {
-	if (*due == 0) {
-		*due = hub->broker.monotonic_ms(hub->broker.context) + in_ms;
-		hub->broker.wake(hub->broker.context, in_ms);
+	hub->due_ms[timer] = due;
+	hub->broker.wake(hub->broker.context, in_ms);
+}
+
+void hf_hub_due(struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms)
+{
+	if (hub->due_ms[timer] == 0) {
+		set_timer(hub, timer, hub->broker.monotonic_ms(hub->broker.context) + in_ms, in_ms);
+	}
+}
+
+void hf_hub_due_by(struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms)
+{
+	int64_t due = hub->broker.monotonic_ms(hub->broker.context) + in_ms;
+
+	if (hub->due_ms[timer] == 0 || due < hub->due_ms[timer]) {
+		set_timer(hub, timer, due, in_ms);
 	}
 }
 
@@ -39,7 +53,7 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 	hub->broker = *broker;
 	enum hf_reason reason = hf_access_load(options->roles, &hub->access, message, message_size);
 	if (reason == HF_OK) {
-		reason = hf_store_open(&store, hf_response_replay, hub, &hub->store, message, message_size);
+		reason = hf_store_open(&store, hf_replay, hub, &hub->store, message, message_size);
 	}
 	if (reason == HF_OK) {
 		reason = hf_devices_load(hub);
@@ -114,38 +128,36 @@ enum hf_reason hf_hub_flush(struct hf_hub *hub)
 
 /* ---- the tick */
 
-static void write_due(struct hf_hub *hub, int64_t now)
+static void written(struct hf_hub *hub, enum hf_timer timer, enum hf_reason reason)
 {
-	enum hf_reason reason = HF_OK;
-
-	if (hub->index_due_ms && now >= hub->index_due_ms) {
-		hub->index_due_ms = hub->flush_due_ms = 0;
-		reason = hf_hub_flush(hub);
-		if (reason != HF_OK) {
-			hf_hub_due(hub, &hub->index_due_ms, HF_INDEX_FLUSH_MS);
-		}
-	} else if (hub->flush_due_ms && now >= hub->flush_due_ms) {
-		hub->flush_due_ms = 0;
-		reason = hf_devices_write(hub);
-		if (reason != HF_OK) {
-			hf_hub_due(hub, &hub->flush_due_ms, HF_INDEX_FLUSH_MS);
-		}
-	}
 	if (reason != HF_OK) {
 		hf_say(hub, HF_LOG_ERROR, "cursors could not be written, trying again: %s", hf_store_error(hub->store));
+		hf_hub_due(hub, timer, HF_INDEX_FLUSH_MS);
 	}
 }
 
-static void sync_due(struct hf_hub *hub, int64_t now)
+static void write_index(struct hf_hub *hub)
 {
-	if (hub->options.durability != HF_DURABILITY_INTERVAL || !hub->sync_due_ms || now < hub->sync_due_ms) {
-		return;
-	}
-	hub->sync_due_ms = 0;
-	if (hf_store_sync(hub->store) != HF_OK) {
+	hub->due_ms[HF_TIMER_CURSORS] = 0; /* done with it */
+	written(hub, HF_TIMER_INDEX, hf_hub_flush(hub));
+}
+
+static void write_cursors(struct hf_hub *hub)
+{
+	written(hub, HF_TIMER_CURSORS, hf_devices_write(hub));
+}
+
+static void sync_log(struct hf_hub *hub)
+{
+	if (hub->options.durability == HF_DURABILITY_INTERVAL && hf_store_sync(hub->store) != HF_OK) {
 		hf_say(hub, HF_LOG_ERROR, "the log could not be synced: %s", hf_store_error(hub->store));
-		hf_hub_due(hub, &hub->sync_due_ms, hub->options.sync_interval_ms);
+		hf_hub_due(hub, HF_TIMER_SYNC, hub->options.sync_interval_ms);
 	}
+}
+
+static void rest(struct hf_hub *hub)
+{
+	hf_sessions_rest(hub, false);
 }
 
 static void go_on_with_devices(struct hf_hub *hub)
@@ -174,60 +186,66 @@ static void all_go_on(struct hf_hub *hub)
 	}
 }
 
-static void recover_due(struct hf_hub *hub, int64_t now)
+static void recover(struct hf_hub *hub)
 {
-	if (hub->recover_due_ms == 0 || now < hub->recover_due_ms) {
+	if (!hf_store_failed(hub->store)) {
 		return;
 	}
-	hub->recover_due_ms = 0;
-	if (hf_store_failed(hub->store)) {
-		uint64_t head = hf_store_head(hub->store);
-		/* It says then that all is derived: so must it be. */
-		for (struct hf_session *session = hub->sessions; session; session = session->hh.next) {
-			hf_responses_write(hub, session);
-		}
-		if (hf_store_recover(hub->store) == HF_OK) {
-			hf_say(hub, HF_LOG_WARNING, "the store accepts writes again");
-			if (hf_store_head(hub->store) > head) {
-				all_go_on(hub);
-			}
-		} else {
-			hf_hub_due(hub, &hub->recover_due_ms, HF_RECOVER_MS);
-		}
+	uint64_t head = hf_store_head(hub->store);
+	/* It says then that all is derived: so must it be. */
+	for (struct hf_session *session = hub->sessions; session; session = session->hh.next) {
+		hf_responses_write(hub, session);
+	}
+	if (hf_store_recover(hub->store) != HF_OK) {
+		hf_hub_due(hub, HF_TIMER_RECOVER, HF_RECOVER_MS);
+		return;
+	}
+	hf_say(hub, HF_LOG_WARNING, "the store accepts writes again");
+	if (hf_store_head(hub->store) > head) {
+		all_go_on(hub);
 	}
 }
 
+/* In this order, where several are due. One is set again by whoever finds that there is more to do. */
+static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
+	[HF_TIMER_RECOVER] = recover,
+	[HF_TIMER_INDEX] = write_index,
+	[HF_TIMER_CURSORS] = write_cursors,
+	[HF_TIMER_SYNC] = sync_log,
+	[HF_TIMER_STATE] = hf_sessions_announce,
+	[HF_TIMER_REST] = rest,
+};
+
 void hf_hub_tick(struct hf_hub *hub)
 {
+	int64_t now = 0;
+
 	if (hub->pending) {
 		go_on_with_devices(hub);
 	}
 	if (hf_store_failed(hub->store)) {
-		hf_hub_due(hub, &hub->recover_due_ms, HF_RECOVER_MS); /* whichever write it was that failed */
+		hf_hub_due(hub, HF_TIMER_RECOVER, HF_RECOVER_MS); /* whichever write it was that failed */
 	}
-	if (!hub->flush_due_ms && !hub->index_due_ms && !hub->sync_due_ms && !hub->state_due_ms && !hub->idle_due_ms && !hub->recover_due_ms) {
-		return;
-	}
-	int64_t now = hub->broker.monotonic_ms(hub->broker.context);
-	recover_due(hub, now);
-	write_due(hub, now);
-	sync_due(hub, now);
-	if (hub->state_due_ms && now >= hub->state_due_ms) {
-		hf_sessions_announce(hub);
-	}
-	if (hub->idle_due_ms && now >= hub->idle_due_ms) {
-		hf_sessions_rest(hub, false);
+	for (enum hf_timer timer = 0; timer < HF_TIMER_COUNT; timer++) {
+		if (hub->due_ms[timer] == 0) {
+			continue;
+		}
+		now = now ? now : hub->broker.monotonic_ms(hub->broker.context);
+		if (now >= hub->due_ms[timer]) {
+			hub->due_ms[timer] = 0;
+			timers[timer](hub);
+		}
 	}
 }
 
 void hf_hub_rewake(struct hf_hub *hub)
 {
-	const int64_t dues[] = { hub->flush_due_ms, hub->index_due_ms, hub->sync_due_ms, hub->state_due_ms, hub->idle_due_ms, hub->recover_due_ms };
 	int64_t first = 0, now = hub->broker.monotonic_ms(hub->broker.context);
 
-	for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++) {
-		if (dues[i] && (!first || dues[i] < first)) {
-			first = dues[i];
+	for (enum hf_timer timer = 0; timer < HF_TIMER_COUNT; timer++) {
+		int64_t due = hub->due_ms[timer];
+		if (due && (!first || due < first)) {
+			first = due;
 		}
 	}
 	if (first) {

@@ -19,8 +19,10 @@
 
 #include "codec/document.h"
 #include "codec/filter.h"
+#include "codec/notice.h"
 #include "codec/token.h"
 #include "session/access.h"
+#include "session/facts.h"
 #include "session/hub.h"
 
 #define HF_NO_LOCAL 0x04
@@ -151,6 +153,17 @@ struct hf_device {
 	enum hf_role role;
 };
 
+/* What waits for its time: see the table in hub.c. */
+enum hf_timer {
+	HF_TIMER_RECOVER, /* the store, after a write failed */
+	HF_TIMER_INDEX,   /* write all that is derived */
+	HF_TIMER_CURSORS, /* write cursors */
+	HF_TIMER_SYNC,    /* durability interval */
+	HF_TIMER_STATE,   /* announce the states of sessions */
+	HF_TIMER_REST,    /* look for sessions to put to rest */
+	HF_TIMER_COUNT
+};
+
 struct hf_hub {
 	struct hf_options options;
 	struct hf_broker broker;
@@ -163,12 +176,7 @@ struct hf_hub {
 	struct hf_device *dirty;
 	struct hf_buffer scratch, page;
 	unsigned int unflushed; /* entries since the index was written */
-	int64_t flush_due_ms;  /* cursors; 0: nothing pending */
-	int64_t index_due_ms;  /* indexes */
-	int64_t sync_due_ms;   /* durability interval */
-	int64_t state_due_ms;  /* states of sessions */
-	int64_t idle_due_ms;   /* look for sessions to put to rest */
-	int64_t recover_due_ms;
+	int64_t due_ms[HF_TIMER_COUNT]; /* on the monotonic clock; 0: not set */
 };
 
 /* sessions.c */
@@ -176,18 +184,42 @@ struct hf_session *hf_session_use(struct hf_hub *hub, struct hf_slice id); /* NU
 enum hf_reason hf_session_begin(struct hf_hub *hub, struct hf_session *session); /* session->log is there after HF_OK */
 void hf_sessions_rest(struct hf_hub *hub, bool all);
 void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bool at_once);
+struct hf_slice hf_session_id(const struct hf_session *session);
 void hf_session_show_state(struct hf_hub *hub, struct hf_session *session);
 void hf_sessions_announce(struct hf_hub *hub);
 uint64_t hf_session_head(const struct hf_session *session);
 
+/* publish.c: a publish under the root while it is looked at. Each logged kind may have a check of its own before it is
+ * stored, and something to apply after; the table is in publish.c. */
+struct hf_incoming {
+	const struct hf_publish *publish;
+	struct hf_device *device; /* NULL: of a client that is gone (a will) */
+	struct hf_topic topic;
+	enum hf_role role;
+	struct hf_slice identity; /* empty: anonymous */
+	struct hf_session *session;
+	struct hf_token_batch batch; /* of tokens */
+	bool repeat;                 /* set by a check: it is stored already, acknowledge it */
+	uint64_t expected;           /* set by a check that refuses, 0: none: what would have been right */
+};
+
+/* append.c: the only way into the log, for publishes and for what Holdfast itself has to say. */
+/* Append, derive, hand on. Fills in session, lsn, offset and time of the entry; `incoming` is the publish that it comes
+ * from, NULL when none. Reasons as hf_log_append: after anything but HF_OK nothing was handed on. */
+enum hf_reason hf_append(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry, const struct hf_incoming *incoming);
+enum hf_reason hf_append_notice(struct hf_hub *hub, struct hf_session *session, const struct hf_notice *notice);
+void hf_publish_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry); /* publish.c */
+
+/* replay.c: entries that the derived data may not know yet, at open and after the store had failed. */
+void hf_replay(void *hub, const struct hf_entry *entry);
+
 /* responses.c */
-enum hf_reason hf_response_check(struct hf_hub *hub, struct hf_session *session, struct hf_slice identity,
-	const struct hf_token_batch *batch, bool *repeat, uint64_t *expected);
-void hf_response_apply(struct hf_session *session, struct hf_slice identity, const struct hf_token_batch *batch, uint64_t offset);
+enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming);
+void hf_tokens_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
 enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session);
 enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session);
 void hf_responses_free(struct hf_session *session);
-void hf_response_replay(void *hub, const struct hf_entry *entry);
+void hf_response_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: NULL when not in memory */
 
 /* devices.c */
 struct hf_device *hf_device_find(const struct hf_hub *hub, const char *id);
@@ -259,7 +291,8 @@ enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const st
 
 /* hub.c */
 enum hf_reason hf_hub_flush(struct hf_hub *hub); /* index, responses, cursors: all that is derived */
-void hf_hub_due(struct hf_hub *hub, int64_t *due, unsigned int in_ms);
+void hf_hub_due(struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms); /* unless it is set, to whenever */
+void hf_hub_due_by(struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms); /* unless it is set to an earlier time */
 void hf_say(struct hf_hub *hub, enum hf_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -22,116 +22,108 @@ static enum hf_reason check_topic(const struct hf_topic *topic, enum hf_role rol
 	return anonymous && role == HF_ROLE_NONE ? HF_NOT_AUTHENTICATED : HF_NOT_PERMITTED;
 }
 
-static enum hf_reason append(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry)
-{
-	enum hf_reason reason = hf_session_begin(hub, session);
+/* What is peculiar to a logged kind: a check before it is stored, and what follows from it once it is. */
+static const struct {
+	enum hf_reason (*check)(struct hf_hub *hub, struct hf_incoming *incoming);
+	void (*apply)(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+} kinds[HF_KIND_LOGGED_LAST + 1] = {
+	[HF_KIND_TOKENS] = { hf_tokens_check, hf_tokens_apply },
+};
 
-	if (reason == HF_OK) {
-		reason = hf_log_append(session->log, entry, hub->broker.now_ms(hub->broker.context));
+void hf_publish_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry)
+{
+	if (kinds[entry->kind].apply) {
+		kinds[entry->kind].apply(hub, incoming, entry);
 	}
-	if (reason == HF_STORE_FAILED) {
-		hf_say(hub, HF_LOG_ERROR, "an entry of session %s could not be stored: %s", session->id, hf_store_error(hub->store));
-		hf_hub_due(hub, &hub->recover_due_ms, HF_RECOVER_MS);
-	}
-	return reason;
 }
 
-/* From here on the entry exists: nothing below may fail it. */
-static void stored(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_token_batch *batch)
+static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming)
 {
-	size_t open_before = session->open_count;
+	enum hf_kind kind = incoming->topic.kind;
 
-	if (batch) {
-		hf_response_apply(session, entry->identity, batch, entry->offset);
-	}
-	if (++hub->unflushed >= HF_UNFLUSHED_MAX / 2) {
-		hub->index_due_ms = 1; /* before the store does it by itself, without the responses */
-	}
-	hf_hub_due(hub, &hub->index_due_ms, HF_INDEX_FLUSH_MS);
-	if (hub->options.durability == HF_DURABILITY_INTERVAL) {
-		hf_hub_due(hub, &hub->sync_due_ms, hub->options.sync_interval_ms);
-	}
-	hf_session_state_changed(hub, session, session->open_count != open_before);
-	hf_fan_out(hub, session, entry);
-}
-
-static enum hf_reason store(struct hf_hub *hub, const struct hf_publish *publish, const struct hf_topic *topic, enum hf_role role, uint64_t *expected)
-{
-	struct hf_token_batch batch, *tokens = NULL;
-	struct hf_slice identity = hf_slice_of(publish->identity); /* empty for anonymous clients */
-	bool repeat = false;
-
-	if (publish->payload.len > hub->options.payload_max) {
+	if (incoming->publish->payload.len > hub->options.payload_max) {
 		return HF_PAYLOAD_TOO_LARGE;
 	}
-	if (topic->kind == HF_KIND_TOKENS) {
-		enum hf_reason reason = hf_token_decode(publish->payload, &batch);
-		if (reason != HF_OK) {
-			return reason;
-		}
-		tokens = &batch;
-	}
-	struct hf_session *session = hf_session_use(hub, topic->session);
-	if (!session) {
+	incoming->session = hf_session_use(hub, incoming->topic.session);
+	if (!incoming->session) {
 		return HF_NO_MEMORY;
 	}
-	if (tokens) {
-		enum hf_reason reason = hf_response_check(hub, session, identity, tokens, &repeat, expected);
-		if (reason != HF_OK || repeat) {
-			return reason;
-		}
+	return kinds[kind].check ? kinds[kind].check(hub, incoming) : HF_OK;
+}
+
+static enum hf_reason store(struct hf_hub *hub, struct hf_incoming *incoming)
+{
+	const struct hf_publish *publish = incoming->publish;
+	enum hf_reason reason = check(hub, incoming);
+
+	if (reason != HF_OK || incoming->repeat) {
+		return reason;
 	}
 	struct hf_entry entry = {
-		.kind = topic->kind,
-		.role = role,
+		.kind = incoming->topic.kind,
+		.role = incoming->role,
 		.qos = publish->qos,
-		.session = topic->session,
-		.topic = topic->rest,
-		.identity = identity,
+		.topic = incoming->topic.rest,
+		.identity = incoming->identity,
 		.device = hf_slice_of(publish->device),
 		.id = HF_SLICE_NONE,
 		.properties = publish->properties,
 		.payload = publish->payload,
 	};
-	enum hf_reason reason = append(hub, session, &entry);
+	return hf_append(hub, incoming->session, &entry, incoming);
+}
+
+/* A publish on a topic that has been read: may it be, and what becomes of it? HF_VERDICT_PASS is in *pass. */
+static enum hf_reason take(struct hf_hub *hub, struct hf_incoming *incoming, bool *pass)
+{
+	const struct hf_publish *publish = incoming->publish;
+	struct hf_device *device = incoming->device;
+
+	incoming->role = device ? hf_device_role(hub, device, incoming->topic.session)
+	                        : hf_identity_role(hub, publish->identity, incoming->topic.session);
+	enum hf_reason reason = check_topic(&incoming->topic, incoming->role, !publish->identity);
 	if (reason == HF_OK) {
-		stored(hub, session, &entry, tokens);
+		reason = publish->unfit;
 	}
-	return reason;
+	if (reason != HF_OK) {
+		return reason;
+	}
+	switch (incoming->topic.kind) {
+	case HF_KIND_EPHEMERAL:
+		*pass = true;
+		return HF_OK;
+	case HF_KIND_HISTORY:
+		return device && device->online ? hf_history(hub, device, publish, &incoming->topic) : HF_NOT_PERMITTED;
+	default:
+		return store(hub, incoming);
+	}
 }
 
 enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish, enum hf_reason *reason)
 {
-	struct hf_device *device = hf_device_find(hub, publish->device);
-	struct hf_topic topic = { .session = HF_SLICE_NONE };
-	uint64_t expected = 0;
+	struct hf_incoming incoming = {
+		.publish = publish,
+		.device = hf_device_find(hub, publish->device),
+		.topic = { .session = HF_SLICE_NONE },
+		.identity = hf_slice_of(publish->identity),
+	};
+	bool pass = false;
 
-	*reason = hf_topic_parse(hub->options.root, publish->topic, &topic);
+	*reason = hf_topic_parse(hub->options.root, publish->topic, &incoming.topic);
 	if (*reason == HF_TOPIC_OUTSIDE) {
 		return HF_VERDICT_OUTSIDE;
 	}
 	if (*reason == HF_OK) {
-		enum hf_role role = device ? hf_device_role(hub, device, topic.session) : hf_identity_role(hub, publish->identity, topic.session);
-		*reason = check_topic(&topic, role, !publish->identity);
-		if (*reason == HF_OK) {
-			*reason = publish->unfit;
-		}
-		if (*reason == HF_OK && topic.kind == HF_KIND_EPHEMERAL) {
-			return HF_VERDICT_PASS;
-		}
-		if (*reason == HF_OK && topic.kind == HF_KIND_HISTORY) {
-			*reason = device && device->online ? hf_history(hub, device, publish, &topic) : HF_NOT_PERMITTED;
-		} else if (*reason == HF_OK) {
-			*reason = store(hub, publish, &topic, role, &expected);
-		}
+		*reason = take(hub, &incoming, &pass);
 	}
 	if (*reason == HF_OK) {
-		return HF_VERDICT_STORED;
+		return pass ? HF_VERDICT_PASS : HF_VERDICT_STORED;
 	}
 	if (*reason == HF_STORE_FAILED || *reason == HF_NO_MEMORY || *reason == HF_RECORD_CORRUPT) {
 		return HF_VERDICT_FAILED;
 	}
-	hf_tell_error(hub, device, topic.session, hf_slice_of(publish->topic), *reason, *reason == HF_SEQ_GAP ? &expected : NULL);
+	hf_tell_error(hub, incoming.device, incoming.topic.session, hf_slice_of(publish->topic), *reason,
+		*reason == HF_SEQ_GAP ? &incoming.expected : NULL);
 	return HF_VERDICT_REFUSED;
 }
 

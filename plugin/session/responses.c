@@ -14,6 +14,7 @@
 
 #define VALUE_SIZE 18
 #define VALUE_FORMAT 1
+#define KEY_MAX (HF_TOPIC_MAX + 1 + HF_RESPONSE_ID_MAX)
 
 static void value_write(unsigned char value[VALUE_SIZE], enum hf_end end, uint64_t next_seq, uint64_t offset)
 {
@@ -40,6 +41,12 @@ static bool value_read(struct hf_slice value, struct hf_response *response)
 	return true;
 }
 
+/* Neither has a zero in it (MQTT 5, 1.5.4; schemas/tokens.cddl). */
+static bool fits(struct hf_slice identity, struct hf_slice id)
+{
+	return identity.len <= HF_TOPIC_MAX && id.len <= HF_RESPONSE_ID_MAX;
+}
+
 static size_t make_key(char *key, struct hf_slice identity, struct hf_slice id)
 {
 	memcpy(key, identity.data, identity.len);
@@ -50,10 +57,10 @@ static size_t make_key(char *key, struct hf_slice identity, struct hf_slice id)
 
 static struct hf_response *find(const struct hf_session *session, struct hf_slice identity, struct hf_slice id)
 {
-	char key[HF_TOPIC_MAX + 1 + HF_RESPONSE_ID_MAX];
+	char key[KEY_MAX];
 	struct hf_response *response;
 
-	if (identity.len > HF_TOPIC_MAX || id.len > HF_RESPONSE_ID_MAX) {
+	if (!fits(identity, id)) {
 		return NULL;
 	}
 	size_t len = make_key(key, identity, id);
@@ -83,18 +90,22 @@ static void drop(struct hf_session *session, struct hf_response *response)
 /* What the store knows of a response that is not in memory: one that has ended, or is new (next_seq 0). */
 static enum hf_reason recall(struct hf_hub *hub, struct hf_session *session, struct hf_slice identity, struct hf_slice id, struct hf_response *out)
 {
+	char key[KEY_MAX];
 	bool found;
 
 	*out = (struct hf_response){ .end = HF_END_NONE };
+	if (!fits(identity, id)) {
+		return HF_OK; /* nothing that long was ever stored */
+	}
 	hf_buffer_clear(&hub->scratch);
-	enum hf_reason reason = hf_response_get(hub->store, hf_slice_from(session->id, session->id_len), identity, id, &hub->scratch, &found);
+	enum hf_reason reason = hf_fact_get(hub->store, hf_session_id(session), HF_FACT_RESPONSE, hf_slice_from(key, make_key(key, identity, id)), &hub->scratch, &found);
 	if (reason != HF_OK) {
 		return reason;
 	}
 	return !found || value_read(hf_buffer_slice(&hub->scratch), out) ? HF_OK : HF_RECORD_CORRUPT;
 }
 
-enum hf_reason hf_response_check(struct hf_hub *hub, struct hf_session *session, struct hf_slice identity,
+static enum hf_reason check_place(struct hf_hub *hub, struct hf_session *session, struct hf_slice identity,
 	const struct hf_token_batch *batch, bool *repeat, uint64_t *expected)
 {
 	const struct hf_response *response = find(session, identity, batch->id);
@@ -126,7 +137,17 @@ enum hf_reason hf_response_check(struct hf_hub *hub, struct hf_session *session,
 	return batch->seq == response->next_seq ? HF_OK : HF_SEQ_GAP;
 }
 
-void hf_response_apply(struct hf_session *session, struct hf_slice identity, const struct hf_token_batch *batch, uint64_t offset)
+enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming)
+{
+	enum hf_reason reason = hf_token_decode(incoming->publish->payload, &incoming->batch);
+
+	if (reason != HF_OK) {
+		return reason;
+	}
+	return check_place(hub, incoming->session, incoming->identity, &incoming->batch, &incoming->repeat, &incoming->expected);
+}
+
+static void apply(struct hf_session *session, struct hf_slice identity, const struct hf_token_batch *batch, uint64_t offset)
 {
 	struct hf_response *response = find(session, identity, batch->id);
 
@@ -145,24 +166,38 @@ void hf_response_apply(struct hf_session *session, struct hf_slice identity, con
 	session->responses_dirty = true;
 }
 
+void hf_tokens_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry)
+{
+	struct hf_session *session = incoming->session;
+	size_t open_before = session->open_count;
+
+	apply(session, entry->identity, &incoming->batch, entry->offset);
+	if (session->open_count != open_before) {
+		hf_session_state_changed(hub, session, true);
+	}
+}
+
 struct load {
 	struct hf_session *session;
 	enum hf_reason reason;
 };
 
-static bool load_one(void *context, struct hf_slice identity, struct hf_slice id, struct hf_slice value)
+static bool load_one(void *context, struct hf_slice key, struct hf_slice value)
 {
 	struct load *load = context;
 	struct hf_response stored = { .end = HF_END_NONE };
+	const char *zero = memchr(key.data, '\0', key.len);
 
-	if (!value_read(value, &stored)) {
+	if (!zero || !value_read(value, &stored)) {
 		load->reason = HF_RECORD_CORRUPT;
 		return false;
 	}
 	if (stored.end != HF_END_NONE) {
 		return true;
 	}
-	struct hf_response *response = add(load->session, identity, id);
+	size_t identity_len = (size_t)(zero - key.data);
+	struct hf_response *response = add(load->session, hf_slice_from(key.data, identity_len),
+		hf_slice_from(zero + 1, key.len - identity_len - 1));
 	if (!response) {
 		load->reason = HF_NO_MEMORY;
 		return false;
@@ -175,7 +210,7 @@ static bool load_one(void *context, struct hf_slice identity, struct hf_slice id
 enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session)
 {
 	struct load load = { .session = session, .reason = HF_OK };
-	enum hf_reason reason = hf_response_each(hub->store, hf_slice_from(session->id, session->id_len), load_one, &load);
+	enum hf_reason reason = hf_fact_each(hub->store, hf_session_id(session), HF_FACT_RESPONSE, load_one, &load);
 
 	return reason != HF_OK ? reason : load.reason;
 }
@@ -192,9 +227,8 @@ enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session
 		unsigned char bytes[VALUE_SIZE];
 		value_write(bytes, response->end, response->next_seq, response->last_offset);
 		struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
-		enum hf_reason reason = hf_response_put(hub->store, hf_slice_from(session->id, session->id_len),
-			hf_slice_from(response->key, response->identity_len),
-			hf_slice_from(response->key + response->identity_len + 1, response->key_len - response->identity_len - 1), &value);
+		enum hf_reason reason = hf_fact_put(
+			hub->store, hf_session_id(session), HF_FACT_RESPONSE, hf_slice_from(response->key, response->key_len), &value);
 		if (reason != HF_OK) {
 			return reason;
 		}
@@ -217,27 +251,22 @@ void hf_responses_free(struct hf_session *session)
 	session->open_count = 0;
 }
 
-/* Entries that the store's derived data may not know yet: at open, and after the store had failed. */
-void hf_response_replay(void *context, const struct hf_entry *entry)
+void hf_response_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry)
 {
-	struct hf_hub *hub = context;
 	struct hf_token_batch batch;
-	struct hf_session *session;
+	char key[KEY_MAX];
 
-	HASH_FIND(hh, hub->sessions, entry->session.data, entry->session.len, session);
-	if (session && hf_session_begin(hub, session) == HF_OK) { /* the entry may be its first */
-		hf_session_state_changed(hub, session, false);
-	}
-	if (entry->kind != HF_KIND_TOKENS || hf_token_decode(entry->payload, &batch) != HF_OK) {
+	if (hf_token_decode(entry->payload, &batch) != HF_OK || !fits(entry->identity, batch.id)) {
 		return;
 	}
-	if (session && session->log) {
-		hf_response_apply(session, entry->identity, &batch, entry->offset);
+	if (session) {
+		apply(session, entry->identity, &batch, entry->offset);
 	}
 	unsigned char bytes[VALUE_SIZE];
 	value_write(bytes, batch.end, batch.seq + 1, entry->offset);
 	struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
-	if (hf_response_put(hub->store, entry->session, entry->identity, batch.id, &value) != HF_OK) {
+	struct hf_slice name = hf_slice_from(key, make_key(key, entry->identity, batch.id));
+	if (hf_fact_put(hub->store, entry->session, HF_FACT_RESPONSE, name, &value) != HF_OK) {
 		hf_say(hub, HF_LOG_ERROR, "a response of session %.*s could not be taken up", (int)entry->session.len, entry->session.data);
 	}
 }

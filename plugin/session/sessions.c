@@ -4,6 +4,11 @@
 
 #include <utlist.h>
 
+struct hf_slice hf_session_id(const struct hf_session *session)
+{
+	return hf_slice_from(session->id, session->id_len);
+}
+
 static void session_free(struct hf_hub *hub, struct hf_session *session)
 {
 	hf_responses_free(session);
@@ -17,7 +22,7 @@ static void session_free(struct hf_hub *hub, struct hf_session *session)
 /* The log of a session that has entries; HF_SESSION_UNKNOWN is fine, it has none yet. */
 static enum hf_reason open_log(struct hf_hub *hub, struct hf_session *session, bool create)
 {
-	enum hf_reason reason = hf_log_acquire(hub->store, hf_slice_from(session->id, session->id_len), create, &session->log);
+	enum hf_reason reason = hf_log_acquire(hub->store, hf_session_id(session), create, &session->log);
 
 	if (reason != HF_OK) {
 		session->log = NULL;
@@ -52,7 +57,7 @@ struct hf_session *hf_session_use(struct hf_hub *hub, struct hf_slice id)
 		}
 	}
 	session->used_ms = hub->broker.monotonic_ms(hub->broker.context);
-	hf_hub_due(hub, &hub->idle_due_ms, HF_IDLE_MS);
+	hf_hub_due(hub, HF_TIMER_REST, HF_IDLE_MS);
 	return session;
 }
 
@@ -75,15 +80,14 @@ void hf_sessions_rest(struct hf_hub *hub, bool all)
 	{
 		bool idle = !session->attached && !session->responses_dirty && now - session->used_ms >= HF_IDLE_MS;
 		if (idle && session->state_shown && !all) { /* at the end the broker has thrown them away itself */
-			hub->broker.unretain(hub->broker.context, hf_slice_from(session->id, session->id_len), hf_slice_of("state"));
+			hub->broker.unretain(hub->broker.context, hf_session_id(session), hf_slice_of("state"));
 		}
 		if (all || idle) {
 			session_free(hub, session);
 		}
 	}
-	hub->idle_due_ms = 0;
 	if (hub->sessions) {
-		hf_hub_due(hub, &hub->idle_due_ms, HF_IDLE_MS);
+		hf_hub_due(hub, HF_TIMER_REST, HF_IDLE_MS);
 	}
 }
 
@@ -118,7 +122,7 @@ void hf_session_show_state(struct hf_hub *hub, struct hf_session *session)
 	if (!session->log || (session->state_shown && !session->state_dirty) || !write_state(hub, session)) {
 		return;
 	}
-	hub->broker.retain(hub->broker.context, hf_slice_from(session->id, session->id_len), hf_slice_of("state"), hf_buffer_slice(&hub->scratch));
+	hub->broker.retain(hub->broker.context, hf_session_id(session), hf_slice_of("state"), hf_buffer_slice(&hub->scratch));
 	session->state_shown = true;
 	/* Still dirty when somebody already there has not been sent this one. */
 }
@@ -157,7 +161,7 @@ static bool watched(const struct hf_hub *hub, const struct hf_session *session)
 
 static void announce(struct hf_hub *hub, struct hf_session *session, int64_t now)
 {
-	struct hf_slice id = hf_slice_from(session->id, session->id_len);
+	struct hf_slice id = hf_session_id(session);
 
 	session->state_dirty = false;
 	session->state_next_ms = now + HF_STATE_INTERVAL_MS;
@@ -178,8 +182,10 @@ void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bo
 	session->state_dirty = true;
 	if (at_once) {
 		session->state_next_ms = 0;
+		hf_hub_due_by(hub, HF_TIMER_STATE, 1);
+	} else {
+		hf_hub_due(hub, HF_TIMER_STATE, HF_STATE_INTERVAL_MS);
 	}
-	hf_hub_due(hub, &hub->state_due_ms, at_once ? 1 : HF_STATE_INTERVAL_MS);
 }
 
 void hf_sessions_announce(struct hf_hub *hub)
@@ -196,8 +202,7 @@ void hf_sessions_announce(struct hf_hub *hub)
 			}
 		}
 	}
-	hub->state_due_ms = 0;
 	if (more) {
-		hf_hub_due(hub, &hub->state_due_ms, HF_STATE_INTERVAL_MS / 5);
+		hf_hub_due(hub, HF_TIMER_STATE, HF_STATE_INTERVAL_MS / 5);
 	}
 }

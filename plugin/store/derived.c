@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Responses and devices: values that the layers above derive from the log, or could not bear to lose. They wait
+ * Facts and devices: values that the layers above derive from the log, or could not bear to lose. They wait
  * in memory, one for each key however often it changes, until the next flush writes them.
  *
- *     responses  session id | 0x00 | length of the identity, u16 big-endian | identity | response id
+ *     facts      session id | 0x00 | type, u8 | name
  *     devices    client id
  */
-#include <assert.h>
-
 #include "store/store_internal.h"
 
 /* The key of a pending value, one byte of family in front. NULL: no memory. */
@@ -22,21 +20,18 @@ static char *begin_key(struct hf_store *store, enum hf_family family, size_t len
 	return at + 1;
 }
 
-static bool response_key(struct hf_store *store, struct hf_slice session, struct hf_slice identity, struct hf_slice id)
+static bool fact_key(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name)
 {
-	assert(identity.len <= UINT16_MAX);
-	size_t len = session.len + 3 + identity.len + id.len;
-	char *at = begin_key(store, HF_FAMILY_RESPONSES, len);
+	char *at = begin_key(store, HF_FAMILY_FACTS, session.len + 2 + name.len);
 
 	if (at == NULL)
 		return false;
 	memcpy(at, session.data, session.len);
 	at += session.len;
 	*at++ = 0;
-	*at++ = (char)(identity.len >> 8);
-	*at++ = (char)identity.len;
-	memcpy(at, identity.data, identity.len);
-	memcpy(at + identity.len, id.data, id.len);
+	*at++ = (char)type;
+	if (name.len > 0)
+		memcpy(at, name.data, name.len);
 	return true;
 }
 
@@ -131,17 +126,17 @@ static enum hf_reason get(struct hf_store *store, enum hf_family family, struct 
 	return copied ? HF_OK : HF_NO_MEMORY;
 }
 
-enum hf_reason hf_response_put(struct hf_store *store, struct hf_slice session, struct hf_slice identity,
-	struct hf_slice id, const struct hf_slice *value)
+enum hf_reason hf_fact_put(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
+	const struct hf_slice *value)
 {
-	return response_key(store, session, identity, id) ? put(store, value) : HF_NO_MEMORY;
+	return fact_key(store, session, type, name) ? put(store, value) : HF_NO_MEMORY;
 }
 
-enum hf_reason hf_response_get(struct hf_store *store, struct hf_slice session, struct hf_slice identity,
-	struct hf_slice id, struct hf_buffer *value, bool *found)
+enum hf_reason hf_fact_get(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
+	struct hf_buffer *value, bool *found)
 {
 	*found = false;
-	return response_key(store, session, identity, id) ? get(store, HF_FAMILY_RESPONSES, value, found) : HF_NO_MEMORY;
+	return fact_key(store, session, type, name) ? get(store, HF_FAMILY_FACTS, value, found) : HF_NO_MEMORY;
 }
 
 enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value)
@@ -181,45 +176,32 @@ static enum hf_reason each(
 	return reason;
 }
 
-struct response_visit {
+struct fact_visit {
 	size_t prefix_len;
-	hf_response_fn fn;
+	hf_fact_fn fn;
 	void *context;
-	bool damaged;
 };
 
-static bool visit_response(void *context, struct hf_slice key, struct hf_slice value)
+static bool visit_fact(void *context, struct hf_slice key, struct hf_slice value)
 {
-	struct response_visit *visit = context;
-	const unsigned char *at = (const unsigned char *)key.data + visit->prefix_len;
-	size_t left = key.len - visit->prefix_len;
-	size_t identity_len = left >= 2 ? (size_t)at[0] << 8 | at[1] : SIZE_MAX;
+	const struct fact_visit *visit = context;
 
-	if (left < 2 || left - 2 < identity_len) {
-		visit->damaged = true;
-		return false;
-	}
-	return visit->fn(visit->context, hf_slice_from(at + 2, identity_len),
-		hf_slice_from(at + 2 + identity_len, left - 2 - identity_len), value);
+	return visit->fn(
+		visit->context, hf_slice_from(key.data + visit->prefix_len, key.len - visit->prefix_len), value);
 }
 
-enum hf_reason hf_response_each(struct hf_store *store, struct hf_slice session, hf_response_fn fn, void *context)
+enum hf_reason hf_fact_each(
+	struct hf_store *store, struct hf_slice session, uint8_t type, hf_fact_fn fn, void *context)
 {
-	struct response_visit visit = {.prefix_len = session.len + 1, .fn = fn, .context = context};
-	char prefix[HF_SESSION_ID_MAX + 1];
+	struct fact_visit visit = {.prefix_len = session.len + 2, .fn = fn, .context = context};
+	char prefix[HF_SESSION_ID_MAX + 2];
 
 	if (session.len > HF_SESSION_ID_MAX)
 		return HF_SESSION_ID_INVALID;
 	memcpy(prefix, session.data, session.len);
 	prefix[session.len] = 0;
-	enum hf_reason reason =
-		each(store, HF_FAMILY_RESPONSES, hf_slice_from(prefix, session.len + 1), visit_response, &visit);
-	if (reason == HF_OK && visit.damaged) {
-		hf_store_say(store, "%s: session %.*s: the key of a response does not decode", store->path, (int)session.len,
-			session.data);
-		reason = HF_RECORD_CORRUPT;
-	}
-	return reason;
+	prefix[session.len + 1] = (char)type;
+	return each(store, HF_FAMILY_FACTS, hf_slice_from(prefix, visit.prefix_len), visit_fact, &visit);
 }
 
 enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context)

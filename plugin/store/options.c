@@ -11,7 +11,7 @@ const char *const hf_family_names[HF_FAMILY_COUNT] = {
 	[HF_FAMILY_LOG] = "log",
 	[HF_FAMILY_INDEX] = "index",
 	[HF_FAMILY_SESSIONS] = "sessions",
-	[HF_FAMILY_RESPONSES] = "responses",
+	[HF_FAMILY_FACTS] = "facts",
 	[HF_FAMILY_DEVICES] = "devices",
 };
 
@@ -45,7 +45,7 @@ static const char other_settings[] = "write_buffer_size=4194304;max_write_buffer
 
 static bool has_point_lookups(enum hf_family family)
 {
-	return family == HF_FAMILY_SESSIONS || family == HF_FAMILY_RESPONSES;
+	return family == HF_FAMILY_SESSIONS || family == HF_FAMILY_FACTS;
 }
 
 static void set_table(rocksdb_options_t *options, enum hf_family family, rocksdb_cache_t *cache)

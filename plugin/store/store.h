@@ -6,11 +6,15 @@
  *
  *     default    "format"                            -> u32 LE, HF_STORE_FORMAT
  *                "indexed"                           -> u64 LE, the LSN up to which all that derives from the log is
- * complete log        LSN u64                             -> record (codec/entry.h): the log of all sessions, in the
- * one order they happened index      session id | 0x00 | first offset    -> chunk: where up to HF_CHUNK_MAX entries of
- * a session stand in the log sessions   session id                          -> head, tail, times responses  session id
- * | 0x00 | length of the identity u16 | identity | response id -> opaque to the store devices    client id -> opaque to
- * the store: a durable client, its subscriptions and cursors
+ *                                                       complete
+ *     log        LSN u64                             -> record (codec/entry.h): the log of all sessions, in the one
+ *                                                       order they happened
+ *     index      session id | 0x00 | first offset    -> chunk: where up to HF_CHUNK_MAX entries of a session stand in
+ *                                                       the log
+ *     sessions   session id                          -> head, tail, times
+ *     facts      session id | 0x00 | type u8 | name  -> opaque to the store: what else is known of a session
+ *     devices    client id                           -> opaque to the store: a durable client, its subscriptions and
+ *                                                       cursors
  *
  * Why so: a publish costs one put with a rising key, the cheapest write that RocksDB has. All else is derived:
  * it is kept in memory and written in batches by hf_store_flush; the index also by an append that finds it
@@ -28,7 +32,7 @@
 #include "codec/entry.h"
 #include "codec/reason.h"
 
-#define HF_STORE_FORMAT 1
+#define HF_STORE_FORMAT 2
 #define HF_CHUNK_MAX 256
 #define HF_UNFLUSHED_MAX 8192
 
@@ -141,18 +145,21 @@ void hf_records_close(struct hf_records *records); /* NULL allowed */
 /* ---- derived data of the layers above ------------------------------------------------------------------- */
 
 /* Put or remove (value NULL) a value; kept in the pending batch and written by hf_store_flush. A get sees what
- * is pending. *value is appended to; *found says whether there was one. */
-enum hf_reason hf_response_put(struct hf_store *store, struct hf_slice session, struct hf_slice identity,
-	struct hf_slice id, const struct hf_slice *value);
-enum hf_reason hf_response_get(struct hf_store *store, struct hf_slice session, struct hf_slice identity,
-	struct hf_slice id, struct hf_buffer *value, bool *found);
+ * is pending. *value is appended to; *found says whether there was one. A fact belongs to a session; its type is one
+ * of the layer above (session/facts.h), its name any bytes. HF_OK, HF_NO_MEMORY; a get also HF_STORE_FAILED,
+ * HF_RECORD_CORRUPT. */
+enum hf_reason hf_fact_put(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
+	const struct hf_slice *value);
+enum hf_reason hf_fact_get(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
+	struct hf_buffer *value, bool *found);
 enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value);
 enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, struct hf_buffer *value, bool *found);
 
-/* Visit every response of a session, or every device, in key order, pending ones included. Return false to stop.
+/* Visit every fact of a type of a session, or every device, in key order, pending ones included. Return false to stop.
  * The visitor may get, acquire and release, but not put, append or flush. */
-typedef bool (*hf_response_fn)(void *context, struct hf_slice identity, struct hf_slice id, struct hf_slice value);
-enum hf_reason hf_response_each(struct hf_store *store, struct hf_slice session, hf_response_fn fn, void *context);
+typedef bool (*hf_fact_fn)(void *context, struct hf_slice name, struct hf_slice value);
+enum hf_reason hf_fact_each(
+	struct hf_store *store, struct hf_slice session, uint8_t type, hf_fact_fn fn, void *context);
 typedef bool (*hf_device_fn)(void *context, struct hf_slice device, struct hf_slice value);
 enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context);
 
@@ -176,7 +183,7 @@ bool hf_store_failed(const struct hf_store *store);
  * and appends are refused as after a failed append. HF_NO_MEMORY: it stays pending. */
 enum hf_reason hf_store_flush(struct hf_store *store);
 
-/* Write only the responses and devices that are pending, in one batch: what cursors need, which are due more often
+/* Write only the facts and devices that are pending, in one batch: what cursors need, which are due more often
  * than the index of active sessions. HF_OK or HF_STORE_FAILED (then they stay pending). */
 enum hf_reason hf_store_commit(struct hf_store *store);
 

@@ -9,7 +9,7 @@
  *     chunk.c     the bytes of an index chunk; session.c: of a session's record, and the list of sessions
  *     index.c     from an offset to its place, from an LSN or a time to an offset
  *     scan.c, records.c  reading
- *     derived.c   responses and devices, and what of them is pending
+ *     derived.c   facts and devices, and what of them is pending
  *     overlay.c   walking what is on disk and what is pending as one
  *     flush.c     writing all that is pending; recover.c: replay at open and after a failed write
  */
@@ -31,7 +31,7 @@ enum hf_family {
 	HF_FAMILY_LOG,
 	HF_FAMILY_INDEX,
 	HF_FAMILY_SESSIONS,
-	HF_FAMILY_RESPONSES,
+	HF_FAMILY_FACTS,
 	HF_FAMILY_DEVICES,
 	HF_FAMILY_COUNT
 };

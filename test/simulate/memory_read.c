@@ -163,17 +163,15 @@ static void key_add(struct key *key, struct hf_slice part)
 	key->len += part.len;
 }
 
-static struct key response_key(struct hf_slice session, struct hf_slice identity, struct hf_slice id)
+static struct key fact_key(struct hf_slice session, uint8_t type, struct hf_slice name)
 {
 	struct key key = { .len = 0 };
-	unsigned char len = (unsigned char)identity.len;
 
-	key_add(&key, hf_slice_of("r"));
+	key_add(&key, hf_slice_of("f"));
 	key_add(&key, session);
 	key_add(&key, hf_slice_from("", 1));
-	key_add(&key, hf_slice_from(&len, 1));
-	key_add(&key, identity);
-	key_add(&key, id);
+	key_add(&key, hf_slice_from(&type, 1));
+	key_add(&key, name);
 	return key;
 }
 
@@ -282,16 +280,16 @@ static size_t list(struct hf_store *store, const struct key *prefix, const struc
 	return count;
 }
 
-enum hf_reason hf_response_put(
-	struct hf_store *store, struct hf_slice session, struct hf_slice identity, struct hf_slice id, const struct hf_slice *value)
+enum hf_reason hf_fact_put(
+	struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name, const struct hf_slice *value)
 {
-	return put(store, response_key(session, identity, id), value);
+	return put(store, fact_key(session, type, name), value);
 }
 
-enum hf_reason hf_response_get(struct hf_store *store, struct hf_slice session, struct hf_slice identity,
-	struct hf_slice id, struct hf_buffer *value, bool *found)
+enum hf_reason hf_fact_get(
+	struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name, struct hf_buffer *value, bool *found)
 {
-	return get(store, response_key(session, identity, id), value, found);
+	return get(store, fact_key(session, type, name), value, found);
 }
 
 enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value)
@@ -304,21 +302,15 @@ enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, str
 	return get(store, device_key(device), value, found);
 }
 
-enum hf_reason hf_response_each(struct hf_store *store, struct hf_slice session, hf_response_fn fn, void *context)
+enum hf_reason hf_fact_each(struct hf_store *store, struct hf_slice session, uint8_t type, hf_fact_fn fn, void *context)
 {
 	const struct value *values[2 * VALUES];
-	struct key prefix = { .len = 0 };
+	struct key prefix = fact_key(session, type, HF_SLICE_NONE);
 
-	key_add(&prefix, hf_slice_of("r"));
-	key_add(&prefix, session);
-	key_add(&prefix, hf_slice_from("", 1));
 	size_t count = list(store, &prefix, values);
 	store->visiting = true;
 	for (size_t i = 0; i < count; i++) {
-		const char *key = values[i]->key + prefix.len;
-		size_t identity_len = (unsigned char)key[0];
-		size_t id_len = values[i]->key_len - prefix.len - 1 - identity_len;
-		if (!fn(context, hf_slice_from(key + 1, identity_len), hf_slice_from(key + 1 + identity_len, id_len),
+		if (!fn(context, hf_slice_from(values[i]->key + prefix.len, values[i]->key_len - prefix.len),
 				hf_slice_from(values[i]->value, values[i]->value_len))) {
 			break;
 		}

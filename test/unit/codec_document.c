@@ -7,6 +7,7 @@
 #include "codec_full.h"
 
 #include "codec/document.h"
+#include "codec/notice.h"
 #include "codec/properties.h"
 #include "codec/token.h"
 
@@ -55,6 +56,16 @@ static bool write_history_refused(struct hf_buffer *out)
 static bool write_history_empty(struct hf_buffer *out)
 {
 	return hf_document_history_begin(out, 0, 1, 0, 0);
+}
+
+static bool write_notice_truncated(struct hf_buffer *out)
+{
+	return hf_notice_encode(&(struct hf_notice){.kind = HF_NOTICE_TRUNCATED, .first = 1, .last = 41}, out);
+}
+
+static bool write_notice_closed(struct hf_buffer *out)
+{
+	return hf_notice_encode(&(struct hf_notice){.kind = HF_NOTICE_CLOSED, .by = hf_slice_of("oscar")}, out);
 }
 
 /* Content Type "text/plain", User Properties ("lang", "de"), ("lang", ""), Payload Format Indicator. */
@@ -131,6 +142,9 @@ static const struct {
 	{"mark.gap", write_gap,
 		"a4 646c617374 1b0000000100000000 646d61726b 63676170 656669727374 01 "
 		"66726561736f6e 697472756e6361746564"},
+	{"notice.truncated", write_notice_truncated,
+		"a3 646c617374 1829 656669727374 01 666e6f74696365 697472756e6361746564"},
+	{"notice.closed", write_notice_closed, "a2 626279 656f73636172 666e6f74696365 66636c6f736564"},
 	{"error.filter", write_error, NULL},
 	{"error.expected", write_error_expected, NULL},
 	{"history-answer.refused", write_history_refused, NULL},

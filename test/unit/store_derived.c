@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Responses, devices and the list of sessions: what is pending and what is on disk look like one. */
+/* Facts, devices and the list of sessions: what is pending and what is on disk look like one. */
 #include "store_check.h"
 
-static void put_response(
-	struct hf_store *store, const char *session, const char *identity, const char *id, const char *value)
+static void put_fact(struct hf_store *store, const char *session, uint8_t type, const char *name, const char *value)
 {
 	struct hf_slice bytes = hf_slice_of(value);
 
-	ck_assert_ok(hf_response_put(
-		store, hf_slice_of(session), hf_slice_of(identity), hf_slice_of(id), value != NULL ? &bytes : NULL));
+	ck_assert_ok(hf_fact_put(store, hf_slice_of(session), type, hf_slice_of(name), value != NULL ? &bytes : NULL));
 }
 
 static void put_device(struct hf_store *store, const char *device, const char *value)
@@ -19,13 +17,13 @@ static void put_device(struct hf_store *store, const char *device, const char *v
 }
 
 /* What a get finds; "-" when nothing. Static. */
-static const char *response(struct hf_store *store, const char *session, const char *identity, const char *id)
+static const char *fact(struct hf_store *store, const char *session, uint8_t type, const char *name)
 {
 	static struct hf_buffer value;
 	bool found;
 
 	hf_buffer_clear(&value);
-	ck_assert_ok(hf_response_get(store, hf_slice_of(session), hf_slice_of(identity), hf_slice_of(id), &value, &found));
+	ck_assert_ok(hf_fact_get(store, hf_slice_of(session), type, hf_slice_of(name), &value, &found));
 	ck_assert(hf_buffer_append(&value, "", 1));
 	return found ? (const char *)value.data : "-";
 }
@@ -46,32 +44,22 @@ struct listing {
 	int left; /* to visit before stopping; -1: all */
 };
 
-static bool list_response(void *context, struct hf_slice identity, struct hf_slice id, struct hf_slice value)
+static bool list_one(void *context, struct hf_slice key, struct hf_slice value)
 {
 	struct listing *listing = context;
 	size_t len = strlen(listing->text);
 
-	snprintf(listing->text + len, sizeof listing->text - len, "%.*s/%.*s=%.*s ", (int)identity.len, identity.data,
-		(int)id.len, id.data, (int)value.len, value.data);
-	return --listing->left != 0;
-}
-
-static bool list_device(void *context, struct hf_slice id, struct hf_slice value)
-{
-	struct listing *listing = context;
-	size_t len = strlen(listing->text);
-
-	snprintf(listing->text + len, sizeof listing->text - len, "%.*s=%.*s ", (int)id.len, id.data, (int)value.len,
+	snprintf(listing->text + len, sizeof listing->text - len, "%.*s=%.*s ", (int)key.len, key.data, (int)value.len,
 		value.data);
 	return --listing->left != 0;
 }
 
-static const char *responses(struct hf_store *store, const char *session, int most)
+static const char *facts(struct hf_store *store, const char *session, uint8_t type, int most)
 {
 	static struct listing listing;
 
 	listing = (struct listing){.left = most};
-	ck_assert_ok(hf_response_each(store, hf_slice_of(session), list_response, &listing));
+	ck_assert_ok(hf_fact_each(store, hf_slice_of(session), type, list_one, &listing));
 	return listing.text;
 }
 
@@ -80,7 +68,7 @@ static const char *devices(struct hf_store *store, int most)
 	static struct listing listing;
 
 	listing = (struct listing){.left = most};
-	ck_assert_ok(hf_device_each(store, list_device, &listing));
+	ck_assert_ok(hf_device_each(store, list_one, &listing));
 	return listing.text;
 }
 
@@ -88,22 +76,22 @@ START_TEST(gets_see_what_is_pending)
 {
 	struct hf_store *store = open_store();
 
-	ck_assert_str_eq(response(store, "s", "i", "r"), "-");
-	put_response(store, "s", "i", "r", "one");
+	ck_assert_str_eq(fact(store, "s", 1, "r"), "-");
+	put_fact(store, "s", 1, "r", "one");
 	ck_assert(hf_store_dirty(store));
-	ck_assert_str_eq(response(store, "s", "i", "r"), "one");
-	put_response(store, "s", "i", "r", "a longer value");
-	ck_assert_str_eq(response(store, "s", "i", "r"), "a longer value");
-	put_response(store, "s", "i", "r", "");
-	ck_assert_str_eq(response(store, "s", "i", "r"), "");
-	put_response(store, "s", "i", "r", "two");
+	ck_assert_str_eq(fact(store, "s", 1, "r"), "one");
+	put_fact(store, "s", 1, "r", "a longer value");
+	ck_assert_str_eq(fact(store, "s", 1, "r"), "a longer value");
+	put_fact(store, "s", 1, "r", "");
+	ck_assert_str_eq(fact(store, "s", 1, "r"), "");
+	put_fact(store, "s", 1, "r", "two");
 	ck_assert_ok(hf_store_flush(store));
 	ck_assert(!hf_store_dirty(store));
-	ck_assert_str_eq(response(store, "s", "i", "r"), "two");
-	put_response(store, "s", "i", "r", NULL);
-	ck_assert_str_eq(response(store, "s", "i", "r"), "-");
+	ck_assert_str_eq(fact(store, "s", 1, "r"), "two");
+	put_fact(store, "s", 1, "r", NULL);
+	ck_assert_str_eq(fact(store, "s", 1, "r"), "-");
 	ck_assert_ok(hf_store_flush(store));
-	ck_assert_str_eq(response(store, "s", "i", "r"), "-");
+	ck_assert_str_eq(fact(store, "s", 1, "r"), "-");
 
 	put_device(store, "d", "x");
 	put_device(store, "", "an empty id");
@@ -115,7 +103,7 @@ START_TEST(gets_see_what_is_pending)
 	store = open_store();
 	ck_assert_str_eq(device(store, "d"), "y");
 	ck_assert_str_eq(device(store, ""), "an empty id");
-	ck_assert_str_eq(response(store, "s", "i", "r"), "-");
+	ck_assert_str_eq(fact(store, "s", 1, "r"), "-");
 	hf_store_close(store);
 }
 END_TEST
@@ -141,37 +129,36 @@ START_TEST(a_get_appends_to_the_buffer)
 }
 END_TEST
 
-START_TEST(no_two_responses_share_a_key)
+START_TEST(no_two_facts_share_a_key)
 {
 	struct hf_store *store = open_store();
 	/* The same bytes in a row, cut at different places, and bytes that a careless separator would be. */
 	const struct {
 		const char *session;
-		struct hf_slice identity;
-		struct hf_slice id;
+		uint8_t type;
+		struct hf_slice name;
 	} keys[] = {
-		{"s", hf_slice_of("ab"), hf_slice_of("c")},
-		{"s", hf_slice_of("a"), hf_slice_of("bc")},
-		{"s", hf_slice_of(""), hf_slice_of("abc")},
-		{"s", hf_slice_of("abc"), hf_slice_of("")},
-		{"s", hf_slice_from("a\0b", 3), hf_slice_of("c")},
-		{"s", hf_slice_of("a"), hf_slice_from("b\0c", 3)},
-		{"s", hf_slice_of("a"), hf_slice_from("\0b\0c", 4)},
-		{"sa", hf_slice_of("b"), hf_slice_of("c")},
+		{"s", 'a', hf_slice_of("bc")},
+		{"s", 'b', hf_slice_of("c")},
+		{"s", 'a', hf_slice_of("b")},
+		{"s", 'a', hf_slice_of("")},
+		{"s", 0, hf_slice_of("abc")},
+		{"s", 'a', hf_slice_from("b\0c", 3)},
+		{"s", 'a', hf_slice_from("\0b\0c", 4)},
+		{"sa", 'b', hf_slice_of("c")},
 	};
 	const size_t count = sizeof keys / sizeof keys[0];
 
 	for (size_t i = 0; i < count; i++) {
 		struct hf_slice value = hf_slice_from(&"01234567"[i], 1);
-		ck_assert_ok(hf_response_put(store, hf_slice_of(keys[i].session), keys[i].identity, keys[i].id, &value));
+		ck_assert_ok(hf_fact_put(store, hf_slice_of(keys[i].session), keys[i].type, keys[i].name, &value));
 		if (i == count / 2)
 			ck_assert_ok(hf_store_flush(store));
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct hf_buffer value = {0};
 		bool found;
-		ck_assert_ok(
-			hf_response_get(store, hf_slice_of(keys[i].session), keys[i].identity, keys[i].id, &value, &found));
+		ck_assert_ok(hf_fact_get(store, hf_slice_of(keys[i].session), keys[i].type, keys[i].name, &value, &found));
 		ck_assert(found);
 		ck_assert(hf_slice_equal(hf_buffer_slice(&value), hf_slice_from(&"01234567"[i], 1)));
 		hf_buffer_free(&value);
@@ -207,26 +194,28 @@ START_TEST(walks_merge_pending_and_disk)
 }
 END_TEST
 
-START_TEST(a_session_shows_its_own_responses)
+START_TEST(a_session_shows_its_own_facts_of_a_type)
 {
 	struct hf_store *store = open_store();
 
 	for (int flushed = 0; flushed < 2; flushed++) {
-		put_response(store, "s", "ann", "r2", "2");
-		put_response(store, "s", "ann", "r1", "1");
-		put_response(store, "s", "bob", "r1", "3");
-		put_response(store, "s-", "ann", "r1", "not s");
-		put_response(store, "r", "ann", "r1", "not s");
-		ck_assert_str_eq(responses(store, "s", -1), "ann/r1=1 ann/r2=2 bob/r1=3 ");
-		ck_assert_str_eq(responses(store, "s", 2), "ann/r1=1 ann/r2=2 ");
-		ck_assert_str_eq(responses(store, "q", -1), "");
+		put_fact(store, "s", 1, "ann2", "2");
+		put_fact(store, "s", 1, "ann1", "1");
+		put_fact(store, "s", 1, "bob1", "3");
+		put_fact(store, "s", 2, "ann1", "not type 1");
+		put_fact(store, "s-", 1, "ann1", "not s");
+		put_fact(store, "r", 1, "ann1", "not s");
+		ck_assert_str_eq(facts(store, "s", 1, -1), "ann1=1 ann2=2 bob1=3 ");
+		ck_assert_str_eq(facts(store, "s", 1, 2), "ann1=1 ann2=2 ");
+		ck_assert_str_eq(facts(store, "s", 3, -1), "");
+		ck_assert_str_eq(facts(store, "q", 1, -1), "");
 		ck_assert_ok(hf_store_flush(store));
 	}
-	put_response(store, "s", "ann", "r2", NULL);
-	ck_assert_str_eq(responses(store, "s", -1), "ann/r1=1 bob/r1=3 ");
+	put_fact(store, "s", 1, "ann2", NULL);
+	ck_assert_str_eq(facts(store, "s", 1, -1), "ann1=1 bob1=3 ");
 	/* Devices are another family: same bytes, no clash. */
 	put_device(store, "s", "device");
-	ck_assert_str_eq(responses(store, "s", -1), "ann/r1=1 bob/r1=3 ");
+	ck_assert_str_eq(facts(store, "s", 1, -1), "ann1=1 bob1=3 ");
 	ck_assert_str_eq(devices(store, -1), "s=device ");
 	hf_store_close(store);
 }
@@ -241,11 +230,11 @@ START_TEST(a_commit_writes_what_is_pending_alone)
 	ck_assert_ok(hf_store_commit(store));
 	append(log);
 	put_device(store, "d", "x");
-	put_response(store, "a", "i", "r", "y");
+	put_fact(store, "a", 1, "r", "y");
 	ck_assert_ok(hf_store_commit(store));
 	ck_assert_ok(try_open(&reader, true));
 	ck_assert_str_eq(device(reader, "d"), "x");
-	ck_assert_str_eq(response(reader, "a", "i", "r"), "y");
+	ck_assert_str_eq(fact(reader, "a", 1, "r"), "y");
 	ck_assert(hf_store_dirty(reader)); /* the entry had to be replayed */
 	hf_store_close(reader);
 	ck_assert(hf_store_dirty(store));
@@ -311,9 +300,9 @@ int main(void)
 
 	tcase_add_test(tests, gets_see_what_is_pending);
 	tcase_add_test(tests, a_get_appends_to_the_buffer);
-	tcase_add_test(tests, no_two_responses_share_a_key);
+	tcase_add_test(tests, no_two_facts_share_a_key);
 	tcase_add_test(tests, walks_merge_pending_and_disk);
-	tcase_add_test(tests, a_session_shows_its_own_responses);
+	tcase_add_test(tests, a_session_shows_its_own_facts_of_a_type);
 	tcase_add_test(tests, a_commit_writes_what_is_pending_alone);
 	tcase_add_test(tests, sessions_are_listed);
 	return run_suite(suite);

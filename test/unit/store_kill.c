@@ -18,14 +18,14 @@ static struct seen *seen;
 static struct hf_store *store;
 static const char *const names[SESSIONS] = {"one", "two", "three"};
 
-/* Derived: for each session the offset of its newest entry, as a response. The writer puts it only when it flushes:
+/* Derived: for each session the offset of its newest entry, as a fact. The writer puts it only when it flushes:
  * until then the replay must do it. */
 static void derive(struct hf_slice session, uint64_t offset)
 {
 	struct hf_slice value = hf_slice_from(&offset, sizeof offset);
 
-	if (hf_response_put(store, session, hf_slice_of("agent"), hf_slice_of("newest"), &value) != HF_OK)
-		ck_abort_msg("hf_response_put");
+	if (hf_fact_put(store, session, 1, hf_slice_of("newest"), &value) != HF_OK)
+		ck_abort_msg("hf_fact_put");
 }
 
 static void replay(void *context, const struct hf_entry *entry)
@@ -85,8 +85,7 @@ static void check_derived(const char *session, uint64_t head)
 	struct hf_buffer value = {0};
 	bool found;
 
-	ck_assert_ok(
-		hf_response_get(store, hf_slice_of(session), hf_slice_of("agent"), hf_slice_of("newest"), &value, &found));
+	ck_assert_ok(hf_fact_get(store, hf_slice_of(session), 1, hf_slice_of("newest"), &value, &found));
 	ck_assert(found || head == 0);
 	if (found)
 		ck_assert_mem_eq(value.data, &head, sizeof head);

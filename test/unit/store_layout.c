@@ -53,12 +53,11 @@ START_TEST(every_family_has_its_golden_bytes)
 	ck_assert_ok(append_bytes(chat, HF_KIND_TOKENS, hf_slice_of("hi"), 0x0102030405, &entry));
 	ck_assert_ok(append_bytes(b, HF_KIND_SHARED, HF_SLICE_NONE, 7, &entry));
 	ck_assert_ok(append_bytes(chat, HF_KIND_INPUT, hf_slice_of("!"), 0x0102030406, &entry));
-	ck_assert_ok(
-		hf_response_put(store, hf_slice_of("chat"), hf_slice_of("ann"), hf_slice_of("r1"), &(struct hf_slice){"R", 1}));
+	ck_assert_ok(hf_fact_put(store, hf_slice_of("chat"), 1, hf_slice_from("ann\0r1", 6), &(struct hf_slice){"R", 1}));
 	ck_assert_ok(hf_device_put(store, hf_slice_of("tab"), &(struct hf_slice){"D", 1}));
 	ck_assert_ok(hf_store_flush(store));
 
-	CHECK_FAMILY(store, HF_FAMILY_DEFAULT, {"666f726d6174", "01000000"}, {"696e6465786564", "0300000000000000"});
+	CHECK_FAMILY(store, HF_FAMILY_DEFAULT, {"666f726d6174", "02000000"}, {"696e6465786564", "0300000000000000"});
 	CHECK_FAMILY(store, HF_FAMILY_LOG,
 		{"0000000000000001", "0101010104000600050006000000000002000000"
 							 "01000000000000000504030201000000"
@@ -83,7 +82,7 @@ START_TEST(every_family_has_its_golden_bytes)
 		{"62", "010000000000000001000000000000000200000000000000010000000000000007000000000000000700000000000000"},
 		{"63686174",
 			"020000000000000001000000000000000300000000000000010000000000000005040302010000000604030201000000"});
-	CHECK_FAMILY(store, HF_FAMILY_RESPONSES, {"63686174000003616e6e7231", "52"});
+	CHECK_FAMILY(store, HF_FAMILY_FACTS, {"636861740001616e6e007231", "52"});
 	CHECK_FAMILY(store, HF_FAMILY_DEVICES, {"746162", "44"});
 	hf_log_release(chat);
 	hf_log_release(b);

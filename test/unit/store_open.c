@@ -128,12 +128,12 @@ static void raw_put(const char *key, const char *value, size_t len)
 START_TEST(another_format_is_refused)
 {
 	hf_store_close(open_store());
-	raw_put("format", "\2\0\0\0", 4);
-	check_refused(HF_STORE_FORMAT, false, "its format is 2");
-	check_refused(HF_STORE_FORMAT, true, "its format is 2");
-	raw_put("format", "\1\0\0", 3);
-	check_refused(HF_STORE_FORMAT, false, "format");
 	raw_put("format", "\1\0\0\0", 4);
+	check_refused(HF_STORE_FORMAT, false, "its format is 1");
+	check_refused(HF_STORE_FORMAT, true, "its format is 1");
+	raw_put("format", "\2\0\0", 3);
+	check_refused(HF_STORE_FORMAT, false, "format");
+	raw_put("format", "\2\0\0\0", 4);
 	hf_store_close(open_store());
 }
 END_TEST
@@ -145,7 +145,7 @@ START_TEST(a_later_version_s_families_are_refused)
 	char *error = NULL;
 
 	rocksdb_options_set_create_missing_column_families(options, 1);
-	const char *names[] = {"default", "log", "index", "sessions", "responses", "devices", "receipts"};
+	const char *names[] = {"default", "log", "index", "sessions", "facts", "devices", "receipts"};
 	const rocksdb_options_t *families[] = {options, options, options, options, options, options, options};
 	rocksdb_column_family_handle_t *handles[7];
 	rocksdb_t *db = rocksdb_open_column_families(options, store_path, 7, names, families, handles, &error);

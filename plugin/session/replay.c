@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What derives from the log, derived again. Deriving twice does no harm. */
+#include "session/internal.h"
+
+void hf_replay(void *context, const struct hf_entry *entry)
+{
+	struct hf_hub *hub = context;
+	struct hf_session *session;
+
+	HASH_FIND(hh, hub->sessions, entry->session.data, entry->session.len, session);
+	if (session && hf_session_begin(hub, session) == HF_OK) { /* the entry may be its first */
+		hf_session_state_changed(hub, session, false);
+	}
+	switch (entry->kind) {
+	case HF_KIND_TOKENS:
+		hf_response_replay(hub, session && session->log ? session : NULL, entry);
+		break;
+	default:
+		break;
+	}
+}
