@@ -211,6 +211,7 @@ enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client
 		.unfit = unfit,
 		.device = mosquitto_client_id(client),
 		.identity = mosquitto_client_username(client),
+		.address = mosquitto_client_address(client),
 		.topic = topic,
 		.payload = payload,
 		.properties = picked.stored,

@@ -88,6 +88,7 @@ enum hf_reason hf_hub_restore(struct hf_hub *hub, const struct hf_restore *resto
 struct hf_publish {
 	const char *device;
 	const char *identity; /* NULL when anonymous */
+	const char *address;  /* of the client, NULL when not known */
 	const char *topic;
 	struct hf_slice payload;
 	struct hf_slice properties; /* those that readers get too, without the names that Holdfast stamps */

@@ -66,6 +66,7 @@ static enum hf_reason store(struct hf_hub *hub, struct hf_incoming *incoming)
 		.topic = incoming->topic.rest,
 		.identity = incoming->identity,
 		.device = hf_slice_of(publish->device),
+		.address = hf_slice_of(publish->address),
 		.id = HF_SLICE_NONE,
 		.properties = publish->properties,
 		.payload = publish->payload,

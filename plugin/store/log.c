@@ -258,6 +258,9 @@ enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t
 	entry->lsn = store->head + 1;
 	entry->offset = log->head + 1;
 	entry->time_ms = now_ms > log->changed_ms || log->head == 0 ? now_ms : log->changed_ms;
+	if (!hf_hasher_digest(store->hasher, entry->payload, store->digest))
+		return HF_NO_MEMORY;
+	entry->digest = hf_slice_from(store->digest, sizeof store->digest);
 	hf_buffer_clear(&store->record);
 	enum hf_reason reason = hf_entry_encode(entry, &store->record);
 	if (reason != HF_OK)

@@ -4,6 +4,30 @@
 
 #include "store/store_internal.h"
 
+static void store_free(struct hf_store *store)
+{
+	struct hf_log *log;
+	struct hf_log *next;
+
+	HASH_ITER(hh, store->logs, log, next)
+	hf_log_drop(log);
+	hf_pending_clear(store);
+	while (store->spare != NULL) {
+		struct hf_chunk *chunk = store->spare;
+		store->spare = chunk->next;
+		free(chunk);
+	}
+	hf_database_close(store);
+	rocksdb_writebatch_destroy(store->batch);
+	rocksdb_writeoptions_destroy(store->write_options);
+	rocksdb_readoptions_destroy(store->read_options);
+	hf_hasher_free(store->hasher);
+	hf_buffer_free(&store->record);
+	hf_buffer_free(&store->key);
+	free(store->path);
+	free(store);
+}
+
 static struct hf_store *store_new(const struct hf_store_options *options, hf_store_replay_fn replay, void *context)
 {
 	struct hf_store *store = calloc(1, sizeof *store);
@@ -23,31 +47,13 @@ static struct hf_store *store_new(const struct hf_store_options *options, hf_sto
 	store->write_options = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(store->write_options, options->durability == HF_DURABILITY_POWER);
 	store->batch = rocksdb_writebatch_create();
+	store->hasher = hf_hasher_new();
+	if (store->hasher == NULL) {
+		store_free(store);
+		return NULL;
+	}
 	rocksdb_set_perf_level(rocksdb_disable); /* of this thread; counting for nobody costs 4 % of a put */
 	return store;
-}
-
-static void store_free(struct hf_store *store)
-{
-	struct hf_log *log;
-	struct hf_log *next;
-
-	HASH_ITER(hh, store->logs, log, next)
-	hf_log_drop(log);
-	hf_pending_clear(store);
-	while (store->spare != NULL) {
-		struct hf_chunk *chunk = store->spare;
-		store->spare = chunk->next;
-		free(chunk);
-	}
-	hf_database_close(store);
-	rocksdb_writebatch_destroy(store->batch);
-	rocksdb_writeoptions_destroy(store->write_options);
-	rocksdb_readoptions_destroy(store->read_options);
-	hf_buffer_free(&store->record);
-	hf_buffer_free(&store->key);
-	free(store->path);
-	free(store);
 }
 
 enum hf_reason hf_store_open(const struct hf_store_options *options, hf_store_replay_fn replay, void *context,

@@ -32,7 +32,7 @@
 #include "codec/entry.h"
 #include "codec/reason.h"
 
-#define HF_STORE_FORMAT 2
+#define HF_STORE_FORMAT 3
 #define HF_CHUNK_MAX 256
 #define HF_UNFLUSHED_MAX 8192
 
@@ -96,8 +96,8 @@ uint64_t hf_log_head_lsn(const struct hf_log *log); /* LSN of the newest entry, 
 int64_t hf_log_time(const struct hf_log *log);      /* time of the newest entry, 0 when empty */
 
 /*
- * Append. Fills in session, lsn, offset and time_ms (the later of `now_ms` and the entry before) and writes the
- * record; when it returns HF_OK the entry is as durable as the store's durability says.
+ * Append. Fills in session, lsn, offset, time_ms (the later of `now_ms` and the entry before) and what the audit needs,
+ * and writes the record; when it returns HF_OK the entry is as durable as the store's durability says.
  * HF_NO_MEMORY, HF_PROPERTIES_TOO_LARGE: the entry is not there.
  * HF_STORE_FAILED: the entry may or may not be there. The store then refuses further appends with the same
  * reason until hf_store_recover has found out; no offset is ever given twice.

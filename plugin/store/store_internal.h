@@ -111,6 +111,8 @@ struct hf_store {
 	struct hf_pending *pending; /* uthash by key */
 	struct hf_chunk *spare;     /* kept to be used again, so that appending allocates nothing */
 	unsigned spare_count;
+	struct hf_hasher *hasher;
+	uint8_t digest[HF_DIGEST_SIZE]; /* scratch: of the payload that is put */
 	struct hf_buffer record; /* scratch: the record that is put, the value that is flushed */
 	struct hf_buffer key;    /* scratch: the key that is asked for */
 	char error[HF_ERROR_SIZE];

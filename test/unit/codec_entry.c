@@ -8,9 +8,25 @@
 #define PROPERTIES_HEX "03 000a 746578742f706c61696e 26 0004 6c616e67 0002 6465 01 01"
 
 /* The layout of entry.h, by hand. These bytes are on disk: they change with the format's number only. */
-#define GOLDEN_HEX                                                                                                     \
-	"01 02 03 01 03 04 0500 0500 0600 1a000000 02000000 0807060504030201 0080c62b9b010000 "                            \
-	"616263 69642d31 696e707574 616c696365 70686f6e6531" PROPERTIES_HEX "6869"
+#define HEAD_HEX(flags)                                                                                                \
+	"02 02 03 " flags " 03 04 0500 0500 0600 07 000000 1a000000 02000000 0807060504030201 0080c62b9b010000"
+#define DIGEST_HEX "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4" /* printf hi | sha256sum */
+#define LINK_HEX "1122334455667788"
+#define TEXTS_HEX "616263 69642d31 696e707574 616c696365 70686f6e6531 3132372e302e31"
+#define GOLDEN_HEX HEAD_HEX("19") DIGEST_HEX LINK_HEX TEXTS_HEX PROPERTIES_HEX "6869"
+/* Without an audit. */
+#define PLAIN_HEX                                                                                                      \
+	HEAD_HEX("01")                                                                                                     \
+	"0000000000000000000000000000000000000000000000000000000000000000"                                                 \
+	"0000000000000000" TEXTS_HEX PROPERTIES_HEX "6869"
+/* The golden one without its payload and properties, but for the SHA-256 of the latter. */
+#define PROPERTIES_DIGEST_HEX "97802995bd92f8a9cfe5a43c2890d478c750419dfb5a1cc9ee6483ab0748ebc3"
+#define STRIPPED_HEX HEAD_HEX("1d") DIGEST_HEX LINK_HEX TEXTS_HEX PROPERTIES_DIGEST_HEX
+
+#define DIGEST_BYTES                                                                                                   \
+	"\x8f\x43\x43\x46\x64\x8f\x6b\x96\xdf\x89\xdd\xa9\x01\xc5\x17\x6b"                                                 \
+	"\x10\xa6\xd8\x39\x61\xdd\x3c\x1a\xc8\x8b\x59\xb2\xdc\x32\x7a\xa4"
+#define LINK_BYTES "\x11\x22\x33\x44\x55\x66\x77\x88"
 
 static struct hf_entry golden_entry(struct hf_buffer *properties)
 {
@@ -26,8 +42,11 @@ static struct hf_entry golden_entry(struct hf_buffer *properties)
 		.id = hf_slice_of("id-1"),
 		.identity = hf_slice_of("alice"),
 		.device = hf_slice_of("phone1"),
+		.address = hf_slice_of("127.0.1"),
 		.properties = from_hex(properties, PROPERTIES_HEX),
 		.payload = hf_slice_of("hi"),
+		.digest = hf_slice_from(DIGEST_BYTES, HF_DIGEST_SIZE),
+		.link = hf_slice_from(LINK_BYTES, HF_LINK_SIZE),
 	};
 }
 
@@ -43,6 +62,11 @@ static void assert_entries_equal(const struct hf_entry *a, const struct hf_entry
 	ck_assert(hf_slice_equal(a->id, b->id));
 	ck_assert(hf_slice_equal(a->identity, b->identity));
 	ck_assert(hf_slice_equal(a->device, b->device));
+	ck_assert(hf_slice_equal(a->address, b->address));
+	ck_assert(hf_slice_equal(a->digest, b->digest));
+	ck_assert(hf_slice_equal(a->link, b->link));
+	ck_assert_int_eq(a->stripped, b->stripped);
+	ck_assert(hf_slice_equal(a->properties_digest, b->properties_digest));
 	ck_assert(hf_slice_equal(a->properties, b->properties));
 	ck_assert(hf_slice_equal(a->payload, b->payload));
 }
@@ -87,6 +111,7 @@ START_TEST(extremes_round_trip)
 			.id = hf_slice_from(id, sizeof(id)),
 			.identity = hf_slice_from(long_text, sizeof(long_text)),
 			.device = hf_slice_from(long_text, sizeof(long_text)),
+			.address = hf_slice_from(id, sizeof(id)),
 			.payload = hf_slice_from(payload, sizeof(payload))},
 	};
 
@@ -105,7 +130,7 @@ START_TEST(parts_too_large_for_their_length_are_refused)
 {
 	static char big[UINT16_MAX + 1];
 	struct hf_entry sound = {.offset = 1, .kind = HF_KIND_EVENT, .role = HF_ROLE_AGENT, .session = hf_slice_of("a")};
-	struct hf_entry entries[] = {sound, sound, sound, sound, sound, sound, sound};
+	struct hf_entry entries[] = {sound, sound, sound, sound, sound, sound, sound, sound};
 	struct hf_slice above_32_bits =
 		hf_slice_from(big, (size_t)UINT32_MAX + 1); /* its length is all that is looked at */
 	entries[0].id = hf_slice_from(big, UINT8_MAX + 1);
@@ -115,6 +140,7 @@ START_TEST(parts_too_large_for_their_length_are_refused)
 	entries[4].properties = above_32_bits;
 	entries[5].payload = above_32_bits;
 	entries[6].session = hf_slice_from(big, UINT8_MAX + 1);
+	entries[7].address = hf_slice_from(big, UINT8_MAX + 1);
 
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
 		struct hf_buffer record = {0};
@@ -150,23 +176,27 @@ static const struct {
 	unsigned char byte;
 } faults[] = {
 	{"format 0", 0, 0},
-	{"format 2", 0, 2},
+	{"format 1", 0, 1},
 	{"no kind", 1, HF_KIND_NONE},
 	{"a kind behind the logged ones", 1, HF_KIND_LOGGED_LAST + 1},
 	{"a kind that is not logged", 1, HF_KIND_PRESENCE},
 	{"kind 255", 1, 255},
 	{"no role", 2, HF_ROLE_NONE},
 	{"a role behind the last", 2, HF_ROLE_BROKER + 1},
-	{"QoS 3", 3, 3},
-	{"QoS with other bits", 3, 0x81},
+	{"QoS 3", 3, 0x1b},
+	{"flags with other bits", 3, 0x99},
+	{"a digest that is said not to be there", 3, 0x11},
+	{"a link that is said not to be there", 3, 0x09},
+	{"stripped, and payload and properties are there", 3, 0x1d},
 	{"session id one shorter", 4, 2},
-	{"payload of 2^24 more", 19, 1},
-	{"a character that no session id has", 36, '/'},
-	{"a zero byte in the session id", 36, 0},
-	{"another property", 59, 2},
-	{"a property that says it is longer", 60, 1},
-	{"payload format 2", 84, 2},
-	{"content type not UTF-8", 62, 0xff},
+	{"an address longer than one may be", 13, 1},
+	{"payload of 2^24 more", 23, 1},
+	{"a character that no session id has", 80, '/'},
+	{"a zero byte in the session id", 80, 0},
+	{"another property", 110, 2},
+	{"a property that says it is longer", 111, 1},
+	{"payload format 2", 135, 2},
+	{"content type not UTF-8", 113, 0xff},
 };
 
 START_TEST(faults_from_the_table)
@@ -188,7 +218,7 @@ START_TEST(offset_zero_is_corrupt)
 	struct hf_slice bytes = from_hex(&record, GOLDEN_HEX);
 	struct hf_entry entry;
 
-	memset(record.data + 20, 0, 8);
+	memset(record.data + 24, 0, 8);
 	ck_assert_reason(hf_entry_decode(bytes, &entry), HF_RECORD_CORRUPT, "offset 0");
 	hf_buffer_free(&record);
 }
@@ -216,10 +246,122 @@ START_TEST(bit_flips_are_corrupt_or_an_entry)
 		free((void *)(uintptr_t)flipped.data);
 		record.data[bit / 8] ^= (unsigned char)(1u << bit % 8);
 	}
-	/* At the least: all bits of the format, the upper ones of the QoS, all of the lengths. */
-	ck_assert_uint_ge(corrupt, 8 + 6 + 16 * 8);
+	/* At the least: all bits of the format, the flags but for QoS, all of the lengths. */
+	ck_assert_uint_ge(corrupt, 8 + 6 + 20 * 8);
 	hf_buffer_free(&record);
 	hf_buffer_free(&again);
+}
+END_TEST
+
+START_TEST(records_without_an_audit_have_zeros)
+{
+	struct hf_buffer properties = {0}, record = {0};
+	struct hf_entry entry = golden_entry(&properties), back = {0};
+
+	entry.digest = entry.link = HF_SLICE_NONE;
+	ck_assert_reason(hf_entry_encode(&entry, &record), HF_OK, "encode");
+	ck_assert_hex(&record, PLAIN_HEX);
+	ck_assert_reason(hf_entry_decode(hf_buffer_slice(&record), &back), HF_OK, "decode");
+	assert_entries_equal(&entry, &back);
+	hf_buffer_free(&record);
+	hf_buffer_free(&properties);
+}
+END_TEST
+
+/* ---- stripped, and chained ------------------------------------------------------------------------------- */
+
+static void strip(const char *from_bytes, struct hf_buffer *record, struct hf_hasher *hasher)
+{
+	struct hf_buffer before = {0};
+	struct hf_entry_digests digests;
+	struct hf_entry entry = {0};
+
+	ck_assert_reason(hf_entry_decode(from_hex(&before, from_bytes), &entry), HF_OK, "decode");
+	ck_assert(hf_entry_strip(&entry, hasher, &digests));
+	ck_assert_reason(hf_entry_encode(&entry, record), HF_OK, "encode");
+	hf_buffer_free(&before);
+}
+
+START_TEST(a_stripped_record_keeps_all_but_payload_and_properties)
+{
+	struct hf_hasher *hasher = hf_hasher_new();
+	struct hf_buffer record = {0};
+	struct hf_entry back = {0};
+
+	strip(GOLDEN_HEX, &record, hasher);
+	ck_assert_hex(&record, STRIPPED_HEX);
+	ck_assert_reason(hf_entry_decode(hf_buffer_slice(&record), &back), HF_OK, "decode");
+	ck_assert(back.stripped);
+	ck_assert_uint_eq(back.payload_size, 2);
+	ck_assert_uint_eq(back.properties_size, 26);
+	ck_assert_uint_eq(back.payload.len + back.properties.len, 0);
+	ck_assert_slice(back.identity, "alice");
+	hf_buffer_free(&record);
+	strip(STRIPPED_HEX, &record, hasher); /* once more */
+	ck_assert_hex(&record, STRIPPED_HEX);
+	hf_buffer_clear(&record);
+	strip(PLAIN_HEX, &record, hasher); /* the digest is made then, at the latest */
+	ck_assert_hex(&record, HEAD_HEX("0d") DIGEST_HEX "0000000000000000" TEXTS_HEX PROPERTIES_DIGEST_HEX);
+	hf_buffer_free(&record);
+	hf_hasher_free(hasher);
+}
+END_TEST
+
+START_TEST(stripping_leaves_the_link)
+{
+	static const uint8_t previous[HF_DIGEST_SIZE] = {1, 2, 3};
+	struct hf_hasher *hasher = hf_hasher_new();
+	struct hf_buffer whole = {0}, stripped = {0};
+	uint8_t link[HF_DIGEST_SIZE], again[HF_DIGEST_SIZE];
+
+	ck_assert(hf_entry_link(hasher, previous, 99, from_hex(&whole, GOLDEN_HEX), link));
+	ck_assert(hf_entry_link(hasher, previous, 99, from_hex(&stripped, STRIPPED_HEX), again));
+	ck_assert_mem_eq(link, again, sizeof(link));
+	/* By hand, as entry.h draws it: sha256 of previous, LSN, head without flags and link, texts, properties' sha256. */
+	struct hf_buffer input = {0}, wanted = {0};
+	struct hf_slice bytes = from_hex(&input,
+		"0102030000000000000000000000000000000000000000000000000000000000 0000000000000063" HEAD_HEX("01")
+			DIGEST_HEX TEXTS_HEX PROPERTIES_DIGEST_HEX);
+	ck_assert(hf_hasher_digest(hasher, bytes, again));
+	ck_assert_mem_eq(link, again, sizeof(link));
+	hf_entry_set_link(whole.data, link);
+	struct hf_entry entry = {0};
+	ck_assert_reason(hf_entry_decode(hf_buffer_slice(&whole), &entry), HF_OK, "decode");
+	ck_assert_mem_eq(entry.link.data, link, HF_LINK_SIZE);
+	hf_buffer_free(&whole);
+	hf_buffer_free(&stripped);
+	hf_buffer_free(&input);
+	hf_buffer_free(&wanted);
+	hf_hasher_free(hasher);
+}
+END_TEST
+
+/* Every bit before the properties matters, but for those that stripping changes and the link itself. */
+START_TEST(every_bit_is_in_the_link)
+{
+	static const uint8_t previous[HF_DIGEST_SIZE];
+	struct hf_hasher *hasher = hf_hasher_new();
+	struct hf_buffer record = {0};
+	uint8_t link[HF_DIGEST_SIZE], other[HF_DIGEST_SIZE];
+	struct hf_slice bytes = from_hex(&record, GOLDEN_HEX);
+
+	ck_assert(hf_entry_link(hasher, previous, 7, bytes, link));
+	ck_assert(hf_entry_link(hasher, previous, 8, bytes, other));
+	ck_assert_mem_ne(link, other, sizeof(link));
+	for (size_t bit = 0; bit < (bytes.len - 2) * 8; bit++) {
+		size_t byte = bit / 8;
+		if (byte == 3 || (byte >= 72 && byte < 80))
+			continue;
+		record.data[byte] ^= (unsigned char)(1u << bit % 8);
+		struct hf_entry entry = {0};
+		if (hf_entry_decode(bytes, &entry) == HF_OK) {
+			ck_assert(hf_entry_link(hasher, previous, 7, bytes, other));
+			ck_assert_msg(memcmp(link, other, sizeof(link)) != 0, "bit %zu", bit);
+		}
+		record.data[byte] ^= (unsigned char)(1u << bit % 8);
+	}
+	hf_buffer_free(&record);
+	hf_hasher_free(hasher);
 }
 END_TEST
 
@@ -341,6 +483,10 @@ int main(void)
 	tcase_add_loop_test(tests, faults_from_the_table, 0, sizeof(faults) / sizeof(faults[0]));
 	tcase_add_test(tests, offset_zero_is_corrupt);
 	tcase_add_test(tests, bit_flips_are_corrupt_or_an_entry);
+	tcase_add_test(tests, records_without_an_audit_have_zeros);
+	tcase_add_test(tests, a_stripped_record_keeps_all_but_payload_and_properties);
+	tcase_add_test(tests, stripping_leaves_the_link);
+	tcase_add_test(tests, every_bit_is_in_the_link);
 	tcase_add_test(tests, no_memory_is_told);
 	tcase_add_test(tests, roles_keep_their_numbers_and_names);
 	tcase_add_test(tests, properties_both_ways);

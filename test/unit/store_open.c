@@ -127,13 +127,15 @@ static void raw_put(const char *key, const char *value, size_t len)
 
 START_TEST(another_format_is_refused)
 {
+	const char now[4] = {HF_STORE_FORMAT};
+
 	hf_store_close(open_store());
 	raw_put("format", "\1\0\0\0", 4);
 	check_refused(HF_STORE_FORMAT, false, "its format is 1");
 	check_refused(HF_STORE_FORMAT, true, "its format is 1");
-	raw_put("format", "\2\0\0", 3);
+	raw_put("format", now, 3);
 	check_refused(HF_STORE_FORMAT, false, "format");
-	raw_put("format", "\2\0\0\0", 4);
+	raw_put("format", now, 4);
 	hf_store_close(open_store());
 }
 END_TEST
