@@ -4,18 +4,30 @@
 
 #include "codec/cbor.h"
 
-bool hf_document_state(
-	struct hf_buffer *out, uint64_t head, uint64_t tail, const struct hf_document_response *open, size_t open_count)
+static bool put_open(struct hf_buffer *out, const struct hf_document_response *open, size_t count)
 {
-	if (!hf_cbor_put_map(out, 3) || !hf_cbor_pair_uint(out, "head", head) ||
-		!hf_cbor_put_text(out, hf_slice_of("open")) || !hf_cbor_put_array(out, open_count))
+	if (!hf_cbor_put_text(out, hf_slice_of("open")) || !hf_cbor_put_array(out, count))
 		return false;
-	for (size_t i = 0; i < open_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (!hf_cbor_put_map(out, 2) || !hf_cbor_pair_text(out, "id", open[i].id) ||
 			!hf_cbor_pair_text(out, "from", open[i].identity))
 			return false;
 	}
-	return hf_cbor_pair_uint(out, "tail", tail);
+	return true;
+}
+
+static bool put_audience(struct hf_buffer *out, const struct hf_document_state *state)
+{
+	return hf_cbor_put_text(out, hf_slice_of("audience")) && hf_cbor_put_map(out, 3) &&
+		   hf_cbor_pair_uint(out, "people", state->people) && hf_cbor_pair_uint(out, "devices", state->devices) &&
+		   hf_cbor_pair_uint(out, "caught-up", state->caught_up);
+}
+
+bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state)
+{
+	return hf_cbor_put_map(out, 4) && hf_cbor_pair_uint(out, "head", state->head) &&
+		   put_open(out, state->open, state->open_count) && hf_cbor_pair_uint(out, "tail", state->tail) &&
+		   put_audience(out, state);
 }
 
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head)

@@ -12,13 +12,19 @@
 #include "codec/filter.h"
 #include "codec/reason.h"
 
-/* S/state: { head, tail, open: [ * {id, from} ] }. tail is the first offset left; head + 1 when none is. */
+/* S/state: { head, tail, open: [ * {id, from} ], audience: {people, devices, caught-up} }. */
 struct hf_document_response {
 	struct hf_slice id;
 	struct hf_slice identity;
 };
-bool hf_document_state(
-	struct hf_buffer *out, uint64_t head, uint64_t tail, const struct hf_document_response *open, size_t open_count);
+struct hf_document_state {
+	uint64_t head;
+	uint64_t tail; /* the first offset left; head + 1 when none is */
+	const struct hf_document_response *open;
+	size_t open_count;
+	uint32_t people, devices, caught_up;
+};
+bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state);
 
 /* S/mark { mark: "caught-up", head } : after the last stored entry; from here on entries are live. */
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head);

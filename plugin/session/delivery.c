@@ -471,11 +471,15 @@ void hf_pump(struct hf_hub *hub, struct hf_device *device)
 	}
 	device->busy = true;
 	hf_mark_gaps(hub, device);
-	enum pumped pumped = device->at_head ? PUMPED_ALL : pump_once(hub, device);
+	bool was_at_head = device->at_head;
+	enum pumped pumped = was_at_head ? PUMPED_ALL : pump_once(hub, device);
 	device->at_head = pumped == PUMPED_ALL;
 	if (device->at_head && !hf_mark_caught_up(hub, device)) {
 		device->at_head = false;
 		pumped = PUMPED_FULL;
+	}
+	if (device->at_head && !was_at_head) {
+		hf_audience_caught_up(hub, device);
 	}
 	hub->broker.flush(hub->broker.context, device->id);
 	device->busy = false;

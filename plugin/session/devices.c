@@ -12,22 +12,23 @@ struct hf_device *hf_device_find(const struct hf_hub *hub, const char *id)
 	return device;
 }
 
-static bool set_identity(struct hf_device *device, const char *identity)
+static bool set_identity(struct hf_hub *hub, struct hf_device *device, const char *identity)
 {
-	char *copy = NULL;
+	struct hf_person *person = NULL;
 
 	if (identity && device->identity && strcmp(identity, device->identity) == 0) {
 		return true;
 	}
 	if (identity) {
-		copy = strdup(identity);
-		if (!copy) {
+		person = hf_person_hold(hub, identity);
+		if (!person) {
 			return false;
 		}
 	}
-	free(device->identity);
-	device->identity = copy;
-	device->facts.identity = copy;
+	hf_person_release(hub, device->person);
+	device->person = person;
+	device->identity = person ? person->identity : NULL;
+	device->facts.identity = device->identity;
 	device->role_session[0] = '\0';
 	return true;
 }
@@ -43,7 +44,7 @@ struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char 
 	device->facts.device = device->id;
 	device->sent = hf_store_head(hub->store);
 	device->at_head = true;
-	if (!device->id || !set_identity(device, identity)) {
+	if (!device->id || !set_identity(hub, device, identity)) {
 		free(device->id);
 		free(device);
 		return NULL;
@@ -75,8 +76,8 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 		forget_stored(hub, device->id);
 	}
 	HASH_DEL(hub->devices, device);
+	hf_person_release(hub, device->person);
 	free(device->skip);
-	free(device->identity);
 	free(device->id);
 	free(device);
 }
@@ -148,7 +149,7 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 		if (!device) {
 			return HF_NO_MEMORY;
 		}
-	} else if (!set_identity(device, connection->identity)) {
+	} else if (!set_identity(hub, device, connection->identity)) {
 		return HF_NO_MEMORY;
 	}
 	if (connection->unsubscribed && device->subscription_count + device->ring_count > 0) {

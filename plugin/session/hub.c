@@ -104,6 +104,10 @@ enum hf_reason hf_hub_reload(struct hf_hub *hub, char *message, size_t message_s
 	hub->access = access;
 	for (struct hf_device *device = hub->devices; device; device = device->hh.next) {
 		hf_subscriptions_allow(hub, device);
+		if (device->online) {
+			hf_subscriptions_detach(hub, device); /* what they know of its roles */
+			hf_subscriptions_attach(hub, device);
+		}
 	}
 	return HF_OK;
 }
@@ -212,6 +216,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_INDEX] = write_index,
 	[HF_TIMER_CURSORS] = write_cursors,
 	[HF_TIMER_SYNC] = sync_log,
+	[HF_TIMER_AUDIENCE] = hf_sessions_look_at_audiences,
 	[HF_TIMER_STATE] = hf_sessions_announce,
 	[HF_TIMER_REST] = rest,
 };

@@ -30,7 +30,8 @@
 #define HF_HANDED_BYTES_MAX (4u << 20) /* of one device, handed over and unacknowledged */
 #define HF_SLICE_ENTRIES 256          /* one go of a catch-up, before others get their turn */
 #define HF_SLICE_REFS 20000
-#define HF_STATE_INTERVAL_MS 250 /* for what changes with every entry */
+#define HF_STATE_INTERVAL_MS 250 /* for what changes with every entry ... */
+#define HF_STATE_AT_ONCE_MS 20    /* ... and for the rest */
 #define HF_INDEX_FLUSH_MS 1000
 #define HF_RETRY_MS 1
 #define HF_RETRY_MAX_MS 64
@@ -40,6 +41,13 @@
 #define HF_SLOTS 64
 
 /* ---- sessions */
+
+/* Who is there to read what an agent says: users and operators who are connected and get the tokens. */
+struct hf_audience {
+	unsigned int people;    /* identities */
+	unsigned int devices;   /* of theirs */
+	unsigned int caught_up; /* devices with nothing before them in the log */
+};
 
 struct hf_response {
 	UT_hash_handle hh; /* key: identity, 0, id */
@@ -54,6 +62,8 @@ struct hf_response {
 struct hf_attachment {
 	struct hf_device *device;
 	struct hf_session *session;
+	enum hf_role role; /* of the device's identity in the session */
+	bool tokens;       /* a filter that names the session matches its tokens */
 	struct hf_attachment *prev, *next; /* of the session */
 	struct hf_attachment *next_of_device;
 };
@@ -69,8 +79,19 @@ struct hf_session {
 	bool responses_dirty;
 	bool state_dirty; /* differs from what the broker retains */
 	bool state_shown; /* the broker retains one */
-	int64_t state_next_ms;
+	int64_t state_told_ms; /* when it was announced last ... */
+	int64_t state_next_ms; /* ... and may be again */
+	struct hf_audience state_audience; /* as it was then */
 	int64_t used_ms;
+};
+
+/* ---- identities, as long as a device or a session refers to them; anonymous clients have none */
+
+struct hf_person {
+	UT_hash_handle hh;
+	size_t references;
+	uint64_t counted; /* by which walk over an audience last */
+	char identity[];
 };
 
 /* ---- devices */
@@ -112,7 +133,8 @@ struct hf_gap {
 struct hf_device {
 	UT_hash_handle hh;
 	char *id;
-	char *identity; /* NULL: anonymous */
+	struct hf_person *person; /* NULL: anonymous */
+	const char *identity;     /* its name, or NULL */
 	const void *token;
 	bool online;
 	bool durable;
@@ -159,6 +181,7 @@ enum hf_timer {
 	HF_TIMER_INDEX,   /* write all that is derived */
 	HF_TIMER_CURSORS, /* write cursors */
 	HF_TIMER_SYNC,    /* durability interval */
+	HF_TIMER_AUDIENCE, /* of the sessions that are shown: it may have changed */
 	HF_TIMER_STATE,   /* announce the states of sessions */
 	HF_TIMER_REST,    /* look for sessions to put to rest */
 	HF_TIMER_COUNT
@@ -171,7 +194,9 @@ struct hf_hub {
 	struct hf_access *access;
 	struct hf_device *devices;
 	struct hf_session *sessions;
+	struct hf_person *people;
 	struct hf_device *wild;
+	uint64_t counting; /* which walk over an audience it is */
 	struct hf_device *pending;
 	struct hf_device *dirty;
 	struct hf_buffer scratch, page;
@@ -187,6 +212,8 @@ void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bo
 struct hf_slice hf_session_id(const struct hf_session *session);
 void hf_session_show_state(struct hf_hub *hub, struct hf_session *session);
 void hf_sessions_announce(struct hf_hub *hub);
+void hf_wild_changed(struct hf_hub *hub); /* who has a filter with a wildcard in the session */
+void hf_sessions_look_at_audiences(struct hf_hub *hub);
 uint64_t hf_session_head(const struct hf_session *session);
 
 /* publish.c: a publish under the root while it is looked at. Each logged kind may have a check of its own before it is
@@ -220,6 +247,16 @@ enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session)
 enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session);
 void hf_responses_free(struct hf_session *session);
 void hf_response_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: NULL when not in memory */
+
+/* people.c */
+struct hf_person *hf_person_hold(struct hf_hub *hub, const char *identity); /* give it back; NULL: no memory */
+void hf_person_release(struct hf_hub *hub, struct hf_person *person);       /* NULL allowed */
+
+/* audience.c */
+void hf_session_audience(struct hf_hub *hub, const struct hf_session *session, struct hf_audience *out);
+bool hf_session_attended(struct hf_hub *hub, const struct hf_session *session); /* is there any? */
+void hf_audience_caught_up(struct hf_hub *hub, const struct hf_device *device);
+bool hf_attachment_watches(const struct hf_attachment *attachment); /* is it one of the audience, by a filter that names the session? */
 
 /* devices.c */
 struct hf_device *hf_device_find(const struct hf_hub *hub, const char *id);

@@ -93,7 +93,7 @@ void hf_sessions_rest(struct hf_hub *hub, bool all)
 
 /* ---- retained state */
 
-static bool write_state(struct hf_hub *hub, const struct hf_session *session)
+static bool write_state(struct hf_hub *hub, struct hf_session *session)
 {
 	struct hf_document_response *open = NULL;
 	size_t count = 0;
@@ -112,7 +112,17 @@ static bool write_state(struct hf_hub *hub, const struct hf_session *session)
 		}
 	}
 	hf_buffer_clear(&hub->scratch);
-	bool ok = hf_document_state(&hub->scratch, hf_log_head(session->log), hf_log_tail(session->log), open, count);
+	hf_session_audience(hub, session, &session->state_audience);
+	const struct hf_document_state state = {
+		.head = hf_log_head(session->log),
+		.tail = hf_log_tail(session->log),
+		.open = open,
+		.open_count = count,
+		.people = session->state_audience.people,
+		.devices = session->state_audience.devices,
+		.caught_up = session->state_audience.caught_up,
+	};
+	bool ok = hf_document_state(&hub->scratch, &state);
 	free(open);
 	return ok;
 }
@@ -164,6 +174,7 @@ static void announce(struct hf_hub *hub, struct hf_session *session, int64_t now
 	struct hf_slice id = hf_session_id(session);
 
 	session->state_dirty = false;
+	session->state_told_ms = now;
 	session->state_next_ms = now + HF_STATE_INTERVAL_MS;
 	if (watched(hub, session)) {
 		if (write_state(hub, session)) {
@@ -181,28 +192,48 @@ void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bo
 {
 	session->state_dirty = true;
 	if (at_once) {
-		session->state_next_ms = 0;
+		session->state_next_ms = session->state_told_ms + HF_STATE_AT_ONCE_MS;
 		hf_hub_due_by(hub, HF_TIMER_STATE, 1);
 	} else {
 		hf_hub_due(hub, HF_TIMER_STATE, HF_STATE_INTERVAL_MS);
 	}
 }
 
-void hf_sessions_announce(struct hf_hub *hub)
+void hf_wild_changed(struct hf_hub *hub)
 {
-	int64_t now = hub->broker.monotonic_ms(hub->broker.context);
-	bool more = false;
+	hf_hub_due(hub, HF_TIMER_AUDIENCE, HF_STATE_AT_ONCE_MS);
+}
 
+/* Who reads every session is in the audience of every session. */
+void hf_sessions_look_at_audiences(struct hf_hub *hub)
+{
 	for (struct hf_session *session = hub->sessions; session; session = session->hh.next) {
-		if (session->state_dirty && session->log) {
-			if (now >= session->state_next_ms) {
-				announce(hub, session, now);
-			} else {
-				more = true;
-			}
+		struct hf_audience audience;
+		if (!session->state_shown) {
+			continue;
+		}
+		hf_session_audience(hub, session, &audience);
+		if (audience.people != session->state_audience.people || audience.devices != session->state_audience.devices) {
+			hf_session_state_changed(hub, session, true);
 		}
 	}
-	if (more) {
-		hf_hub_due(hub, HF_TIMER_STATE, HF_STATE_INTERVAL_MS / 5);
+}
+
+void hf_sessions_announce(struct hf_hub *hub)
+{
+	int64_t now = hub->broker.monotonic_ms(hub->broker.context), next = INT64_MAX;
+
+	for (struct hf_session *session = hub->sessions; session; session = session->hh.next) {
+		if (!session->state_dirty || !session->log) {
+			continue;
+		}
+		if (now >= session->state_next_ms) {
+			announce(hub, session, now);
+		} else if (session->state_next_ms < next) {
+			next = session->state_next_ms;
+		}
+	}
+	if (next != INT64_MAX) {
+		hf_hub_due_by(hub, HF_TIMER_STATE, (unsigned int)(next - now));
 	}
 }

@@ -72,16 +72,26 @@ void hf_subscriptions_free(struct hf_device *device)
 
 /* ---- attachments: an entry finds its readers through them */
 
-static bool attached(const struct hf_device *device, const struct hf_session *session)
+static struct hf_attachment *attachment_to(struct hf_hub *hub, struct hf_device *device, struct hf_session *session)
 {
-	const struct hf_attachment *attachment;
+	struct hf_attachment *attachment;
 
 	for (attachment = device->attachments; attachment; attachment = attachment->next_of_device) {
 		if (attachment->session == session) {
-			return true;
+			return attachment;
 		}
 	}
-	return false;
+	attachment = calloc(1, sizeof(*attachment));
+	if (!attachment) {
+		hf_say(hub, HF_LOG_ERROR, "no memory to watch session %s for a client", session->id);
+		return NULL;
+	}
+	attachment->device = device;
+	attachment->session = session;
+	attachment->next_of_device = device->attachments;
+	device->attachments = attachment;
+	DL_APPEND(session->attached, attachment);
+	return attachment;
 }
 
 static void attach(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription)
@@ -91,22 +101,20 @@ static void attach(struct hf_hub *hub, struct hf_device *device, struct hf_subsc
 			device->any_session = true;
 			DL_APPEND2(hub->wild, device, wild_prev, wild_next);
 		}
+		hf_wild_changed(hub);
 		return;
 	}
 	subscription->session = hf_session_use(hub, subscription->parsed.session);
-	if (!subscription->session || attached(device, subscription->session)) {
-		return;
-	}
-	struct hf_attachment *attachment = calloc(1, sizeof(*attachment));
+	struct hf_attachment *attachment = subscription->session ? attachment_to(hub, device, subscription->session) : NULL;
 	if (!attachment) {
-		hf_say(hub, HF_LOG_ERROR, "no memory to watch session %s for a client", subscription->session->id);
 		return;
 	}
-	attachment->device = device;
-	attachment->session = subscription->session;
-	attachment->next_of_device = device->attachments;
-	device->attachments = attachment;
-	DL_APPEND(subscription->session->attached, attachment);
+	bool watched = hf_attachment_watches(attachment);
+	attachment->role = hf_device_role(hub, device, subscription->parsed.session);
+	attachment->tokens = attachment->tokens || (subscription->parsed.kinds & HF_KIND_BIT(HF_KIND_TOKENS));
+	if (hf_attachment_watches(attachment) != watched) {
+		hf_session_state_changed(hub, attachment->session, true);
+	}
 }
 
 void hf_subscriptions_attach(struct hf_hub *hub, struct hf_device *device)
@@ -124,12 +132,16 @@ void hf_subscriptions_detach(struct hf_hub *hub, struct hf_device *device)
 		struct hf_attachment *attachment = device->attachments;
 		device->attachments = attachment->next_of_device;
 		DL_DELETE(attachment->session->attached, attachment);
+		if (hf_attachment_watches(attachment)) {
+			hf_session_state_changed(hub, attachment->session, true);
+		}
 		attachment->session->used_ms = hub->broker.monotonic_ms(hub->broker.context);
 		free(attachment);
 	}
 	if (device->any_session) {
 		DL_DELETE2(hub->wild, device, wild_prev, wild_next);
 		device->any_session = false;
+		hf_wild_changed(hub);
 	}
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		device->subscriptions[i].session = NULL;

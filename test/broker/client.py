@@ -28,6 +28,16 @@ def batch(response, seq, text, **more):
     return cbor2.dumps({"id": response, "seq": seq, "text": text, **more})
 
 
+def state(head, open=(), tail=1, audience=(0, 0, 0)):
+    """The document on S/state; `audience`: people, devices, caught up."""
+    return {
+        "head": head,
+        "tail": tail,
+        "open": [{"id": response, "from": identity} for response, identity in open],
+        "audience": dict(zip(("people", "devices", "caught-up"), audience)),
+    }
+
+
 def topic(session, rest):
     return f"{ROOT}/{session}/{rest}"
 

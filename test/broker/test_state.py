@@ -4,7 +4,7 @@
 import time
 
 import harness
-from client import Clients, batch, topic
+from client import Clients, batch, state, topic
 
 
 class State(Clients, harness.BrokerTest):
@@ -26,7 +26,7 @@ class State(Clients, harness.BrokerTest):
         self.start_broker()
         for version in (5, 4):
             self.fill("s", 7, first=1 if version == 5 else 8)
-            self.assertEqual(self.shown(version=version), {"head": 7 if version == 5 else 14, "tail": 1, "open": []})
+            self.assertEqual(self.shown(version=version), state(7 if version == 5 else 14))
 
     def test_is_current_for_who_is_there(self):
         self.start_broker()
@@ -34,7 +34,7 @@ class State(Clients, harness.BrokerTest):
         for i in range(1, 4):
             self.fill("s", 1, first=i)
             self.wait_head(reader, i)
-        self.assertEqual(reader.messages[-1].document, {"head": 3, "tail": 1, "open": []})
+        self.assertEqual(reader.messages[-1].document, state(3))
 
     def test_lists_open_responses(self):
         self.start_broker()
@@ -55,7 +55,7 @@ class State(Clients, harness.BrokerTest):
         reader.wait(lambda: open_ones() == {("b", "agent2")}, what="one open response")
         self.assertEqual(self.shown()["open"], [{"id": "b", "from": "agent2"}])
         self.broker.restart(kill=True)
-        self.assertEqual(self.shown(), {"head": 6, "tail": 1, "open": [{"id": "b", "from": "agent2"}]})
+        self.assertEqual(self.shown(), state(6, open=[("b", "agent2")]))
 
     def test_is_not_sent_with_every_entry(self):
         self.start_broker()
@@ -105,7 +105,7 @@ class State(Clients, harness.BrokerTest):
         for payload in (b"", b"forged"):
             alice.publish(topic("s", "state"), payload, retain=True, expect=0x87)
         alice.publish(topic("s", "tokens"), batch("r", 0, "no agent"), expect=0x87)
-        self.assertEqual(self.shown(), {"head": 2, "tail": 1, "open": []})
+        self.assertEqual(self.shown(), state(2))
 
     def test_a_thousand_sessions_at_rest(self):
         """They cost disk only; each is there for who comes."""
@@ -116,7 +116,7 @@ class State(Clients, harness.BrokerTest):
             alice.published(mid, 30)
         self.broker.restart(kill=True)
         for i in (0, 1, 499, 999):
-            self.assertEqual(self.shown(f"s{i}"), {"head": 1, "tail": 1, "open": []})
+            self.assertEqual(self.shown(f"s{i}"), state(1))
         reader = self.client("bob-1").subscribe("$from/earliest/sessions/s500/#").wait_offset(1)
         self.assertEqual(reader.payloads(), [b"500"])
 

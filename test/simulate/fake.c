@@ -417,13 +417,9 @@ void hand_other(unsigned index, const char *topic, uint8_t qos)
 static void check_state(struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
 {
 	int index = session_of(session);
-	struct hf_buffer wanted = { .data = NULL };
 
 	must(index >= 0 && hf_slice_is(rest, "state"), "a retained message of no session, or not its state");
-	if (!store_control_failed() && log_state((unsigned)index, &wanted)) {
-		must(hf_slice_equal(payload, hf_buffer_slice(&wanted)), "the state of %s is not true", session_names[index]);
-	}
-	hf_buffer_free(&wanted);
+	must(store_control_failed() || log_state_is((unsigned)index, payload), "the state of %s is not true", session_names[index]);
 	state_retained[index] = true;
 	state_of[index] = log_session_head((unsigned)index);
 }

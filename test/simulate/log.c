@@ -6,6 +6,7 @@
 #include "codec/document.h"
 #include "codec/properties.h"
 #include "codec/token.h"
+#include "reader.h"
 #include "store_control.h"
 
 #define OVERHEAD 60 /* of a packet, about */
@@ -212,12 +213,13 @@ enum hf_reason log_response_check(unsigned session, unsigned identity, unsigned 
 	return seq == known->next_seq ? HF_OK : HF_SEQ_GAP;
 }
 
-bool log_state(unsigned session, struct hf_buffer *out)
+bool log_state_is(unsigned session, struct hf_slice payload)
 {
 	struct hf_document_response open = { .id = HF_SLICE_NONE };
-	uint64_t head = log_session_head(session);
+	struct hf_document_state state = { .head = log_session_head(session), .tail = 1, .open = &open };
+	struct hf_buffer wanted = { .data = NULL };
 	char id[8];
-	size_t count = 0;
+	bool is = false;
 
 	for (unsigned identity = 0; identity < IDENTITIES; identity++) {
 		for (unsigned i = 0; i < RESPONSE_IDS; i++) {
@@ -225,10 +227,19 @@ bool log_state(unsigned session, struct hf_buffer *out)
 			if (response->next_seq > 0 && !response->ended) {
 				snprintf(id, sizeof(id), "r%u", i);
 				open = (struct hf_document_response){ .id = hf_slice_of(id), .identity = hf_slice_of(identities[identity]) };
-				count++;
+				state.open_count++;
 			}
 		}
 	}
-	hf_buffer_clear(out);
-	return count <= 1 && hf_document_state(out, head, 1, &open, count);
+	if (state.open_count > 1) {
+		return true;
+	}
+	reader_audience(session, &state.people, &state.devices);
+	/* How far each of them is, the hub alone knows at any moment. */
+	for (; !is && state.caught_up <= state.devices; state.caught_up++) {
+		hf_buffer_clear(&wanted);
+		is = hf_document_state(&wanted, &state) && hf_slice_equal(payload, hf_buffer_slice(&wanted));
+	}
+	hf_buffer_free(&wanted);
+	return is;
 }

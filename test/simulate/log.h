@@ -33,8 +33,8 @@ void log_topic(const struct entry *entry, char *out, size_t size); /* with root 
 /* What a token batch with this seq must come to: HF_OK and *repeat, or the reason. */
 enum hf_reason log_response_check(unsigned session, unsigned identity, unsigned response, uint64_t seq, bool *repeat);
 
-/* The retained state that a session must have, if it can be told: false with two or more open responses, whose order
- * is nobody's promise. */
-bool log_state(unsigned session, struct hf_buffer *out);
+/* Is this the retained state that a session must have? True also if that cannot be told: with two or more open
+ * responses, whose order is nobody's promise. */
+bool log_state_is(unsigned session, struct hf_slice payload);
 
 #endif

@@ -37,6 +37,24 @@ bool reader_listens(unsigned index, unsigned session, const char *rest)
 	return false;
 }
 
+void reader_audience(unsigned session, uint32_t *people_out, uint32_t *devices_out)
+{
+	*people_out = *devices_out = 0;
+	for (unsigned index = 0; index < READERS; index++) {
+		enum hf_role role = role_of(index, session);
+		bool person = role == HF_ROLE_USER || role == HF_ROLE_OPERATOR, known = false;
+		if (!world->readers[index].online || !person || !reader_listens(index, session, "tokens")) {
+			continue;
+		}
+		for (unsigned i = 0; i < index && people[i].identity; i++) {
+			known = known || (world->readers[i].online && people[i].identity_index == people[index].identity_index &&
+				reader_listens(i, session, "tokens"));
+		}
+		++*devices_out;
+		*people_out += !known;
+	}
+}
+
 /* ---- connections */
 
 static enum mark mark_of(unsigned index, const struct filter *filter)

@@ -54,6 +54,9 @@ void reader_gap_known(unsigned reader, uint64_t lsn);
 /* Does it listen for what Holdfast says to it alone, on "mark" or "error" of this session? */
 bool reader_listens(unsigned reader, unsigned session, const char *rest);
 
+/* How many users and operators are there and get the tokens of a session, on how many devices. */
+void reader_audience(unsigned session, uint32_t *people, uint32_t *devices);
+
 /* Marks. `head`: of the session, as the mark says. */
 void reader_caught_up(unsigned reader, unsigned session);
 

@@ -20,12 +20,20 @@ static bool write_state(struct hf_buffer *out)
 		{.id = hf_slice_of("\xc3\xa4"), .identity = hf_slice_of("b")},
 	};
 
-	return hf_document_state(out, 1000, 3, open, 2);
+	return hf_document_state(out, &(struct hf_document_state){
+									  .head = 1000,
+									  .tail = 3,
+									  .open = open,
+									  .open_count = 2,
+									  .people = 2,
+									  .devices = 300,
+									  .caught_up = 299,
+								  });
 }
 
 static bool write_state_empty(struct hf_buffer *out)
 {
-	return hf_document_state(out, 0, 1, NULL, 0);
+	return hf_document_state(out, &(struct hf_document_state){.tail = 1});
 }
 
 static bool write_caught_up(struct hf_buffer *out)
@@ -135,9 +143,12 @@ static const struct {
 	const char *hex; /* as an independent encoder writes it in its canonical mode; NULL: see `messages` */
 } documents[] = {
 	{"state.open", write_state,
-		"a3 6468656164 1903e8 646f70656e 82 a2 626964 63722d37 6466726f6d 676167656e742d31 "
-		"a2 626964 62c3a4 6466726f6d 6162 647461696c 03"},
-	{"state.empty", write_state_empty, "a3 6468656164 00 646f70656e 80 647461696c 01"},
+		"a4 6468656164 1903e8 646f70656e 82 a2 626964 63722d37 6466726f6d 676167656e742d31 "
+		"a2 626964 62c3a4 6466726f6d 6162 647461696c 03 "
+		"6861756469656e6365 a3 6670656f706c65 02 6764657669636573 19012c 6963617567 68742d7570 19012b"},
+	{"state.empty", write_state_empty,
+		"a4 6468656164 00 646f70656e 80 647461696c 01 "
+		"6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 6963617567 68742d7570 00"},
 	{"mark.caught-up", write_caught_up, "a2 6468656164 1a00010000 646d61726b 696361756768742d7570"},
 	{"mark.gap", write_gap,
 		"a4 646c617374 1b0000000100000000 646d61726b 63676170 656669727374 01 "
