@@ -64,7 +64,7 @@ class TakeOver(Clients, harness.BrokerTest):
             self.check(connections, 1500)
             self.assertGreater(len(connections), 15)
             for connection in connections[:-1]:
-                self.assertIsNotNone(connection.closed, "a connection that was taken over is still open")
+                connection.wait_closed()
 
     def test_with_clean_start_in_between(self):
         """A clean start ends the cursor: nothing of the old session may come after it."""
