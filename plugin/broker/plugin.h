@@ -70,8 +70,9 @@ struct hf_publish_properties {
 	struct hf_slice stored; /* in plugin->properties */
 	const char *response_topic;
 	struct hf_slice correlation;
+	struct hf_conditions conditions;
 };
-/* Pick apart the properties of a publish. HF_OK, HF_NO_MEMORY, HF_PROPERTIES_TOO_LARGE. */
+/* Pick apart the properties of a publish. HF_OK, HF_NO_MEMORY, HF_PROPERTIES_TOO_LARGE, HF_CONDITION_INVALID. */
 enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_property *list, struct hf_publish_properties *out);
 /* The properties of a message to a client; the caller owns the list. False: no memory, *out is NULL. */
 bool hf_properties_write(const struct hf_message *message, mosquitto_property **out);
@@ -101,7 +102,7 @@ int hf_on_persist_restore(int event, void *data, void *userdata);
 /* publishing.c: the part of ACL CHECK for access WRITE; and what it remembers of clients until they are gone. */
 int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event);
 enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
-	const mosquitto_property *properties, uint8_t qos, enum hf_reason *reason);
+	const mosquitto_property *properties, uint8_t qos, bool again, enum hf_reason *reason);
 void hf_resumed_released(struct hf_plugin *plugin, const char *id); /* PUBREL of the oldest one */
 void hf_resumed_forget(struct hf_plugin *plugin, const struct mosquitto *client);
 void hf_publishing_end(struct hf_plugin *plugin);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * MQTT 5 properties. Stored with an entry, in the encoding of MQTT 5, section 2.2.2.2: Payload Format Indicator,
- * Content Type and User Properties. Stamped on its way out: offset, time, from, role.
+ * Content Type and User Properties. Stamped on its way out: offset, time, from, role, and id where it has one.
+ * Taken, and not passed on, what the publisher asks of the log: codec/conditions.h.
  */
 #include "broker/plugin.h"
 #include "codec/properties.h"
@@ -53,8 +54,9 @@ static bool to_store(const mosquitto_property *property, struct hf_property *out
 enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_property *list, struct hf_publish_properties *out)
 {
 	struct hf_buffer *buffer = &plugin->properties;
+	enum hf_reason reason = HF_OK;
 
-	*out = (struct hf_publish_properties){ .stored = HF_SLICE_NONE, .correlation = HF_SLICE_NONE };
+	*out = (struct hf_publish_properties){ .stored = HF_SLICE_NONE, .correlation = HF_SLICE_NONE, .conditions = HF_CONDITIONS_NONE };
 	hf_buffer_clear(buffer);
 	for (const mosquitto_property *property = list; property; property = mosquitto_property_next(property)) {
 		switch (mosquitto_property_identifier(property)) {
@@ -67,7 +69,9 @@ enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_prop
 			break;
 		default: {
 			struct hf_property stored;
-			if (to_store(property, &stored) && !hf_property_put(buffer, &stored)) {
+			bool put = to_store(property, &stored) &&
+				(stored.id != HF_PROPERTY_USER || !hf_condition_take(&out->conditions, stored.name, stored.value, &reason));
+			if (put && !hf_property_put(buffer, &stored)) {
 				return HF_NO_MEMORY;
 			}
 		}
@@ -77,7 +81,7 @@ enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_prop
 		return HF_PROPERTIES_TOO_LARGE;
 	}
 	out->stored = hf_buffer_slice(buffer);
-	return HF_OK;
+	return reason;
 }
 
 /* ---- and back */
@@ -124,6 +128,15 @@ static bool restore_all(struct hf_slice stored, mosquitto_property **list)
 	return stored.len == 0;
 }
 
+static bool stamp_text(mosquitto_property **list, const char *name, struct hf_slice value)
+{
+	char *text = strndup(value.data, value.len);
+	bool ok = text && stamp(list, name, text);
+
+	free(text);
+	return ok;
+}
+
 static bool stamp_entry(const struct hf_entry *entry, mosquitto_property **list)
 {
 	char number[24];
@@ -136,10 +149,8 @@ static bool stamp_entry(const struct hf_entry *entry, mosquitto_property **list)
 	if (!stamp(list, "time", number)) {
 		return false;
 	}
-	char *from = strndup(entry->identity.data, entry->identity.len);
-	bool ok = from && stamp(list, "from", from) && stamp(list, "role", hf_role_name(entry->role));
-	free(from);
-	return ok;
+	return stamp_text(list, "from", entry->identity) && stamp(list, "role", hf_role_name(entry->role)) &&
+		(entry->id.len == 0 || stamp_text(list, "id", entry->id));
 }
 
 static bool write_all(const struct hf_message *message, mosquitto_property **list)

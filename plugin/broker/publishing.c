@@ -202,7 +202,7 @@ void hf_publishing_end(struct hf_plugin *plugin)
 /* ---- publishes */
 
 enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
-	const mosquitto_property *properties, uint8_t qos, enum hf_reason *reason)
+	const mosquitto_property *properties, uint8_t qos, bool again, enum hf_reason *reason)
 {
 	struct hf_publish_properties picked;
 
@@ -217,7 +217,9 @@ enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client
 		.properties = picked.stored,
 		.response_topic = picked.response_topic,
 		.correlation = picked.correlation,
+		.conditions = picked.conditions,
 		.qos = qos,
+		.again = again,
 	};
 	return hf_publish(plugin->hub, &publish, reason);
 }
@@ -274,11 +276,8 @@ int hf_on_message_in(int event, void *data, void *userdata)
 	if (!checked) {
 		return refuse(plugin, message, reason);
 	}
-	if (is_repeat(plugin, message)) {
-		return MOSQ_ERR_SUCCESS;
-	}
 	switch (hf_publish_of(plugin, message->client, message->topic, hf_slice_from(message->payload, message->payloadlen),
-		message->properties, message->qos, &reason)) {
+		message->properties, message->qos, is_repeat(plugin, message), &reason)) {
 	case HF_VERDICT_OUTSIDE:
 	case HF_VERDICT_STORED:
 		return MOSQ_ERR_SUCCESS;

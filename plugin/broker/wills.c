@@ -96,7 +96,7 @@ int hf_will_publish(struct hf_plugin *plugin, const struct mosquitto_evt_acl_che
 	enum hf_reason reason;
 	struct hf_slice payload = hf_slice_from(event->payload, event->payloadlen);
 	enum hf_verdict verdict =
-		hf_publish_of(plugin, event->client, event->topic, payload, event->properties, event->qos, &reason);
+		hf_publish_of(plugin, event->client, event->topic, payload, event->properties, event->qos, false, &reason);
 
 	if (verdict == HF_VERDICT_REFUSED || verdict == HF_VERDICT_FAILED) {
 		hf_log_limited(plugin, MOSQ_LOG_WARNING, "the will of %s on %s was not published: %s",

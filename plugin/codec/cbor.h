@@ -77,5 +77,6 @@ bool hf_cbor_put_array(struct hf_buffer *out, size_t items);
 /* A pair of a map. */
 bool hf_cbor_pair_uint(struct hf_buffer *out, const char *key, uint64_t value);
 bool hf_cbor_pair_text(struct hf_buffer *out, const char *key, struct hf_slice value);
+bool hf_cbor_pair_bool(struct hf_buffer *out, const char *key, bool value);
 
 #endif

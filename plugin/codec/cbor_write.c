@@ -73,3 +73,13 @@ bool hf_cbor_pair_text(struct hf_buffer *out, const char *key, struct hf_slice v
 {
 	return hf_cbor_put_text(out, hf_slice_of(key)) && hf_cbor_put_text(out, value);
 }
+
+bool hf_cbor_pair_bool(struct hf_buffer *out, const char *key, bool value)
+{
+	unsigned char *end = hf_cbor_put_text(out, hf_slice_of(key)) ? hf_buffer_reserve(out, HEAD_MAX) : NULL;
+
+	if (!end)
+		return false;
+	out->len += cbor_encode_bool(value, end, HEAD_MAX);
+	return true;
+}

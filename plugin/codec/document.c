@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* State, mark and error. Keys are written shorter first, then by bytes: RFC 8949, section 4.2.1. */
+/* State, mark, error and receipt. Keys are written shorter first, then by bytes: RFC 8949, section 4.2.1. */
 #include "codec/document.h"
 
 #include "codec/cbor.h"
@@ -43,10 +43,30 @@ bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const
 		   hf_cbor_pair_text(out, "reason", hf_slice_of(why));
 }
 
-bool hf_document_error(struct hf_buffer *out, enum hf_reason reason, struct hf_slice topic, const uint64_t *expected)
+static bool put_refusal(struct hf_buffer *out, const struct hf_refusal *refusal)
 {
-	return hf_cbor_put_map(out, expected ? 4 : 3) && hf_cbor_pair_text(out, "topic", topic) &&
-		   hf_cbor_pair_text(out, "reason", hf_slice_of(hf_reason_name(reason))) &&
-		   hf_cbor_pair_text(out, "message", hf_slice_of(hf_reason_sentence(reason))) &&
-		   (!expected || hf_cbor_pair_uint(out, "expected", *expected));
+	return hf_cbor_pair_text(out, "reason", hf_slice_of(hf_reason_name(refusal->reason))) &&
+		   hf_cbor_pair_text(out, "message", hf_slice_of(hf_reason_sentence(refusal->reason))) &&
+		   (!refusal->expected || hf_cbor_pair_uint(out, "expected", *refusal->expected));
+}
+
+bool hf_document_error(struct hf_buffer *out, struct hf_slice topic, const struct hf_refusal *refusal)
+{
+	return hf_cbor_put_map(out, 3u + (refusal->expected != NULL)) && hf_cbor_pair_text(out, "topic", topic) &&
+		   put_refusal(out, refusal);
+}
+
+bool hf_document_refused(struct hf_buffer *out, const struct hf_refusal *refusal)
+{
+	return hf_cbor_put_map(out, 2u + (refusal->expected != NULL)) && put_refusal(out, refusal);
+}
+
+bool hf_document_receipt(struct hf_buffer *out, const struct hf_receipt *receipt)
+{
+	bool placed = receipt->offset > 0;
+
+	return hf_cbor_put_map(out, placed ? 3 : 1) &&
+		   (!placed || (hf_cbor_put_text(out, hf_slice_of("time")) && hf_cbor_put_int(out, receipt->time_ms) &&
+						   hf_cbor_pair_uint(out, "offset", receipt->offset))) &&
+		   hf_cbor_pair_bool(out, "duplicate", receipt->duplicate);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The CBOR documents that Holdfast itself writes and reads: state, mark, error, history. Their schemas are
- * schemas/{state,mark,error,history}.cddl. Writers append to a buffer in the deterministic encoding of
+ * The CBOR documents that Holdfast itself writes and reads: state, mark, error, receipt, history. Their schemas are
+ * schemas/{state,mark,error,receipt,history}.cddl. Writers append to a buffer in the deterministic encoding of
  * RFC 8949, section 4.2.1, and return false when there is no memory (then the buffer's content is undefined).
  */
 #ifndef HF_CODEC_DOCUMENT_H
@@ -32,9 +32,27 @@ bool hf_document_caught_up(struct hf_buffer *out, uint64_t head);
 /* S/mark { mark: "gap", first, last, reason } : these offsets will not come; why ("truncated" or "too-large"). */
 bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const char *why);
 
-/* S/error { reason, message, topic, ? expected } : why a publish, request or subscription of this client was
- * refused. `topic` is the topic or filter it used. `expected` is written when not NULL (seq-gap: the next seq). */
-bool hf_document_error(struct hf_buffer *out, enum hf_reason reason, struct hf_slice topic, const uint64_t *expected);
+/* Why a publish, request or subscription was refused, and what would have been right (NULL: there is nothing to say):
+ * with seq-gap the next seq, with expect-failed the newest offset. */
+struct hf_refusal {
+	enum hf_reason reason;
+	const uint64_t *expected;
+};
+
+/* S/error { reason, message, topic, ? expected }, to the client that is refused. `topic` is the topic or filter it used. */
+bool hf_document_error(struct hf_buffer *out, struct hf_slice topic, const struct hf_refusal *refusal);
+
+/* On a Response Topic: { reason, message, ? expected }. */
+bool hf_document_refused(struct hf_buffer *out, const struct hf_refusal *refusal);
+
+/* On the Response Topic of a publish: { ? offset, ? time, duplicate }. Where it stands in the log; 0: in its first place,
+ * which cannot be told any more. */
+struct hf_receipt {
+	uint64_t offset;
+	int64_t time_ms;
+	bool duplicate; /* it was stored before */
+};
+bool hf_document_receipt(struct hf_buffer *out, const struct hf_receipt *receipt);
 
 /* A request on S/history: { ? from: position as text, or an offset as a number; ? limit: uint }. An empty
  * payload asks for the first page. Defaults: earliest, limit 0 (the caller's own default).
@@ -45,12 +63,11 @@ struct hf_history_request {
 };
 enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_history_request *out);
 
-/* The answer: { head, tail, entries: [ * { offset, time, from, role, topic, qos, payload, ? type, ? properties: [ *
- * [name, value] ] } ], ? next }. Begin, then as many entries as begin said. `next` is the offset to ask for next; 0
+/* The answer: { head, tail, entries: [ * { offset, time, from, role, topic, qos, payload, ? id, ? type,
+ * ? properties: [ * [name, value] ] } ], ? next }. Begin, then as many entries as begin said. `next` is the offset to ask for next; 0
  * when this is the last page. */
 bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, uint64_t next, size_t entry_count);
 bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *entry);
-/* Or, when refused: { reason, message }. */
-bool hf_document_history_refused(struct hf_buffer *out, enum hf_reason reason);
+/* Or, when refused, hf_document_refused. */
 
 #endif

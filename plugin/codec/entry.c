@@ -5,6 +5,7 @@
 #include <endian.h>
 
 #include "codec/properties.h"
+#include "codec/utf8.h"
 
 /* Drawn in entry.h. */
 #define RECORD_FORMAT 2
@@ -54,7 +55,7 @@ static bool is_sound(const struct hf_entry *entry)
 
 	if (!hf_kind_is_logged(entry->kind) || entry->role == HF_ROLE_NONE || (unsigned int)entry->role >= ROLE_COUNT)
 		return false;
-	if (entry->qos > QOS_MAX || entry->offset == 0 || !hf_session_id_valid(entry->session))
+	if (entry->qos > QOS_MAX || entry->offset == 0 || !hf_session_id_valid(entry->session) || !hf_utf8_valid(entry->id))
 		return false;
 	if (entry->stripped && (entry->digest.len == 0 || entry->payload.len + entry->properties.len > 0 ||
 							   (entry->properties_size > 0) != (entry->properties_digest.len > 0)))

@@ -2,6 +2,7 @@
 #include "codec/filter.h"
 
 #include "codec/kind.h"
+#include "codec/number.h"
 
 /* ---- levels --------------------------------------------------------------------------------------------- */
 
@@ -67,25 +68,6 @@ static bool levels_match(struct levels filter, struct levels topic)
 
 /* ---- positions ------------------------------------------------------------------------------------------ */
 
-/* Digits without sign or leading zero, at most INT64_MAX, so that no later sum with an offset or time overflows. */
-static bool number_parse(struct hf_slice text, uint64_t *out)
-{
-	uint64_t value = 0;
-
-	if (text.len == 0 || (text.len > 1 && text.data[0] == '0'))
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.data[i];
-		if (c < '0' || c > '9' || value > (uint64_t)INT64_MAX / 10)
-			return false;
-		value = value * 10 + (uint64_t)(c - '0');
-		if (value > (uint64_t)INT64_MAX)
-			return false;
-	}
-	*out = value;
-	return true;
-}
-
 enum hf_reason hf_position_parse(struct hf_slice text, struct hf_position *out)
 {
 	struct hf_position position = {.kind = HF_POSITION_OFFSET};
@@ -103,7 +85,7 @@ enum hf_reason hf_position_parse(struct hf_slice text, struct hf_position *out)
 		position.kind = text.data[0] == '-' ? HF_POSITION_LAST : HF_POSITION_TIME;
 		number = hf_slice_from(text.data + 1, text.len - 1);
 	}
-	if (!number_parse(number, &position.value) || (position.value == 0 && position.kind != HF_POSITION_TIME))
+	if (!hf_number_parse(number, &position.value) || (position.value == 0 && position.kind != HF_POSITION_TIME))
 		return HF_POSITION_INVALID;
 	*out = position;
 	return HF_OK;

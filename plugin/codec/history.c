@@ -120,9 +120,11 @@ static bool put_user_properties(struct hf_buffer *out, struct hf_slice propertie
 bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *entry)
 {
 	struct readable readable = properties_survey(entry->properties);
-	size_t pairs = 7u + readable.has_type + (readable.user_count > 0);
+	bool has_id = entry->id.len > 0;
+	size_t pairs = 7u + has_id + readable.has_type + (readable.user_count > 0);
 
-	return hf_cbor_put_map(out, pairs) && hf_cbor_pair_uint(out, "qos", entry->qos) &&
+	return hf_cbor_put_map(out, pairs) && (!has_id || hf_cbor_pair_text(out, "id", entry->id)) &&
+		   hf_cbor_pair_uint(out, "qos", entry->qos) &&
 		   hf_cbor_pair_text(out, "from", entry->identity) &&
 		   hf_cbor_pair_text(out, "role", hf_slice_of(hf_role_name(entry->role))) &&
 		   hf_cbor_put_text(out, hf_slice_of("time")) && hf_cbor_put_int(out, entry->time_ms) &&
@@ -130,10 +132,4 @@ bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *ent
 		   hf_cbor_pair_text(out, "topic", entry->topic) && hf_cbor_pair_uint(out, "offset", entry->offset) &&
 		   hf_cbor_put_text(out, hf_slice_of("payload")) && hf_cbor_put_bytes(out, entry->payload) &&
 		   (readable.user_count == 0 || put_user_properties(out, entry->properties, readable.user_count));
-}
-
-bool hf_document_history_refused(struct hf_buffer *out, enum hf_reason reason)
-{
-	return hf_cbor_put_map(out, 2) && hf_cbor_pair_text(out, "reason", hf_slice_of(hf_reason_name(reason))) &&
-		   hf_cbor_pair_text(out, "message", hf_slice_of(hf_reason_sentence(reason)));
 }

@@ -27,10 +27,13 @@
 	X(PAYLOAD_MALFORMED,   "payload-malformed",    "the payload is not well-formed CBOR, or ends too early, or has bytes left over") \
 	X(PAYLOAD_INVALID,     "payload-invalid",      "the payload is CBOR but does not follow the schema of this topic") \
 	X(PROPERTIES_TOO_LARGE,"properties-too-large", "the MQTT properties of the publish are too large to store") \
+	X(CONDITION_INVALID,   "condition-invalid",    "the user property id takes 1 to 255 bytes, expect-offset and epoch a number, and each may be there once") \
+	X(ID_REUSED,           "id-reused",            "the same identity has used this id, or this seq of the response, for another publish") \
+	X(EXPECT_FAILED,       "expect-failed",        "expect-offset is not the newest offset") \
 	X(SEQ_GAP,             "seq-gap",              "the batch is not the next one of its response") \
 	X(RESPONSE_CLOSED,     "response-closed",      "the response has ended; begin another with a new id") \
 	X(RESPONSES_TOO_MANY,  "responses-too-many",   "this session has too many open responses") \
-	X(RESPONSE_TOPIC,      "response-topic",       "the request needs a Response Topic outside the root that does not begin with $ and has no wildcard") \
+	X(RESPONSE_TOPIC,      "response-topic",       "a Response Topic lies outside the root, does not begin with $ and has no wildcard; requests need one") \
 	X(PAGE_TOO_LARGE,      "page-too-large",       "not one entry of the page fits into the client's Maximum Packet Size") \
 	X(LIMIT_INVALID,       "limit-invalid",        "a page holds at least one entry and at most as many as the option history_page allows") \
 	X(BRIDGE_UNSUPPORTED,  "bridge-unsupported",   "publishes under the root that were not checked by Holdfast are refused; mount points are not supported") \

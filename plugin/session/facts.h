@@ -5,6 +5,7 @@
 
 enum hf_fact {
 	HF_FACT_RESPONSE = 1, /* responses.c; name: identity, 0, id */
+	HF_FACT_ID = 2,       /* repeats.c; name: identity, 0, id */
 };
 
 #endif

@@ -4,16 +4,6 @@
 
 #define HF_PAGE_BYTES_MAX (1u << 20) /* besides one payload of the greatest size */
 
-static bool response_topic_allowed(const struct hf_hub *hub, const char *topic)
-{
-	size_t root = strlen(hub->options.root);
-
-	if (!topic || !*topic || topic[0] == '$' || strpbrk(topic, "+#")) {
-		return false;
-	}
-	return strncmp(topic, hub->options.root, root) != 0 || (topic[root] != '/' && topic[root] != '\0');
-}
-
 static enum hf_reason first_of_page(struct hf_log *log, struct hf_position position, uint64_t *first)
 {
 	enum hf_reason reason = hf_position_offset(log, position, first);
@@ -103,9 +93,8 @@ static enum hf_reason write_page(struct hf_hub *hub, struct hf_log *log, const s
 enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, const struct hf_topic *topic)
 {
 	struct hf_history_request request;
-	uint64_t handle;
 
-	if (!response_topic_allowed(hub, publish->response_topic)) {
+	if (!hf_response_topic_fits(hub, publish->response_topic)) {
 		return HF_RESPONSE_TOPIC;
 	}
 	struct hf_session *session = hf_session_use(hub, topic->session);
@@ -119,19 +108,10 @@ enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const st
 	}
 	if (reason != HF_OK) {
 		hf_buffer_clear(&hub->scratch);
-		if (!hf_document_history_refused(&hub->scratch, reason)) {
+		if (!hf_document_refused(&hub->scratch, &(struct hf_refusal){ .reason = reason })) {
 			return HF_NO_MEMORY;
 		}
 	}
-	struct hf_message message = {
-		.full_topic = publish->response_topic,
-		.payload = hf_buffer_slice(&hub->scratch),
-		.correlation = publish->correlation,
-		.qos = publish->qos,
-		.packet_id = &device->packet_id,
-	};
-	if (hub->broker.hand(hub->broker.context, device->id, &message, &handle) != HF_DROPPED) {
-		hub->broker.flush(hub->broker.context, device->id);
-	}
+	hf_answer(hub, device, publish, hf_buffer_slice(&hub->scratch));
 	return HF_OK; /* refused or not, it was answered */
 }

@@ -13,6 +13,7 @@
 #ifndef HF_SESSION_HUB_H
 #define HF_SESSION_HUB_H
 
+#include "codec/conditions.h"
 #include "session/broker.h"
 #include "session/options.h"
 
@@ -94,7 +95,9 @@ struct hf_publish {
 	struct hf_slice properties; /* those that readers get too, without the names that Holdfast stamps */
 	const char *response_topic; /* NULL when there is none */
 	struct hf_slice correlation;
+	struct hf_conditions conditions;
 	uint8_t qos;
+	bool again;            /* the caller knows that this very publish was stored already */
 	enum hf_reason unfit; /* not HF_OK: why the caller cannot even pass it on; it is refused, and told so */
 };
 

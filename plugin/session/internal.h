@@ -227,7 +227,9 @@ struct hf_incoming {
 	struct hf_session *session;
 	struct hf_token_batch batch; /* of tokens */
 	bool repeat;                 /* set by a check: it is stored already, acknowledge it */
-	uint64_t expected;           /* set by a check that refuses, 0: none: what would have been right */
+	struct hf_receipt receipt;   /* where it stands; of a repeat set by the check, which may not know */
+	struct hf_refusal refusal;   /* set by a check that refuses, where there is something to say: `expected` points to ... */
+	uint64_t expected;
 };
 
 /* append.c: the only way into the log, for publishes and for what Holdfast itself has to say. */
@@ -239,6 +241,12 @@ void hf_publish_apply(struct hf_hub *hub, const struct hf_incoming *incoming, co
 
 /* replay.c: entries that the derived data may not know yet, at open and after the store had failed. */
 void hf_replay(void *hub, const struct hf_entry *entry);
+
+/* repeats.c: what is sent again. They set incoming->repeat and incoming->receipt. HF_ID_REUSED: it is not the same. */
+enum hf_reason hf_repeat_by_id(struct hf_hub *hub, struct hf_incoming *incoming);
+/* A batch whose seq its response has seen; it stands at this offset or below. Far back its place remains unknown. */
+enum hf_reason hf_repeat_of_batch(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t not_above);
+void hf_id_apply(struct hf_hub *hub, const struct hf_entry *entry); /* remember its id, if it has one */
 
 /* responses.c */
 enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming);
@@ -317,11 +325,17 @@ void hf_ring_fill(struct hf_device *device, struct hf_handed *hollow, const stru
 void hf_ring_told(struct hf_device *device, struct hf_handed *hollow); /* and nothing to wait for */
 
 /* marks.c */
-void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, enum hf_reason reason, const uint64_t *expected);
+void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, const struct hf_refusal *refusal);
 bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device);
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
 void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters);
 void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last);
+
+/* answers.c: what only the client that asked is told, on the Response Topic it named */
+bool hf_response_topic_fits(const struct hf_hub *hub, const char *topic); /* NULL does not */
+void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload);
+void hf_answer_receipt(struct hf_hub *hub, const struct hf_incoming *incoming);
+void hf_answer_refusal(struct hf_hub *hub, const struct hf_incoming *incoming);
 
 /* history.c */
 enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, const struct hf_topic *topic);

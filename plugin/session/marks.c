@@ -111,12 +111,12 @@ void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 	hf_records_close(records);
 }
 
-void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, enum hf_reason reason, const uint64_t *expected)
+void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, const struct hf_refusal *refusal)
 {
 	struct hf_buffer document = { .data = NULL };
 
 	if (device && device->online && hf_session_id_valid(session) && listens(device, session, HF_KIND_ERROR) &&
-		hf_document_error(&document, reason, topic, expected) &&
+		hf_document_error(&document, topic, refusal) &&
 		hf_hand_document(hub, device, session, HF_KIND_ERROR, hf_buffer_slice(&document))) {
 		hub->broker.flush(hub->broker.context, device->id);
 	}

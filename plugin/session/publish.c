@@ -32,11 +32,26 @@ static const struct {
 
 void hf_publish_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry)
 {
+	hf_id_apply(hub, entry);
 	if (kinds[entry->kind].apply) {
 		kinds[entry->kind].apply(hub, incoming, entry);
 	}
 }
 
+static enum hf_reason check_expected(struct hf_incoming *incoming)
+{
+	const struct hf_conditions *conditions = &incoming->publish->conditions;
+	uint64_t newest = hf_session_head(incoming->session);
+
+	if (!conditions->has_expect_offset || conditions->expect_offset == newest) {
+		return HF_OK;
+	}
+	incoming->expected = newest;
+	incoming->refusal.expected = &incoming->expected;
+	return HF_EXPECT_FAILED;
+}
+
+/* What is stored already is acknowledged, whatever has become of the session since: that comes first. */
 static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming)
 {
 	enum hf_kind kind = incoming->topic.kind;
@@ -48,7 +63,14 @@ static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming)
 	if (!incoming->session) {
 		return HF_NO_MEMORY;
 	}
-	return kinds[kind].check ? kinds[kind].check(hub, incoming) : HF_OK;
+	enum hf_reason reason = hf_repeat_by_id(hub, incoming);
+	if (reason == HF_OK && !incoming->repeat && kinds[kind].check) {
+		reason = kinds[kind].check(hub, incoming);
+	}
+	if (reason == HF_OK && !incoming->repeat) {
+		reason = check_expected(incoming);
+	}
+	return reason;
 }
 
 static enum hf_reason store(struct hf_hub *hub, struct hf_incoming *incoming)
@@ -67,11 +89,13 @@ static enum hf_reason store(struct hf_hub *hub, struct hf_incoming *incoming)
 		.identity = incoming->identity,
 		.device = hf_slice_of(publish->device),
 		.address = hf_slice_of(publish->address),
-		.id = HF_SLICE_NONE,
+		.id = publish->conditions.id,
 		.properties = publish->properties,
 		.payload = publish->payload,
 	};
-	return hf_append(hub, incoming->session, &entry, incoming);
+	reason = hf_append(hub, incoming->session, &entry, incoming);
+	incoming->receipt = (struct hf_receipt){ .offset = entry.offset, .time_ms = entry.time_ms };
+	return reason;
 }
 
 /* A publish on a topic that has been read: may it be, and what becomes of it? HF_VERDICT_PASS is in *pass. */
@@ -96,8 +120,43 @@ static enum hf_reason take(struct hf_hub *hub, struct hf_incoming *incoming, boo
 	case HF_KIND_HISTORY:
 		return device && device->online ? hf_history(hub, device, publish, &incoming->topic) : HF_NOT_PERMITTED;
 	default:
-		return store(hub, incoming);
+		return publish->response_topic && !hf_response_topic_fits(hub, publish->response_topic) ? HF_RESPONSE_TOPIC
+		                                                                                        : store(hub, incoming);
 	}
+}
+
+/* What the caller knows to be a repeat is not looked at again, but for the receipt. */
+static void recognise(struct hf_hub *hub, struct hf_incoming *incoming)
+{
+	enum hf_kind kind = incoming->topic.kind;
+
+	if (!hf_kind_is_logged(kind) || incoming->publish->unfit != HF_OK) {
+		return;
+	}
+	incoming->session = hf_session_use(hub, incoming->topic.session);
+	if (incoming->session && hf_repeat_by_id(hub, incoming) == HF_OK && !incoming->repeat && kind == HF_KIND_TOKENS) {
+		(void)hf_tokens_check(hub, incoming);
+	}
+	incoming->repeat = true;
+}
+
+static void answer(struct hf_hub *hub, struct hf_incoming *incoming)
+{
+	if (incoming->publish->response_topic && hf_kind_is_logged(incoming->topic.kind)) {
+		incoming->receipt.duplicate = incoming->repeat;
+		hf_answer_receipt(hub, incoming);
+	}
+}
+
+static enum hf_verdict refuse(struct hf_hub *hub, struct hf_incoming *incoming, enum hf_reason reason)
+{
+	if (reason == HF_STORE_FAILED || reason == HF_NO_MEMORY || reason == HF_RECORD_CORRUPT) {
+		return HF_VERDICT_FAILED;
+	}
+	incoming->refusal.reason = reason;
+	hf_tell_error(hub, incoming->device, incoming->topic.session, hf_slice_of(incoming->publish->topic), &incoming->refusal);
+	hf_answer_refusal(hub, incoming);
+	return HF_VERDICT_REFUSED;
 }
 
 enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish, enum hf_reason *reason)
@@ -114,18 +173,17 @@ enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish,
 	if (*reason == HF_TOPIC_OUTSIDE) {
 		return HF_VERDICT_OUTSIDE;
 	}
-	if (*reason == HF_OK) {
+	if (publish->again) {
+		*reason = HF_OK;
+		recognise(hub, &incoming);
+	} else if (*reason == HF_OK) {
 		*reason = take(hub, &incoming, &pass);
 	}
-	if (*reason == HF_OK) {
-		return pass ? HF_VERDICT_PASS : HF_VERDICT_STORED;
+	if (*reason != HF_OK) {
+		return refuse(hub, &incoming, *reason);
 	}
-	if (*reason == HF_STORE_FAILED || *reason == HF_NO_MEMORY || *reason == HF_RECORD_CORRUPT) {
-		return HF_VERDICT_FAILED;
-	}
-	hf_tell_error(hub, incoming.device, incoming.topic.session, hf_slice_of(publish->topic), *reason,
-		*reason == HF_SEQ_GAP ? &incoming.expected : NULL);
-	return HF_VERDICT_REFUSED;
+	answer(hub, &incoming);
+	return pass ? HF_VERDICT_PASS : HF_VERDICT_STORED;
 }
 
 enum hf_reason hf_may_receive(struct hf_hub *hub, const char *id, const char *identity, const char *text)

@@ -11,6 +11,7 @@ void hf_replay(void *context, const struct hf_entry *entry)
 	if (session && hf_session_begin(hub, session) == HF_OK) { /* the entry may be its first */
 		hf_session_state_changed(hub, session, false);
 	}
+	hf_id_apply(hub, entry);
 	switch (entry->kind) {
 	case HF_KIND_TOKENS:
 		hf_response_replay(hub, session && session->log ? session : NULL, entry);

@@ -105,46 +105,43 @@ static enum hf_reason recall(struct hf_hub *hub, struct hf_session *session, str
 	return !found || value_read(hf_buffer_slice(&hub->scratch), out) ? HF_OK : HF_RECORD_CORRUPT;
 }
 
-static enum hf_reason check_place(struct hf_hub *hub, struct hf_session *session, struct hf_slice identity,
-	const struct hf_token_batch *batch, bool *repeat, uint64_t *expected)
+static enum hf_reason check_place(struct hf_hub *hub, struct hf_incoming *incoming)
 {
-	const struct hf_response *response = find(session, identity, batch->id);
-	struct hf_response recalled;
+	struct hf_session *session = incoming->session;
+	const struct hf_token_batch *batch = &incoming->batch;
+	const struct hf_response *response = find(session, incoming->identity, batch->id);
+	struct hf_response recalled = { .end = HF_END_NONE };
 
-	*repeat = false;
-	*expected = 0;
 	if (!response) {
-		enum hf_reason reason = session->log ? recall(hub, session, identity, batch->id, &recalled) : HF_OK;
+		enum hf_reason reason = session->log ? recall(hub, session, incoming->identity, batch->id, &recalled) : HF_OK;
 		if (reason != HF_OK) {
 			return reason;
-		}
-		if (!session->log) {
-			recalled = (struct hf_response){ .end = HF_END_NONE };
 		}
 		if (recalled.next_seq == 0 && session->open_count >= HF_OPEN_RESPONSES_MAX) {
 			return HF_RESPONSES_TOO_MANY;
 		}
 		response = &recalled;
 	}
-	*expected = response->next_seq;
 	if (batch->seq < response->next_seq) {
-		*repeat = true;
-		return HF_OK;
+		/* Each of the batches behind it has an entry of its own. */
+		return hf_repeat_of_batch(hub, incoming, response->last_offset - (response->next_seq - 1 - batch->seq));
 	}
 	if (response->end != HF_END_NONE) {
 		return HF_RESPONSE_CLOSED;
 	}
-	return batch->seq == response->next_seq ? HF_OK : HF_SEQ_GAP;
+	if (batch->seq > response->next_seq) {
+		incoming->expected = response->next_seq;
+		incoming->refusal.expected = &incoming->expected;
+		return HF_SEQ_GAP;
+	}
+	return HF_OK;
 }
 
 enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming)
 {
 	enum hf_reason reason = hf_token_decode(incoming->publish->payload, &incoming->batch);
 
-	if (reason != HF_OK) {
-		return reason;
-	}
-	return check_place(hub, incoming->session, incoming->identity, &incoming->batch, &incoming->repeat, &incoming->expected);
+	return reason == HF_OK ? check_place(hub, incoming) : reason;
 }
 
 static void apply(struct hf_session *session, struct hf_slice identity, const struct hf_token_batch *batch, uint64_t offset)

@@ -268,7 +268,7 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 	}
 	if (reason != HF_OK) {
 		struct hf_slice session = filter.session.len > 0 ? filter.session : session_named(hub, text);
-		hf_tell_error(hub, device, session, hf_slice_of(text), reason, NULL);
+		hf_tell_error(hub, device, session, hf_slice_of(text), &(struct hf_refusal){ .reason = reason });
 		return reason;
 	}
 	show_states(hub, device, &filter);

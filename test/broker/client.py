@@ -191,6 +191,7 @@ class Client:
             self.paho.will_set(*will[:3], properties=will[3] if len(will) > 3 else None)
         self.changed = threading.Condition()
         self.messages = []  # in the order of arrival
+        self.asked = 0
         self.answers = {}  # message id -> reason codes of PUBACK, PUBCOMP, SUBACK, UNSUBACK
         self.connack = None
         self.session_present = None
@@ -386,6 +387,32 @@ class Client:
         if reason >= 0x80 if expect is None else reason != expect:
             raise AssertionError(f"{self.client_id}: publish on {topic_name}: reason {reason:#x}, expected {expect}")
         return reason
+
+    def ask_nowait(self, topic_name, payload=b"", qos=1, user=(), **values):
+        """PUBLISH with a Response Topic; returns what answered() takes."""
+        self.asked += 1
+        correlation = b"%d" % self.asked
+        properties = publish_properties(
+            response_topic=f"answers/{self.client_id}", correlation_data=correlation, user=list(user), **values
+        )
+        return self.publish_nowait(topic_name, payload, qos, properties=properties), correlation
+
+    def answered(self, asked, timeout=WAIT_S):
+        """(reason code, the answer); QoS 0 has no reason code."""
+        mid, correlation = asked
+
+        def answers():
+            own = f"answers/{self.client_id}"
+            return [m for m in self.messages if m.topic == own and m.correlation_data == correlation]
+
+        self.wait(answers, timeout, "an answer")
+        assert len(answers()) == 1, f"{len(answers())} answers"
+        message = answers()[0]
+        return self.published(mid) if message.qos > 0 else None, message.document
+
+    def ask(self, topic_name, payload=b"", qos=1, **values):
+        """PUBLISH with a Response Topic; returns (reason code, the answer)."""
+        return self.answered(self.ask_nowait(topic_name, payload, qos, **values))
 
     def ack(self, message):
         self.paho.ack(message.mid, message.qos)

@@ -131,7 +131,8 @@ class History(Clients, harness.BrokerTest):
         for user, session in (("alice", "other"), ("olga", "other"), ("audrey", "mine"), ("ada", "mine"), ("nobody", "mine")):
             client = self.client(f"{user}-2", user=user)
             client.publish(topic(session, "history"), b"", response_topic=ANSWERS, expect=0x87)
-            self.assertEqual(client.settle().messages, [])
+            answers = client.settle().messages
+            self.assertEqual([(m.topic, m.document["reason"]) for m in answers], [(ANSWERS, "not-permitted")])
 
     def test_response_topics_that_are_refused(self):
         self.start_broker()

@@ -271,10 +271,10 @@ static bool is_caught_up(unsigned session, struct hf_slice payload)
 static bool is_refusal(unsigned index, unsigned session, struct hf_slice payload)
 {
 	struct hf_buffer wanted = { .data = NULL };
-	bool seq = refusal.reason == HF_SEQ_GAP;
+	struct hf_refusal said = { .reason = refusal.reason, .expected = refusal.reason == HF_SEQ_GAP ? &refusal.next_seq : NULL };
 
 	bool same = refusal.expected && refusal.reader == index && refusal.session == session &&
-		hf_document_error(&wanted, refusal.reason, hf_slice_of(refusal.topic), seq ? &refusal.next_seq : NULL) &&
+		hf_document_error(&wanted, hf_slice_of(refusal.topic), &said) &&
 		hf_slice_equal(payload, hf_buffer_slice(&wanted));
 	hf_buffer_free(&wanted);
 	return same;

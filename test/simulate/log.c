@@ -132,6 +132,14 @@ void log_properties(const struct entry *entry, struct hf_buffer *out)
 	}
 }
 
+const char *log_id(const struct entry *entry)
+{
+	static char id[16];
+
+	snprintf(id, sizeof(id), "%s%u", entry->id > 0 ? "id-" : "", (unsigned)entry->id);
+	return entry->id > 0 ? id : "";
+}
+
 static void write_rest(const struct entry *entry, char *out, size_t size)
 {
 	if (entry->kind == HF_KIND_SHARED) {
@@ -190,7 +198,7 @@ void log_check(const struct hf_entry *seen)
 		seen->role == (enum hf_role)entry->role && seen->qos == entry->qos &&
 		hf_slice_is(seen->session, session_names[entry->session]) && hf_slice_is(seen->topic, rest) &&
 		hf_slice_is(seen->identity, identities[people[entry->publisher].identity_index]) &&
-		hf_slice_is(seen->device, people[entry->publisher].device) && hf_slice_equal(seen->payload, hf_buffer_slice(&payload)) &&
+		hf_slice_is(seen->device, people[entry->publisher].device) && hf_slice_is(seen->id, log_id(entry)) && hf_slice_equal(seen->payload, hf_buffer_slice(&payload)) &&
 		hf_slice_equal(seen->properties, hf_buffer_slice(&properties));
 	must(same, "entry %" PRIu64 " is not what was stored: offset %" PRIu64 ", not %" PRIu64 "; time %lld, not %lld; %.*s/%.*s from %.*s",
 		seen->lsn, seen->offset, entry->offset, (long long)seen->time_ms, (long long)entry->time_ms, (int)seen->session.len,
@@ -199,18 +207,52 @@ void log_check(const struct hf_entry *seen)
 	hf_buffer_free(&properties);
 }
 
-enum hf_reason log_response_check(unsigned session, unsigned identity, unsigned response, uint64_t seq, bool *repeat)
+const struct entry *log_batch(unsigned session, unsigned identity, unsigned response, uint64_t seq)
 {
-	const struct response *known = &world->responses[session][identity][response];
+	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		const struct entry *entry = &world->entries[lsn];
+		if (entry->session == session && entry->response == response && entry->seq == seq &&
+			people[entry->publisher].identity_index == identity) {
+			return entry;
+		}
+	}
+	return NULL;
+}
 
-	*repeat = seq < known->next_seq;
+static bool same_payload(const struct entry *a, const struct entry *b)
+{
+	return a->number == b->number && a->filler == b->filler && a->response == b->response && a->seq == b->seq && a->end == b->end;
+}
+
+enum hf_reason log_id_check(const struct entry *entry, bool *repeat)
+{
+	*repeat = false;
+	for (uint64_t lsn = 1; entry->id > 0 && lsn <= log_head(); lsn++) {
+		const struct entry *first = &world->entries[lsn];
+		if (first->id == entry->id && first->session == entry->session &&
+			people[first->publisher].identity_index == people[entry->publisher].identity_index) {
+			*repeat = first->kind == entry->kind && (entry->kind != HF_KIND_SHARED || first->key == entry->key) && same_payload(first, entry);
+			return *repeat ? HF_OK : HF_ID_REUSED;
+		}
+	}
+	return HF_OK;
+}
+
+enum hf_reason log_response_check(const struct entry *entry, bool *repeat)
+{
+	unsigned identity = people[entry->publisher].identity_index;
+	const struct response *known = &world->responses[entry->session][identity][entry->response];
+
+	*repeat = entry->seq < known->next_seq;
 	if (*repeat) {
-		return HF_OK;
+		const struct entry *first = log_batch(entry->session, identity, entry->response, entry->seq);
+		must(first, "a batch that was stored is not in the log");
+		return same_payload(first, entry) ? HF_OK : HF_ID_REUSED;
 	}
 	if (known->ended) {
 		return HF_RESPONSE_CLOSED;
 	}
-	return seq == known->next_seq ? HF_OK : HF_SEQ_GAP;
+	return entry->seq == known->next_seq ? HF_OK : HF_SEQ_GAP;
 }
 
 bool log_state_is(unsigned session, struct hf_slice payload)

@@ -28,10 +28,17 @@ uint32_t log_packet_size(const struct hf_entry *entry);
 /* What an entry consists of; buffers are the caller's. */
 void log_payload(const struct entry *entry, struct hf_buffer *out);
 void log_properties(const struct entry *entry, struct hf_buffer *out);
+const char *log_id(const struct entry *entry); /* valid until the next call */
 void log_topic(const struct entry *entry, char *out, size_t size); /* with root and session */
 
-/* What a token batch with this seq must come to: HF_OK and *repeat, or the reason. */
-enum hf_reason log_response_check(unsigned session, unsigned identity, unsigned response, uint64_t seq, bool *repeat);
+/* What a token batch must come to: HF_OK and *repeat, or the reason. */
+enum hf_reason log_response_check(const struct entry *entry, bool *repeat);
+
+/* What a publish with an id must come to, when that was used before: likewise. */
+enum hf_reason log_id_check(const struct entry *entry, bool *repeat);
+
+/* The entry of a batch that is stored, NULL: there is none. */
+const struct entry *log_batch(unsigned session, unsigned identity, unsigned response, uint64_t seq);
 
 /* Is this the retained state that a session must have? True also if that cannot be told: with two or more open
  * responses, whose order is nobody's promise. */

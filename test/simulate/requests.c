@@ -17,10 +17,8 @@ static enum hf_reason expected_reason(unsigned index, const struct entry *entry,
 	if (!publishes(role, (enum hf_kind)entry->kind)) {
 		return role == HF_ROLE_NONE && people[index].identity == NULL ? HF_NOT_AUTHENTICATED : HF_NOT_PERMITTED;
 	}
-	if (entry->response == NOBODY) {
-		return HF_OK;
-	}
-	return log_response_check(entry->session, people[index].identity_index, entry->response, entry->seq, repeat);
+	enum hf_reason reason = log_id_check(entry, repeat);
+	return reason != HF_OK || *repeat || entry->response == NOBODY ? reason : log_response_check(entry, repeat);
 }
 
 static enum hf_verdict call_publish(unsigned index, const struct entry *entry, enum hf_reason *reason)
@@ -39,6 +37,7 @@ static enum hf_verdict call_publish(unsigned index, const struct entry *entry, e
 		.payload = hf_buffer_slice(&payload),
 		.properties = hf_buffer_slice(&properties),
 		.correlation = HF_SLICE_NONE,
+		.conditions = { .id = hf_slice_of(log_id(entry)) },
 		.qos = entry->qos,
 	};
 	enum hf_verdict verdict = hf_publish(hub, &publish, reason);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "codec/token.h"
+#include "log.h"
 
 /* ---- publishes */
 
@@ -27,13 +28,37 @@ static void pick_batch(unsigned index, struct entry *entry)
 	entry->end = one_in(12) ? (uint8_t)(1 + chance(3)) : HF_END_NONE;
 	if (one_in(10) && response->next_seq > 0) {
 		entry->seq = chance(response->next_seq);
+		const struct entry *first = log_batch(entry->session, people[index].identity_index, entry->response, entry->seq);
+		if (first && !one_in(3)) { /* the same again */
+			entry->number = first->number;
+			entry->filler = first->filler;
+			entry->end = first->end;
+		}
 	} else if (one_in(20)) {
 		entry->seq += 1 + chance(3);
 	}
 }
 
+/* A publish of this identity that has an id, once more: the very same, or another one under its id. */
+static bool pick_again(unsigned index, struct entry *out)
+{
+	const struct entry *first = &world->entries[1 + chance(world->head)];
+
+	if (first->id == 0 || people[first->publisher].identity_index != people[index].identity_index) {
+		return false;
+	}
+	*out = *first;
+	out->publisher = (uint8_t)index;
+	out->qos = (uint8_t)chance(3);
+	out->filler += one_in(4);
+	return true;
+}
+
 void entry_make(unsigned index, struct entry *out)
 {
+	if (world->head > 0 && one_in(8) && pick_again(index, out)) {
+		return;
+	}
 	*out = (struct entry){
 		.session = (uint8_t)chance(SESSIONS),
 		.key = (uint8_t)chance(2),
@@ -42,6 +67,7 @@ void entry_make(unsigned index, struct entry *out)
 		.response = NOBODY,
 		.with_property = one_in(5),
 		.number = ++world->publishes,
+		.id = one_in(4) ? world->publishes : 0,
 		.filler = one_in(15) ? 200 + (uint32_t)chance(2500) : (uint32_t)chance(20),
 	};
 	if (role_of(index, out->session) == HF_ROLE_NONE && !one_in(10)) {

@@ -37,6 +37,7 @@ struct entry {
 	uint8_t session, kind, key, qos, publisher, role;
 	uint8_t response; /* NOBODY: not a token batch */
 	uint8_t end;
+	uint32_t id; /* its idempotency key; 0: none */
 	bool hidden; /* stored by an append that failed: the hub learns of it when the store recovers */
 	bool with_property;
 	uint32_t number; /* of the publish: makes payloads unlike */

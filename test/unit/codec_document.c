@@ -48,17 +48,39 @@ static bool write_gap(struct hf_buffer *out)
 
 static bool write_error(struct hf_buffer *out)
 {
-	return hf_document_error(out, HF_FILTER_INVALID, hf_slice_of("sessions/abc"), NULL);
+	return hf_document_error(out, hf_slice_of("sessions/abc"), &(struct hf_refusal){.reason = HF_FILTER_INVALID});
 }
 
 static bool write_error_expected(struct hf_buffer *out)
 {
-	return hf_document_error(out, HF_SEQ_GAP, hf_slice_of("sessions/abc/tokens"), &(uint64_t){24});
+	const struct hf_refusal refusal = {.reason = HF_SEQ_GAP, .expected = &(uint64_t){24}};
+
+	return hf_document_error(out, hf_slice_of("sessions/abc/tokens"), &refusal);
 }
 
 static bool write_history_refused(struct hf_buffer *out)
 {
-	return hf_document_history_refused(out, HF_LIMIT_INVALID);
+	return hf_document_refused(out, &(struct hf_refusal){.reason = HF_LIMIT_INVALID});
+}
+
+static bool write_receipt(struct hf_buffer *out)
+{
+	return hf_document_receipt(out, &(struct hf_receipt){.offset = 24, .time_ms = 1767225600000});
+}
+
+static bool write_receipt_duplicate(struct hf_buffer *out)
+{
+	return hf_document_receipt(out, &(struct hf_receipt){.offset = 1, .time_ms = -1, .duplicate = true});
+}
+
+static bool write_receipt_placeless(struct hf_buffer *out)
+{
+	return hf_document_receipt(out, &(struct hf_receipt){.duplicate = true});
+}
+
+static bool write_receipt_refused(struct hf_buffer *out)
+{
+	return hf_document_refused(out, &(struct hf_refusal){.reason = HF_EXPECT_FAILED, .expected = &(uint64_t){0}});
 }
 
 static bool write_history_empty(struct hf_buffer *out)
@@ -89,6 +111,7 @@ static bool write_history_page(struct hf_buffer *out, uint64_t next)
 		.qos = 1,
 		.session = hf_slice_of("abc"),
 		.topic = hf_slice_of("input"),
+		.id = hf_slice_of("a-1"),
 		.identity = hf_slice_of("alice"),
 		.properties = hf_slice_from(PROPERTIES, sizeof(PROPERTIES) - 1),
 		.payload = hf_slice_of("hi"),
@@ -158,18 +181,22 @@ static const struct {
 	{"notice.closed", write_notice_closed, "a2 626279 656f73636172 666e6f74696365 66636c6f736564"},
 	{"error.filter", write_error, NULL},
 	{"error.expected", write_error_expected, NULL},
+	{"receipt.stored", write_receipt, "a3 6474696d65 1b0000019b76daa800 666f6666736574 1818 696475706c6963617465 f4"},
+	{"receipt.duplicate", write_receipt_duplicate, "a3 6474696d65 20 666f6666736574 01 696475706c6963617465 f5"},
+	{"receipt.placeless", write_receipt_placeless, "a1 696475706c6963617465 f5"},
+	{"receipt.refused", write_receipt_refused, NULL},
 	{"history-answer.refused", write_history_refused, NULL},
 	{"history-answer.empty", write_history_empty, "a3 6468656164 00 647461696c 01 67656e7472696573 80"},
 	{"history-answer.next", write_history,
 		"a4 6468656164 09 646e657874 09 647461696c 02 67656e7472696573 82 "
-		"a9 63716f73 01 6466726f6d 65616c696365 64726f6c65 6475736572 6474696d65 1b0000019b76daa800 "
+		"aa 626964 63612d31 63716f73 01 6466726f6d 65616c696365 64726f6c65 6475736572 6474696d65 1b0000019b76daa800 "
 		"6474797065 6a746578742f706c61696e 65746f706963 65696e707574 666f6666736574 07 677061796c6f6164 426869 "
 		"6a70726f70657274696573 82 82 646c616e67 626465 82 646c616e67 60 "
 		"a7 63716f73 00 6466726f6d 676167656e742d31 64726f6c65 656167656e74 6474696d65 20 "
 		"65746f706963 6c7368617265642f7469746c65 666f6666736574 08 677061796c6f6164 40"},
 	{"history-answer.last", write_history_last,
 		"a3 6468656164 09 647461696c 02 67656e7472696573 82 "
-		"a9 63716f73 01 6466726f6d 65616c696365 64726f6c65 6475736572 6474696d65 1b0000019b76daa800 "
+		"aa 626964 63612d31 63716f73 01 6466726f6d 65616c696365 64726f6c65 6475736572 6474696d65 1b0000019b76daa800 "
 		"6474797065 6a746578742f706c61696e 65746f706963 65696e707574 666f6666736574 07 677061796c6f6164 426869 "
 		"6a70726f70657274696573 82 82 646c616e67 626465 82 646c616e67 60 "
 		"a7 63716f73 00 6466726f6d 676167656e742d31 64726f6c65 656167656e74 6474696d65 20 "
@@ -247,6 +274,8 @@ static const struct {
 	{write_error_expected, HF_SEQ_GAP,
 		"a4 65746f706963 737365 7373696f6e732f6162632f746f6b656e73 66726561736f6e 677365712d676170 676d657373616765",
 		"686578706563746564 1818"},
+	{write_receipt_refused, HF_EXPECT_FAILED,
+		"a3 66726561736f6e 6d6578706563742d6661696c6564 676d657373616765", "686578706563746564 00"},
 	{write_history_refused, HF_LIMIT_INVALID, "a2 66726561736f6e 6d6c696d69742d696e76616c6964 676d657373616765", ""},
 };
 

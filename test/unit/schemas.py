@@ -24,7 +24,8 @@ OPTIONAL = {
     "tokens": {"kind", "data", "end"},
     "error": {"expected"},
     "notice": {"by"},
-    "history-answer": {"next", "type", "properties"},
+    "history-answer": {"next", "id", "type", "properties"},
+    "receipt": {"expected", "offset", "time"},
 }
 
 BATCH = {"id": "r", "seq": 0, "text": ""}
@@ -158,7 +159,7 @@ class Written(unittest.TestCase):
 
     def test_there_is_one_of_each(self):
         rules = {rule_of(path) for path in self.documents}
-        self.assertEqual(rules, {"tokens", "state", "mark", "notice", "error", "history-answer"})
+        self.assertEqual(rules, {"tokens", "state", "mark", "notice", "error", "receipt", "history-answer"})
 
     def test_documents_follow_their_schemas(self):
         for path, document in self.documents.items():

@@ -449,7 +449,7 @@ static inline void check_error(const struct handed *handed, enum hf_reason reaso
 {
 	struct hf_buffer wanted = { .data = NULL };
 
-	ck_assert(hf_document_error(&wanted, reason, hf_slice_of(topic), expected));
+	ck_assert(hf_document_error(&wanted, hf_slice_of(topic), &(struct hf_refusal){ .reason = reason, .expected = expected }));
 	check_document(handed, &wanted);
 }
 

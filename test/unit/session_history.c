@@ -117,7 +117,7 @@ static void check_refused(enum hf_reason reason)
 
 	ck_assert_uint_eq(fake.count, 1);
 	ck_assert_str_eq(fake.handed[0].topic, REPLY);
-	ck_assert(hf_document_history_refused(&wanted, reason));
+	ck_assert(hf_document_refused(&wanted, &(struct hf_refusal){ .reason = reason }));
 	ck_assert_uint_eq(fake.last_len, wanted.len);
 	ck_assert_mem_eq(fake.last, wanted.data, wanted.len);
 	hf_buffer_free(&wanted);
