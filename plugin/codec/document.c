@@ -16,18 +16,18 @@ static bool put_open(struct hf_buffer *out, const struct hf_document_response *o
 	return true;
 }
 
-static bool put_audience(struct hf_buffer *out, const struct hf_document_state *state)
+static bool put_audience(struct hf_buffer *out, uint32_t people, uint32_t devices, uint32_t caught_up)
 {
 	return hf_cbor_put_text(out, hf_slice_of("audience")) && hf_cbor_put_map(out, 3) &&
-		   hf_cbor_pair_uint(out, "people", state->people) && hf_cbor_pair_uint(out, "devices", state->devices) &&
-		   hf_cbor_pair_uint(out, "caught-up", state->caught_up);
+		   hf_cbor_pair_uint(out, "people", people) && hf_cbor_pair_uint(out, "devices", devices) &&
+		   hf_cbor_pair_uint(out, "caught-up", caught_up);
 }
 
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state)
 {
 	return hf_cbor_put_map(out, 4) && hf_cbor_pair_uint(out, "head", state->head) &&
 		   put_open(out, state->open, state->open_count) && hf_cbor_pair_uint(out, "tail", state->tail) &&
-		   put_audience(out, state);
+		   put_audience(out, state->people, state->devices, state->caught_up);
 }
 
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head)
@@ -65,8 +65,9 @@ bool hf_document_receipt(struct hf_buffer *out, const struct hf_receipt *receipt
 {
 	bool placed = receipt->offset > 0;
 
-	return hf_cbor_put_map(out, placed ? 3 : 1) &&
+	return hf_cbor_put_map(out, placed ? 4 : 2) &&
 		   (!placed || (hf_cbor_put_text(out, hf_slice_of("time")) && hf_cbor_put_int(out, receipt->time_ms) &&
 						   hf_cbor_pair_uint(out, "offset", receipt->offset))) &&
+		   put_audience(out, receipt->people, receipt->devices, receipt->caught_up) &&
 		   hf_cbor_pair_bool(out, "duplicate", receipt->duplicate);
 }

@@ -45,12 +45,12 @@ bool hf_document_error(struct hf_buffer *out, struct hf_slice topic, const struc
 /* On a Response Topic: { reason, message, ? expected }. */
 bool hf_document_refused(struct hf_buffer *out, const struct hf_refusal *refusal);
 
-/* On the Response Topic of a publish: { ? offset, ? time, duplicate }. Where it stands in the log; 0: in its first place,
- * which cannot be told any more. */
+/* On the Response Topic of a publish: { ? offset, ? time, audience: as in the state, duplicate }. */
 struct hf_receipt {
-	uint64_t offset;
+	uint64_t offset; /* where it stands in the log; 0: in its first place, which cannot be told any more */
 	int64_t time_ms;
-	bool duplicate; /* it was stored before */
+	bool duplicate;                      /* it was stored before */
+	uint32_t people, devices, caught_up; /* of the session as it is now */
 };
 bool hf_document_receipt(struct hf_buffer *out, const struct hf_receipt *receipt);
 

@@ -41,8 +41,20 @@ static bool wants_answer(const struct hf_hub *hub, const struct hf_incoming *inc
 void hf_answer_receipt(struct hf_hub *hub, const struct hf_incoming *incoming)
 {
 	struct hf_buffer document = { .data = NULL };
+	struct hf_receipt receipt = incoming->receipt;
+	struct hf_audience audience = { .people = 0 };
 
-	if (wants_answer(hub, incoming) && hf_document_receipt(&document, &incoming->receipt)) {
+	if (!wants_answer(hub, incoming)) {
+		return;
+	}
+	if (incoming->session) {
+		hf_session_audience(hub, incoming->session, &audience);
+	}
+	receipt.duplicate = incoming->repeat;
+	receipt.people = audience.people;
+	receipt.devices = audience.devices;
+	receipt.caught_up = audience.caught_up;
+	if (hf_document_receipt(&document, &receipt)) {
 		hf_answer(hub, incoming->device, incoming->publish, hf_buffer_slice(&document));
 	}
 	hf_buffer_free(&document);

@@ -143,7 +143,6 @@ static void recognise(struct hf_hub *hub, struct hf_incoming *incoming)
 static void answer(struct hf_hub *hub, struct hf_incoming *incoming)
 {
 	if (incoming->publish->response_topic && hf_kind_is_logged(incoming->topic.kind)) {
-		incoming->receipt.duplicate = incoming->repeat;
 		hf_answer_receipt(hub, incoming);
 	}
 }

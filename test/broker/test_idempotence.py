@@ -199,6 +199,22 @@ class Expect(Clients, harness.BrokerTest):
 
 
 class Receipts(Clients, harness.BrokerTest):
+    def test_they_say_who_is_there(self):
+        self.start_broker()
+        agent = self.client("agent-1")
+
+        def audience(seq):
+            _, answer = agent.ask(topic("s", "tokens"), batch("r", seq, "t"))
+            (seen,) = said(answer, "audience")
+            return seen["people"], seen["devices"], seen["caught-up"]
+
+        self.assertEqual(audience(0), (0, 0, 0))
+        devices = [self.client(name).subscribe("sessions/s/#") for name in ("alice-1", "alice-2", "oscar-1", "olga-1")]
+        self.assertEqual(audience(1)[:2], (2, 3))
+        for device in devices:
+            device.disconnect()
+        harness.wait_until(lambda: audience(1) == (0, 0, 0), what="nobody left")
+
     def test_to_the_publisher_alone(self):
         self.start_broker()
         other = self.client("alice-2").subscribe(["answers/#", "sessions/s/#"])

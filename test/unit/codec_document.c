@@ -65,7 +65,9 @@ static bool write_history_refused(struct hf_buffer *out)
 
 static bool write_receipt(struct hf_buffer *out)
 {
-	return hf_document_receipt(out, &(struct hf_receipt){.offset = 24, .time_ms = 1767225600000});
+	const struct hf_receipt receipt = {.offset = 24, .time_ms = 1767225600000, .people = 1, .devices = 24, .caught_up = 2};
+
+	return hf_document_receipt(out, &receipt);
 }
 
 static bool write_receipt_duplicate(struct hf_buffer *out)
@@ -181,9 +183,15 @@ static const struct {
 	{"notice.closed", write_notice_closed, "a2 626279 656f73636172 666e6f74696365 66636c6f736564"},
 	{"error.filter", write_error, NULL},
 	{"error.expected", write_error_expected, NULL},
-	{"receipt.stored", write_receipt, "a3 6474696d65 1b0000019b76daa800 666f6666736574 1818 696475706c6963617465 f4"},
-	{"receipt.duplicate", write_receipt_duplicate, "a3 6474696d65 20 666f6666736574 01 696475706c6963617465 f5"},
-	{"receipt.placeless", write_receipt_placeless, "a1 696475706c6963617465 f5"},
+	{"receipt.stored", write_receipt,
+		"a4 6474696d65 1b0000019b76daa800 666f6666736574 1818 "
+		"6861756469656e6365 a3 6670656f706c65 01 6764657669636573 1818 696361756768742d7570 02 "
+		"696475706c6963617465 f4"},
+	{"receipt.duplicate", write_receipt_duplicate,
+		"a4 6474696d65 20 666f6666736574 01 "
+		"6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 696361756768742d7570 00 696475706c6963617465 f5"},
+	{"receipt.placeless", write_receipt_placeless,
+		"a2 6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 696361756768742d7570 00 696475706c6963617465 f5"},
 	{"receipt.refused", write_receipt_refused, NULL},
 	{"history-answer.refused", write_history_refused, NULL},
 	{"history-answer.empty", write_history_empty, "a3 6468656164 00 647461696c 01 67656e7472696573 80"},
