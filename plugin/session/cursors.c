@@ -1,29 +1,44 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Durable devices in the store: the facts the broker needs to have them again, their subscriptions, their cursor.
- * The cursor is `low`, up to which all that was due is acknowledged, and the acknowledged LSNs above it.
+ * Durable devices in the store: the facts that the broker needs to have them again, their position, their
+ * subscriptions.
  *
- * The value (format 1, integers little-endian):
+ * What is on disk is what was handed over (`sent`), and what of that has not been acknowledged (owed). So after a
+ * restart a device is owed exactly the latter, and what lies beyond the former.
  *
- *      0  u8   format, 1
+ * The value of a device (format 2, integers little-endian):
+ *
+ *      0  u8   format, 2
  *      1  u8   bit 0: Retain Available; bit 1: the client is anonymous
  *      2  u8   Maximum QoS
  *      3  u8   0
  *      4  u16  listener port
  *      6  u16  length of the identity
- *      8  u16  number of subscriptions
- *     10  u16  number of acknowledged LSNs above low
+ *      8  u16  the last Packet Identifier used
+ *     10  u16  0
  *     12  u32  Session Expiry Interval, s
  *     16  u32  Will Delay Interval, s
  *     20  u32  Maximum Packet Size
  *     24  i64  session expiry time, Unix s
  *     32  i64  will delay time, Unix s
- *     40  u64  low
- *     48  u16  the last Packet Identifier used
- *     50       identity
- *              each subscription: u8 bit 0: outside the root | u8 options | u16 length of filter | u32 identifier
- *                                 | u64 from | u64 floor | u64 last_n | u64 last_lsn | filter
- *              each acknowledged LSN: u64
+ *     40  u64  sent
+ *     48  u32  number of entries owed
+ *     52       identity
+ *              each entry owed: varint v | varint filters, by slot, if bit 0 of v is 1: else they are those of the one
+ *                               before. v >> 1: the LSN's difference to the one before (0 before the first), zigzag: 0,
+ *                               -1, 1, -2 ... are 0, 1, 2, 3 ...
+ *
+ * and of a subscription (its filter is in the key):
+ *
+ *      0  u8   format, 2
+ *      1  u8   bit 0: outside the root; bit 1: held
+ *      2  u8   options
+ *      3  u8   slot
+ *      4  u32  Subscription Identifier
+ *      8  u64  from
+ *     16  u64  floor
+ *     24  u64  last_n
+ *     32  u64  last_lsn
  */
 #include "session/internal.h"
 
@@ -31,43 +46,14 @@
 
 #include <utlist.h>
 
-#define FORMAT 1
-#define HEADER_SIZE 50
-#define PACKET_IDS_AHEAD 4096 /* more than a device is given between two writes of its cursor */
+#include "codec/varint.h"
+
+#define FORMAT 2
+#define HEADER_SIZE 52
 #define SUBSCRIPTION_SIZE 40
+#define PACKET_IDS_AHEAD 4096 /* more than a device is given between two writes of its cursor */
 
-static const struct hf_handed *handed_at(const struct hf_device *device, size_t index)
-{
-	return &device->ring[(device->ring_head + index) & (device->ring_size - 1)];
-}
-
-uint64_t hf_device_low(const struct hf_device *device)
-{
-	uint64_t low = device->sent;
-
-	for (size_t i = 0; i < device->ring_count; i++) {
-		const struct hf_handed *handed = handed_at(device, i);
-		if (!handed->done && handed->lsn > 0 && handed->lsn <= low) {
-			low = handed->lsn - 1;
-		}
-	}
-	return low;
-}
-
-/* Where a filter begins should the broker stop now. One that was raised when another one started at an earlier position
- * (move_device) still owes what was in flight then. */
-static uint64_t from_to_write(const struct hf_device *device, const struct hf_subscription *subscription)
-{
-	uint64_t slot = UINT64_C(1) << subscription->slot, from = subscription->from;
-
-	for (size_t i = 0; i < device->ring_count; i++) {
-		const struct hf_handed *handed = handed_at(device, i);
-		if (!handed->done && (handed->filters & slot) && handed->lsn > 0 && handed->lsn <= from) {
-			from = handed->lsn - 1;
-		}
-	}
-	return from;
-}
+enum { ANONYMOUS = 2, OUTSIDE = 1, HELD = 2 };
 
 static void put(unsigned char **at, uint64_t value, size_t size)
 {
@@ -76,140 +62,6 @@ static void put(unsigned char **at, uint64_t value, size_t size)
 	memcpy(*at, &little, size);
 	*at += size;
 }
-
-static void put_text(unsigned char **at, const char *text, size_t len)
-{
-	memcpy(*at, text, len);
-	*at += len;
-}
-
-bool hf_device_skips(const struct hf_device *device, uint64_t lsn)
-{
-	for (size_t i = 0; i < device->skip_count; i++) {
-		if (device->skip[i] == lsn) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Was it acknowledged before the broker last started, and does no filter placed since want it again? */
-static bool skip_counts(const struct hf_device *device, uint64_t lsn)
-{
-	for (size_t i = 0; i < device->subscription_count; i++) {
-		if (device->subscriptions[i].placed && device->subscriptions[i].from < lsn) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* What was acknowledged before the position moved back is left out: rather once more than never again. */
-static bool is_acknowledged(const struct hf_handed *handed, uint64_t low)
-{
-	return handed->done && !handed->old && handed->lsn > low;
-}
-
-static size_t count_acknowledged(const struct hf_device *device, uint64_t low)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < device->skip_count; i++) {
-		count += device->skip[i] > low && skip_counts(device, device->skip[i]);
-	}
-	for (size_t i = 0; i < device->ring_count; i++) {
-		count += is_acknowledged(handed_at(device, i), low);
-	}
-	return count;
-}
-
-static size_t value_size(const struct hf_device *device, size_t acknowledged)
-{
-	size_t size = HEADER_SIZE + (device->identity ? strlen(device->identity) : 0) + acknowledged * 8;
-
-	for (size_t i = 0; i < device->subscription_count; i++) {
-		size += SUBSCRIPTION_SIZE + strlen(device->subscriptions[i].filter);
-	}
-	return size;
-}
-
-static bool encode(const struct hf_device *device, struct hf_buffer *out)
-{
-	const struct hf_durable *facts = &device->facts;
-	size_t identity_len = device->identity ? strlen(device->identity) : 0;
-	uint64_t low = hf_device_low(device);
-	size_t acknowledged = count_acknowledged(device, low);
-	size_t size = value_size(device, acknowledged);
-	unsigned char *at = hf_buffer_reserve(out, size);
-
-	if (!at) {
-		return false;
-	}
-	out->len += size;
-	put(&at, FORMAT, 1);
-	put(&at, (facts->retain_available ? 1u : 0u) | (device->identity ? 0u : 2u), 1);
-	put(&at, facts->max_qos, 1);
-	put(&at, 0, 1);
-	put(&at, facts->listener_port, 2);
-	put(&at, identity_len, 2);
-	put(&at, device->subscription_count, 2);
-	put(&at, acknowledged, 2);
-	put(&at, facts->session_expiry_interval, 4);
-	put(&at, facts->will_delay_interval, 4);
-	put(&at, facts->max_packet_size, 4);
-	put(&at, (uint64_t)facts->session_expiry_time, 8);
-	put(&at, (uint64_t)facts->will_delay_time, 8);
-	put(&at, low, 8);
-	put(&at, device->packet_id, 2);
-	put_text(&at, device->identity ? device->identity : "", identity_len);
-	for (size_t i = 0; i < device->subscription_count; i++) {
-		const struct hf_subscription *subscription = &device->subscriptions[i];
-		size_t filter_len = strlen(subscription->filter);
-		put(&at, subscription->outside ? 1 : 0, 1);
-		put(&at, subscription->options, 1);
-		put(&at, filter_len, 2);
-		put(&at, subscription->identifier, 4);
-		put(&at, from_to_write(device, subscription), 8);
-		put(&at, subscription->floor, 8);
-		put(&at, subscription->last_n, 8);
-		put(&at, subscription->last_lsn, 8);
-		put_text(&at, subscription->filter, filter_len);
-	}
-	for (size_t i = 0; i < device->skip_count; i++) {
-		if (device->skip[i] > low && skip_counts(device, device->skip[i])) {
-			put(&at, device->skip[i], 8);
-		}
-	}
-	for (size_t i = 0; i < device->ring_count; i++) {
-		if (is_acknowledged(handed_at(device, i), low)) {
-			put(&at, handed_at(device, i)->lsn, 8);
-		}
-	}
-	return true;
-}
-
-enum hf_reason hf_devices_write(struct hf_hub *hub)
-{
-	struct hf_device *device, *next;
-
-	LL_FOREACH_SAFE2(hub->dirty, device, next, dirty_next)
-	{
-		hf_buffer_clear(&hub->scratch);
-		if (!encode(device, &hub->scratch)) {
-			return HF_NO_MEMORY;
-		}
-		struct hf_slice value = hf_buffer_slice(&hub->scratch);
-		enum hf_reason reason = hf_device_put(hub->store, hf_slice_of(device->id), &value);
-		if (reason != HF_OK) {
-			return reason;
-		}
-		LL_DELETE2(hub->dirty, device, dirty_next);
-		device->dirty = false;
-	}
-	return hf_store_commit(hub->store);
-}
-
-/* ---- and back */
 
 static uint64_t take(const char **at, size_t size)
 {
@@ -220,55 +72,204 @@ static uint64_t take(const char **at, size_t size)
 	return le64toh(little);
 }
 
-static bool decode_subscriptions(struct hf_hub *hub, struct hf_device *device, size_t count, const char **at, const char *end)
+/* ---- what is owed */
+
+static bool is_owed(const struct hf_handed *handed)
 {
-	device->subscriptions = calloc(count ? count : 1, sizeof(*device->subscriptions));
-	for (size_t i = 0; device->subscriptions && i < count; i++) {
-		struct hf_subscription *subscription = &device->subscriptions[i];
-		if (end - *at < SUBSCRIPTION_SIZE) {
-			return false;
-		}
-		subscription->outside = take(at, 1) & 1;
-		subscription->options = (uint8_t)take(at, 1);
-		size_t len = (size_t)take(at, 2);
-		subscription->identifier = (uint32_t)take(at, 4);
-		subscription->from = take(at, 8);
-		subscription->floor = take(at, 8);
-		subscription->last_n = take(at, 8);
-		subscription->last_lsn = take(at, 8);
-		if ((size_t)(end - *at) < len || !(subscription->filter = strndup(*at, len))) {
-			return false;
-		}
-		*at += len;
-		subscription->slot = (uint8_t)(i < HF_SLOTS - 1 ? i : HF_SLOTS - 1);
-		device->subscription_count++;
-		/* The root may be another one since: then the filter is none of ours any more. */
-		if (!subscription->outside && hf_filter_parse(hub->options.root, subscription->filter, &subscription->parsed) != HF_OK) {
-			subscription->outside = true;
-		}
-	}
-	return device->subscriptions != NULL;
+	return !handed->done && handed->lsn > 0;
 }
 
-/* Those acknowledged above low: the pump passes over them. */
-static bool decode_acknowledged(struct hf_device *device, size_t count, const char **at, const char *end)
+static size_t count_owed(const struct hf_device *device)
 {
-	if ((size_t)(end - *at) != count * 8) {
+	size_t count = device->owed_count;
+
+	for (size_t i = 0; i < device->ring_count; i++) {
+		count += is_owed(hf_ring_at(device, i));
+	}
+	return count;
+}
+
+static void put_owed(unsigned char **at, struct hf_owed *before, struct hf_owed owed)
+{
+	int64_t step = (int64_t)(owed.lsn - before->lsn);
+	uint64_t zigzag = (uint64_t)step << 1 ^ (uint64_t)(step >> 63);
+	bool other = owed.filters != before->filters;
+
+	*at = hf_varint_put(*at, zigzag << 1 | other);
+	*at = other ? hf_varint_put(*at, owed.filters) : *at;
+	*before = owed;
+}
+
+static bool take_owed(const unsigned char **at, const unsigned char *end, struct hf_owed *before)
+{
+	uint64_t value;
+
+	*at = hf_varint_get(*at, end, &value);
+	if (*at && (value & 1)) {
+		*at = hf_varint_get(*at, end, &before->filters);
+	}
+	uint64_t zigzag = value >> 1;
+	before->lsn += zigzag >> 1 ^ (0 - (zigzag & 1));
+	return *at != NULL;
+}
+
+/* ---- out */
+
+static bool encode(const struct hf_device *device, struct hf_buffer *out)
+{
+	const struct hf_durable *facts = &device->facts;
+	size_t identity_len = device->identity ? strlen(device->identity) : 0, owed_count = count_owed(device);
+	struct hf_owed before = {.lsn = 0};
+	unsigned char *at = hf_buffer_reserve(out, HEADER_SIZE + identity_len + owed_count * 2 * HF_VARINT_MAX),
+				  *begin = at;
+
+	if (!at) {
 		return false;
 	}
-	device->skip = count ? calloc(count, sizeof(*device->skip)) : NULL;
-	for (size_t i = 0; i < count; i++) {
-		uint64_t lsn = take(at, 8);
-		if (device->skip) {
-			device->skip[device->skip_count++] = lsn;
+	put(&at, FORMAT, 1);
+	put(&at, (facts->retain_available ? 1u : 0u) | (device->identity ? 0u : ANONYMOUS), 1);
+	put(&at, facts->max_qos, 1);
+	put(&at, 0, 1);
+	put(&at, facts->listener_port, 2);
+	put(&at, identity_len, 2);
+	put(&at, device->packet_id, 2);
+	put(&at, 0, 2);
+	put(&at, facts->session_expiry_interval, 4);
+	put(&at, facts->will_delay_interval, 4);
+	put(&at, facts->max_packet_size, 4);
+	put(&at, (uint64_t)facts->session_expiry_time, 8);
+	put(&at, (uint64_t)facts->will_delay_time, 8);
+	put(&at, device->sent, 8);
+	put(&at, owed_count, 4);
+	memcpy(at, device->identity ? device->identity : "", identity_len);
+	at += identity_len;
+	for (size_t i = 0; i < device->owed_count; i++) {
+		put_owed(&at, &before, device->owed[i]);
+	}
+	for (size_t i = 0; i < device->ring_count; i++) {
+		const struct hf_handed *handed = hf_ring_at(device, i);
+		if (is_owed(handed)) {
+			put_owed(&at, &before, (struct hf_owed){.lsn = handed->lsn, .filters = handed->filters});
 		}
 	}
-	return count == 0 || device->skip;
+	out->len += (size_t)(at - begin);
+	return true;
 }
 
-static bool decode(struct hf_hub *hub, struct hf_device *device, struct hf_slice value, size_t identity_len)
+static enum hf_reason write_device(struct hf_hub *hub, const struct hf_device *device)
 {
-	const char *at = value.data + 1, *end = value.data + value.len;
+	hf_buffer_clear(&hub->scratch);
+	if (!encode(device, &hub->scratch)) {
+		return HF_NO_MEMORY;
+	}
+	struct hf_slice value = hf_buffer_slice(&hub->scratch);
+	return hf_device_put(hub->store, hf_slice_of(device->id), &value);
+}
+
+static enum hf_reason write_subscription(
+	struct hf_hub *hub, const struct hf_device *device, const struct hf_subscription *subscription)
+{
+	unsigned char bytes[SUBSCRIPTION_SIZE], *at = bytes;
+	struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
+
+	put(&at, FORMAT, 1);
+	put(&at, (subscription->outside ? OUTSIDE : 0u) | (subscription->held ? HELD : 0u), 1);
+	put(&at, subscription->options, 1);
+	put(&at, subscription->slot, 1);
+	put(&at, subscription->identifier, 4);
+	put(&at, subscription->from, 8);
+	put(&at, subscription->floor, 8);
+	put(&at, subscription->last_n, 8);
+	put(&at, subscription->last_lsn, 8);
+	return hf_filter_put(hub->store, hf_slice_of(device->id), hf_slice_of(subscription->filter), &value);
+}
+
+static enum hf_reason write_one(struct hf_hub *hub, struct hf_device *device)
+{
+	enum hf_reason reason = write_device(hub, device);
+
+	for (size_t i = 0; i < device->subscription_count && reason == HF_OK; i++) {
+		struct hf_subscription *subscription = &device->subscriptions[i];
+		if (subscription->dirty) {
+			reason = write_subscription(hub, device, subscription);
+			subscription->dirty = reason != HF_OK;
+		}
+	}
+	return reason;
+}
+
+enum hf_reason hf_devices_write(struct hf_hub *hub)
+{
+	struct hf_device *device, *next;
+
+	LL_FOREACH_SAFE2(hub->dirty, device, next, dirty_next)
+	{
+		enum hf_reason reason = write_one(hub, device);
+		if (reason != HF_OK) {
+			return reason;
+		}
+		LL_DELETE2(hub->dirty, device, dirty_next);
+		device->dirty = false;
+	}
+	return hf_store_commit(hub->store);
+}
+
+static void forget(struct hf_hub *hub, const struct hf_device *device, const struct hf_subscription *subscription)
+{
+	struct hf_slice id = hf_slice_of(device->id);
+	enum hf_reason reason = subscription ? hf_filter_put(hub->store, id, hf_slice_of(subscription->filter), NULL)
+										 : hf_device_put(hub->store, id, NULL);
+
+	if (reason != HF_OK) {
+		hf_say(
+			hub, HF_LOG_ERROR, "no memory to forget '%s': it may come back when the broker starts again", device->id);
+	}
+}
+
+void hf_filter_forget_stored(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription)
+{
+	if (device->durable) {
+		forget(hub, device, subscription);
+		hf_device_dirty(hub, device);
+	}
+}
+
+void hf_device_forget_stored(struct hf_hub *hub, struct hf_device *device)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		forget(hub, device, &device->subscriptions[i]);
+	}
+	forget(hub, device, NULL);
+	if (hf_store_commit(hub->store) != HF_OK) { /* at once: a session that has ended must not come back after a kill */
+		hf_hub_due(hub, HF_TIMER_CURSORS, hub->options.ack_flush_ms);
+	}
+}
+
+/* ---- and back */
+
+struct load {
+	struct hf_hub *hub;
+	struct hf_device *device; /* whose subscriptions come next; NULL: it could not be read */
+};
+
+static bool decode_owed(struct hf_device *device, size_t count, uint64_t head, const char *from, const char *to)
+{
+	const unsigned char *at = (const unsigned char *)from, *end = (const unsigned char *)to;
+	struct hf_owed owed = {.lsn = 0};
+
+	for (size_t i = 0; i < count; i++) {
+		if (!take_owed(&at, end, &owed) || owed.lsn == 0 || owed.lsn > head ||
+			!hf_owed_add(device, owed.lsn, owed.filters)) {
+			return false;
+		}
+	}
+	return at == end;
+}
+
+static bool decode(const struct hf_hub *hub, struct hf_device *device, struct hf_slice value, size_t identity_len)
+{
+	uint64_t head = hf_store_head(hub->store);
+	const char *at = value.data + 1;
 	struct hf_durable *facts = &device->facts;
 
 	facts->retain_available = take(&at, 1) & 1;
@@ -276,58 +277,123 @@ static bool decode(struct hf_hub *hub, struct hf_device *device, struct hf_slice
 	at++;
 	facts->listener_port = (uint16_t)take(&at, 2);
 	at += 2;
-	size_t subscriptions = (size_t)take(&at, 2);
-	size_t acknowledged = (size_t)take(&at, 2);
+	/* A client may still hold QoS 2 messages of before under their Packet Identifiers, and would take new ones with
+	 * the same identifier for repeats of those. */
+	device->packet_id = (uint16_t)(take(&at, 2) + PACKET_IDS_AHEAD);
+	device->packet_id_moved = true;
+	at += 2;
 	facts->session_expiry_interval = (uint32_t)take(&at, 4);
 	facts->will_delay_interval = (uint32_t)take(&at, 4);
 	facts->max_packet_size = (uint32_t)take(&at, 4);
 	facts->session_expiry_time = (int64_t)take(&at, 8);
 	facts->will_delay_time = (int64_t)take(&at, 8);
 	device->sent = take(&at, 8);
-	/* A client may still hold QoS 2 messages of before under their Packet Identifiers, and would take new ones with
-	 * the same identifier for repeats of those. */
-	device->packet_id = (uint16_t)(take(&at, 2) + PACKET_IDS_AHEAD);
-	device->packet_id_moved = true;
-	at += identity_len;
-	return decode_subscriptions(hub, device, subscriptions, &at, end) && decode_acknowledged(device, acknowledged, &at, end);
+	size_t owed = (size_t)take(&at, 4);
+	return device->sent <= head && decode_owed(device, owed, head, at + identity_len, value.data + value.len);
 }
 
-static bool load_one(void *context, struct hf_slice id, struct hf_slice value)
+/* NULL: it cannot be read, or there is no memory. */
+static struct hf_device *load_device(struct hf_hub *hub, const char *name, struct hf_slice value)
 {
-	struct hf_hub *hub = context;
+	if (value.len < HEADER_SIZE || value.data[0] != FORMAT) {
+		return NULL;
+	}
 	const char *at = value.data + 6;
-	char *name = strndup(id.data, id.len), *identity = NULL;
-	size_t identity_len = 0;
-	struct hf_device *device = NULL;
-
-	bool ok = name && value.len >= HEADER_SIZE && value.data[0] == FORMAT;
-	if (ok) {
-		identity_len = (size_t)take(&at, 2);
-		ok = value.len >= HEADER_SIZE + identity_len;
+	size_t identity_len = (size_t)take(&at, 2);
+	bool anonymous = value.data[1] & ANONYMOUS;
+	if (value.len < HEADER_SIZE + identity_len) {
+		return NULL;
 	}
-	if (ok && !(value.data[1] & 2)) {
-		identity = strndup(value.data + HEADER_SIZE, identity_len);
-		ok = identity != NULL;
-	}
-	if (ok) {
-		device = hf_device_make(hub, name, identity);
-		ok = device && decode(hub, device, value, identity_len);
-	}
-	if (ok) {
-		device->durable = true;
-		device->at_head = false;
-	} else {
-		hf_say(hub, HF_LOG_ERROR, "the durable client '%s' cannot be read from the store and is left out", name ? name : "?");
-		if (device) {
-			hf_device_forget(hub, device);
-		}
-	}
+	char *identity = anonymous ? NULL : strndup(value.data + HEADER_SIZE, identity_len);
+	struct hf_device *device = anonymous || identity ? hf_device_make(hub, name, identity) : NULL;
 	free(identity);
+	if (device && !decode(hub, device, value, identity_len)) {
+		hf_device_forget(hub, device);
+		device = NULL;
+	}
+	return device;
+}
+
+static bool load_subscription(
+	struct hf_hub *hub, struct hf_device *device, struct hf_slice filter, struct hf_slice value)
+{
+	const char *at = value.data + 1;
+
+	if (value.len != SUBSCRIPTION_SIZE || value.data[0] != FORMAT || (unsigned char)value.data[3] >= HF_SLOTS) {
+		return false;
+	}
+	struct hf_subscription *subscription = hf_subscription_add(device, filter);
+	if (!subscription) {
+		return false;
+	}
+	unsigned flags = (unsigned)take(&at, 1);
+	subscription->options = (uint8_t)take(&at, 1);
+	subscription->slot = (uint8_t)take(&at, 1);
+	subscription->identifier = (uint32_t)take(&at, 4);
+	subscription->from = take(&at, 8);
+	subscription->floor = take(&at, 8);
+	subscription->last_n = take(&at, 8);
+	subscription->last_lsn = take(&at, 8);
+	/* The root may be another one since: then the filter is none of ours any more. */
+	subscription->outside =
+		(flags & OUTSIDE) || hf_filter_parse(hub->options.root, subscription->filter, &subscription->parsed) != HF_OK;
+	subscription->held = flags & HELD;
+	return true;
+}
+
+static bool load_one(void *context, struct hf_slice id, struct hf_slice filter, struct hf_slice value)
+{
+	struct load *load = context;
+	char *name = strndup(id.data, id.len);
+	bool good;
+
+	if (filter.len == 0) {
+		load->device = name ? load_device(load->hub, name, value) : NULL;
+		good = load->device != NULL;
+	} else {
+		bool known = name && load->device && strcmp(load->device->id, name) == 0;
+		good = !known || load_subscription(load->hub, load->device, filter, value);
+	}
+	if (!good && filter.len > 0) {
+		hf_say(load->hub, HF_LOG_ERROR,
+			"the subscription of '%s' to %.*s cannot be read from the store and is left out", name, (int)filter.len,
+			filter.data);
+	} else if (!good) {
+		hf_say(load->hub, HF_LOG_ERROR, "the durable client '%s' cannot be read from the store and is left out",
+			name ? name : "?");
+	}
 	free(name);
 	return true;
 }
 
+/* Beyond what it was sent, and what it is owed. */
+static void take_up(struct hf_device *device)
+{
+	uint64_t slots = 0;
+
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		struct hf_subscription *subscription = &device->subscriptions[i];
+		slots |= UINT64_C(1) << subscription->slot;
+		if (!subscription->held && subscription->from < device->sent) {
+			subscription->from = device->sent;
+			subscription->dirty = true;
+		}
+	}
+	hf_owed_settle(device, 0, UINT64_MAX, ~slots);
+	if (device->owed_count > 0 && device->owed[0].lsn <= device->sent) {
+		device->sent = device->owed[0].lsn - 1;
+	}
+	device->durable = true;
+	device->at_head = false;
+}
+
 enum hf_reason hf_devices_load(struct hf_hub *hub)
 {
-	return hf_device_each(hub->store, load_one, hub);
+	struct load load = {.hub = hub};
+	enum hf_reason reason = hf_device_each(hub->store, load_one, &load);
+
+	for (struct hf_device *device = hub->devices; device; device = device->hh.next) {
+		take_up(device);
+	}
+	return reason;
 }

@@ -37,7 +37,10 @@ static bool wants(struct hf_hub *hub, struct hf_device *device, const struct hf_
 {
 	const struct hf_filter *filter = &subscription->parsed;
 
-	if (subscription->outside || !subscription->allowed || entry->lsn <= subscription->from || !(filter->kinds & HF_KIND_BIT(entry->kind))) {
+	if (subscription->outside || !subscription->allowed || !(filter->kinds & HF_KIND_BIT(entry->kind))) {
+		return false;
+	}
+	if (entry->lsn <= subscription->from && !(hf_owed_filters(device, entry->lsn) & UINT64_C(1) << subscription->slot)) {
 		return false;
 	}
 	if (!filter->any_session && !hf_slice_equal(filter->session, entry->session)) {
@@ -50,9 +53,6 @@ static bool wants(struct hf_hub *hub, struct hf_device *device, const struct hf_
 		}
 	}
 	if ((subscription->options & HF_NO_LOCAL) && hf_slice_is(entry->device, device->id)) {
-		return false;
-	}
-	if (!subscription->placed && hf_device_skips(device, entry->lsn)) {
 		return false;
 	}
 	return !filter->any_session || wants_in_any_session(hub, device, subscription, entry);
@@ -96,7 +96,7 @@ static bool has_room(const struct hf_hub *hub, const struct hf_device *device)
 	if (!device->durable) {
 		return device->waiting <= window / 2;
 	}
-	return device->unacknowledged < window && device->ring_count < 4 * window && device->handed_bytes < HF_HANDED_BYTES_MAX;
+	return device->unacknowledged + device->hollow_count < window && device->handed_bytes < HF_HANDED_BYTES_MAX;
 }
 
 /* A message of QoS 0 is never queued (database.c, db__message_insert_outgoing): it would overtake what is. */
@@ -152,6 +152,7 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 	}
 	if (outcome != HF_DROPPED) {
 		device->sent = entry->lsn;
+		hf_owed_settle(device, entry->lsn, entry->lsn, match->filters);
 		hf_device_dirty(hub, device);
 	}
 	return outcome;
@@ -285,6 +286,44 @@ static enum pumped pump_entry(struct pump *pump, const struct hf_entry *entry)
 	return PUMPED_ALL;
 }
 
+static enum pumped read_failed(struct pump *pump, uint64_t lsn)
+{
+	/* Never skip silently: the device stays where it is until the store can be read again. */
+	hf_say(pump->hub, HF_LOG_ERROR, "entry %llu cannot be read: %s", (unsigned long long)lsn, hf_store_error(pump->hub->store));
+	return PUMPED_PAUSED;
+}
+
+/* Where the filters begin: below that lies nothing but what the device is owed. */
+static uint64_t begin_of(const struct hf_device *device)
+{
+	uint64_t begin = UINT64_MAX;
+
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		const struct hf_subscription *subscription = &device->subscriptions[i];
+		if (!subscription->outside && subscription->allowed && subscription->from < begin) {
+			begin = subscription->from;
+		}
+	}
+	return begin;
+}
+
+static enum pumped pump_owed(struct pump *pump)
+{
+	struct hf_device *device = pump->device;
+	uint64_t begin = begin_of(device), head = hf_store_head(pump->hub->store), lsn;
+	enum pumped pumped = PUMPED_ALL;
+
+	begin = begin < head ? begin : head;
+	while (pumped == PUMPED_ALL && (lsn = hf_owed_after(device, device->sent)) <= begin) {
+		struct hf_entry entry;
+		pumped = hf_records_at(pump->records, lsn, &entry) == HF_OK ? pump_entry(pump, &entry) : read_failed(pump, lsn);
+	}
+	if (pumped == PUMPED_ALL && begin > device->sent) {
+		device->sent = begin;
+	}
+	return pumped;
+}
+
 /* Every entry of the log, for devices with a wildcard in the session. */
 static enum pumped pump_log(struct pump *pump)
 {
@@ -343,11 +382,13 @@ static bool source_open(struct pump *pump, struct source *source, struct hf_sess
 	*source = (struct source){ .session = session, .refs = HF_SLICE_REFS / (unsigned int)count };
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		const struct hf_subscription *subscription = &device->subscriptions[i];
-		if (!subscription->outside && subscription->session == session) {
+		if (!subscription->outside && subscription->allowed && subscription->session == session) {
 			source->kinds |= subscription->parsed.kinds & HF_KINDS_LOGGED;
 			behind = subscription->from < behind ? subscription->from : behind;
 		}
 	}
+	uint64_t owed = hf_owed_after(device, device->sent);
+	behind = owed <= behind ? owed - 1 : behind;
 	behind = device->sent > behind ? device->sent : behind;
 	if (!session->log || source->kinds == 0 || behind >= hf_log_head_lsn(session->log)) {
 		return true;
@@ -383,10 +424,7 @@ static enum pumped pump_source(struct pump *pump, struct source *source)
 		return PUMPED_FULL;
 	}
 	if (hf_records_at(pump->records, source->next.lsn, &entry) != HF_OK) {
-		/* Never skip silently: the device stays where it is until the store can be read again. */
-		hf_say(pump->hub, HF_LOG_ERROR, "entry %llu cannot be read: %s", (unsigned long long)source->next.lsn,
-			hf_store_error(pump->hub->store));
-		return PUMPED_PAUSED;
+		return read_failed(pump, source->next.lsn);
 	}
 	enum pumped pumped = pump_entry(pump, &entry);
 	return pumped == PUMPED_ALL && !source_step(pump->hub, source) ? PUMPED_PAUSED : pumped;
@@ -439,8 +477,13 @@ static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
 	if (hf_records_open(hub->store, &pump.records) != HF_OK) {
 		return PUMPED_PAUSED;
 	}
-	enum pumped pumped = device->any_session ? pump_log(&pump) : pump_sessions(&pump);
+	enum pumped pumped = pump_owed(&pump);
+	if (pumped == PUMPED_ALL) {
+		pumped = device->any_session ? pump_log(&pump) : pump_sessions(&pump);
+	}
 	hf_records_close(pump.records);
+	/* What was passed over is due no more, but under filters that wait for their role. */
+	hf_owed_settle(device, 0, pumped == PUMPED_ALL ? UINT64_MAX : device->sent, ~hf_subscriptions_held(device));
 	return pumped;
 }
 
@@ -492,6 +535,19 @@ void hf_pump(struct hf_hub *hub, struct hf_device *device)
 
 /* ---- what the broker tells of messages handed over */
 
+static bool may_read_now(struct hf_hub *hub, struct hf_device *device, uint64_t lsn)
+{
+	struct hf_records *records;
+	struct hf_entry entry;
+
+	if (hf_records_open(hub->store, &records) != HF_OK) {
+		return true;
+	}
+	bool may = hf_records_at(records, lsn, &entry) != HF_OK || hf_role_may_read(hf_device_role(hub, device, entry.session));
+	hf_records_close(records);
+	return may;
+}
+
 void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_outcome outcome)
 {
 	struct hf_device *device = hf_device_find(hub, id);
@@ -503,7 +559,10 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 	if (handed->packet > device->packets_read) {
 		device->packets_read = handed->packet;
 	}
-	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !handed->mark) {
+	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !may_read_now(hub, device, handed->lsn) &&
+		hf_owed_add(device, handed->lsn, handed->filters)) {
+		hf_ring_done(device, handed); /* taken back from a client without its role (database.c, db__client_messages_check_acl) */
+	} else if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !handed->mark) {
 		hf_ring_give_up(device, handed);
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	} else {

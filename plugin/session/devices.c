@@ -53,31 +53,24 @@ struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char 
 	return device;
 }
 
-/* At once: a session that has ended must not come back after a kill. */
-static void forget_stored(struct hf_hub *hub, const char *id)
-{
-	if (hf_device_put(hub->store, hf_slice_of(id), NULL) != HF_OK || hf_store_commit(hub->store) != HF_OK) {
-		hf_hub_due(hub, HF_TIMER_CURSORS, hub->options.ack_flush_ms);
-	}
-}
-
 void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 {
 	hf_subscriptions_detach(hub, device);
-	hf_subscriptions_free(device);
+	if (device->durable) {
+		hf_device_forget_stored(hub, device);
+		device->durable = false;
+	}
+	hf_subscriptions_free(hub, device);
 	hf_ring_clear(device);
+	hf_owed_clear(device);
 	if (device->pending) {
 		LL_DELETE2(hub->pending, device, pending_next);
 	}
 	if (device->dirty) {
 		LL_DELETE2(hub->dirty, device, dirty_next);
 	}
-	if (device->durable) {
-		forget_stored(hub, device->id);
-	}
 	HASH_DEL(hub->devices, device);
 	hf_person_release(hub, device->person);
-	free(device->skip);
 	free(device->id);
 	free(device);
 }
@@ -126,9 +119,9 @@ enum hf_role hf_device_role(struct hf_hub *hub, struct hf_device *device, struct
 static void start_anew(struct hf_hub *hub, struct hf_device *device)
 {
 	hf_subscriptions_detach(hub, device);
-	hf_subscriptions_free(device);
+	hf_subscriptions_free(hub, device);
 	hf_ring_clear(device);
-	device->skip_count = 0;
+	hf_owed_clear(device);
 	device->waiting = 0;
 	device->sent = hf_store_head(hub->store);
 	device->at_head = true;
@@ -197,6 +190,7 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token)
 		device->sent = hf_store_head(hub->store);
 		hf_device_dirty(hub, device);
 	}
+	device->at_head = false;
 	device->online = false;
 	device->token = NULL;
 	hf_subscriptions_detach(hub, device);
@@ -226,6 +220,9 @@ enum hf_reason hf_durable_set(struct hf_hub *hub, const struct hf_durable *durab
 	if (!device) {
 		return HF_OK; /* not one of ours, such as a bridge */
 	}
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		device->subscriptions[i].dirty = device->subscriptions[i].dirty || !device->durable;
+	}
 	device->durable = true;
 	device->size_known = device->online;
 	device->facts = *durable;
@@ -247,7 +244,7 @@ void hf_durable_end(struct hf_hub *hub, const char *id)
 		return;
 	}
 	/* Still connected: the end of a connection whose session ends with it; the DISCONNECT came first or comes. */
-	forget_stored(hub, id);
+	hf_device_forget_stored(hub, device);
 	if (device->dirty) {
 		LL_DELETE2(hub->dirty, device, dirty_next);
 		device->dirty = false;

@@ -9,7 +9,9 @@
  *           └── devices with a filter that names no one session
  *
  * A device's position is a log sequence number (LSN), one for all of its filters: `sent`. Everything due up to it
- * was handed over; nothing behind it was. A filter adds a lower bound of its own (`from`).
+ * was handed over; nothing behind it was, but for what it is `owed`. A filter adds a lower bound of its own (`from`):
+ * what it has had already when another one put the position back. So what a device has still to be given is exactly
+ * what lies beyond its position and a filter's bound, and what it is owed.
  */
 #ifndef HF_SESSION_INTERNAL_H
 #define HF_SESSION_INTERNAL_H
@@ -101,12 +103,13 @@ struct hf_subscription {
 	struct hf_filter parsed; /* into filter; meaningless when outside */
 	bool outside;            /* not under the root: kept to restore it */
 	bool allowed;            /* by the roles as they are now */
+	bool held;               /* they do not, and it names its session: it stands still at `from` until they do again */
 	bool mark_due;           /* a caught-up mark is owed */
+	bool dirty;              /* differs from the store */
 	uint8_t options;
 	uint8_t slot; /* its bit in hf_handed.filters; those beyond HF_SLOTS share the last */
 	uint32_t identifier;
 	uint64_t from;   /* only entries with a greater LSN */
-	bool placed;     /* since the broker started: what was acknowledged before does not count for it */
 	uint64_t floor;  /* with a wildcard session: only offsets from here on */
 	uint64_t last_n; /* with a wildcard session: the last N of each session as it was at last_lsn */
 	uint64_t last_lsn;
@@ -122,7 +125,11 @@ struct hf_handed {
 	bool done;
 	bool hollow; /* the client could not be given it; a gap mark shall take its place */
 	bool mark; /* that this entry will not come: until it is acknowledged, the client does not know */
-	bool old; /* handed over before the position moved back to below it: may be wanted once more */
+};
+
+struct hf_owed {
+	uint64_t lsn;
+	uint64_t filters; /* by slot */
 };
 
 struct hf_gap {
@@ -147,8 +154,8 @@ struct hf_device {
 	struct hf_device *wild_prev, *wild_next;
 	struct hf_attachment *attachments;
 
-	uint64_t *skip; /* acknowledged before the broker stopped, above `sent`: rising LSNs */
-	size_t skip_count;
+	struct hf_owed *owed; /* in the order of LSNs, each once */
+	size_t owed_count;
 	uint64_t sent;
 	bool at_head; /* nothing due lies above `sent` */
 
@@ -277,17 +284,27 @@ enum hf_role hf_identity_role(const struct hf_hub *hub, const char *identity, st
 bool hf_identity_reads_some(const struct hf_hub *hub, const char *identity);
 
 /* cursors.c: devices in the store */
-uint64_t hf_device_low(const struct hf_device *device); /* all due up to this LSN was acknowledged */
 enum hf_reason hf_devices_write(struct hf_hub *hub);
 enum hf_reason hf_devices_load(struct hf_hub *hub);
-bool hf_device_skips(const struct hf_device *device, uint64_t lsn); /* acknowledged before a restart */
+void hf_device_forget_stored(struct hf_hub *hub, struct hf_device *device); /* with its subscriptions */
+void hf_filter_forget_stored(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription);
+
+/* owed.c. Filters are given by slot. */
+bool hf_owed_add(struct hf_device *device, uint64_t lsn, uint64_t filters); /* false: no memory */
+uint64_t hf_owed_filters(const struct hf_device *device, uint64_t lsn); /* under which this entry is owed */
+uint64_t hf_owed_after(const struct hf_device *device, uint64_t lsn);   /* the next entry owed; UINT64_MAX: none */
+uint64_t hf_owed_first(const struct hf_device *device, uint64_t filters); /* the first that one of these is owed; likewise */
+void hf_owed_settle(struct hf_device *device, uint64_t first, uint64_t last, uint64_t filters); /* owed no more */
+void hf_owed_clear(struct hf_device *device);
 
 /* subscriptions.c */
 enum hf_reason hf_position_offset(struct hf_log *log, struct hf_position position, uint64_t *offset); /* it may lie beyond either end */
 void hf_subscriptions_attach(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_detach(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_allow(struct hf_hub *hub, struct hf_device *device);
-void hf_subscriptions_free(struct hf_device *device);
+void hf_subscriptions_free(struct hf_hub *hub, struct hf_device *device);
+struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_slice plain); /* NULL: no memory */
+uint64_t hf_subscriptions_held(const struct hf_device *device); /* by slot */
 
 /* delivery.c */
 struct hf_match {
@@ -311,12 +328,12 @@ bool hf_unseen_prepare(const struct hf_hub *hub, struct hf_device *device, struc
 void hf_unseen_handed(struct hf_device *device, const struct hf_message *message, enum hf_handover outcome);
 
 /* ring.c: what a durable device was handed and has not acknowledged */
+const struct hf_handed *hf_ring_at(const struct hf_device *device, size_t index); /* of ring_count, the oldest first */
 bool hf_ring_reserve(struct hf_device *device); /* room for one more; false: no memory */
 void hf_ring_push(struct hf_device *device, const struct hf_handed *handed);
 struct hf_handed *hf_ring_find(struct hf_device *device, uint64_t handle);
 void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
 void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription); /* it owes nothing any more */
-void hf_ring_age(struct hf_device *device, uint64_t lsn); /* the position moves back to here */
 void hf_ring_clear(struct hf_device *device);
 void hf_ring_give_up(struct hf_device *device, struct hf_handed *handed); /* hollow from now on */
 bool hf_ring_push_hollow(struct hf_device *device, struct hf_gap gap); /* false: no memory */

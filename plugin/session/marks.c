@@ -90,6 +90,18 @@ void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struc
 	}
 }
 
+/* Should the role be gone by now, the entry is owed once more when it comes back: and the mark with it. */
+static void tell_of_hollow(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry)
+{
+	struct hf_handed *hollow = hf_ring_hollow(device, entry->lsn);
+
+	if (hf_role_may_read(hf_device_role(hub, device, entry->session))) {
+		hf_mark_too_large(hub, device, entry, hollow->filters);
+	} else if (hf_owed_add(device, entry->lsn, hollow->filters)) {
+		hf_ring_told(device, hollow);
+	}
+}
+
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 {
 	struct hf_records *records;
@@ -103,7 +115,7 @@ void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 		struct hf_entry entry;
 		left = device->hollow_count;
 		if (hf_records_at(records, hollow->lsn, &entry) == HF_OK) {
-			hf_mark_too_large(hub, device, &entry, hollow->filters);
+			tell_of_hollow(hub, device, &entry);
 		} else {
 			hf_device_pend(hub, device, HF_RECOVER_MS);
 		}

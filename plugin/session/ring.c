@@ -6,6 +6,11 @@ static struct hf_handed *at(const struct hf_device *device, size_t index)
 	return &device->ring[(device->ring_head + index) & (device->ring_size - 1)];
 }
 
+const struct hf_handed *hf_ring_at(const struct hf_device *device, size_t index)
+{
+	return at(device, index);
+}
+
 static bool grow(struct hf_device *device)
 {
 	size_t size = device->ring_size ? device->ring_size * 2 : 16;
@@ -24,9 +29,26 @@ static bool grow(struct hf_device *device)
 	return true;
 }
 
+/* Acknowledged ones behind one that is not are forgotten when their place is needed. */
+static void close_ranks(struct hf_device *device)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < device->ring_count; i++) {
+		if (!at(device, i)->done) {
+			*at(device, kept++) = *at(device, i);
+		}
+	}
+	device->ring_count = kept;
+}
+
 bool hf_ring_reserve(struct hf_device *device)
 {
-	return device->ring_count < device->ring_size || grow(device);
+	if (device->ring_count < device->ring_size) {
+		return true;
+	}
+	close_ranks(device);
+	return device->ring_count < device->ring_size / 2 || grow(device); /* not to close ranks for every other one */
 }
 
 void hf_ring_push(struct hf_device *device, const struct hf_handed *handed)
@@ -82,7 +104,7 @@ bool hf_ring_push_hollow(struct hf_device *device, struct hf_gap gap)
 	if (!hf_ring_reserve(device)) {
 		return false;
 	}
-	hf_ring_push(device, &(struct hf_handed){ .lsn = gap.lsn, .filters = gap.filters });
+	hf_ring_push(device, &(struct hf_handed){.lsn = gap.lsn, .filters = gap.filters});
 	hf_ring_give_up(device, at(device, device->ring_count - 1));
 	return true;
 }
@@ -127,6 +149,7 @@ void hf_ring_release(struct hf_device *device, const struct hf_subscription *sub
 	if (subscription->slot == HF_SLOTS - 1) {
 		return; /* shared: others may owe it */
 	}
+	hf_owed_settle(device, 0, UINT64_MAX, slot);
 	for (size_t i = 0; i < device->ring_count; i++) {
 		struct hf_handed *handed = at(device, i);
 		handed->filters &= ~slot;
@@ -138,13 +161,6 @@ void hf_ring_release(struct hf_device *device, const struct hf_subscription *sub
 		}
 	}
 	pop(device);
-}
-
-void hf_ring_age(struct hf_device *device, uint64_t lsn)
-{
-	for (size_t i = 0; i < device->ring_count; i++) {
-		at(device, i)->old = at(device, i)->old || at(device, i)->lsn > lsn;
-	}
 }
 
 void hf_ring_clear(struct hf_device *device)

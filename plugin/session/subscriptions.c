@@ -37,7 +37,7 @@ static uint8_t free_slot(const struct hf_device *device)
 	return slot;
 }
 
-static struct hf_subscription *add(struct hf_device *device, struct hf_slice plain)
+struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_slice plain)
 {
 	struct hf_subscription *grown = realloc(device->subscriptions, (device->subscription_count + 1) * sizeof(*grown));
 	if (!grown) {
@@ -54,20 +54,27 @@ static struct hf_subscription *add(struct hf_device *device, struct hf_slice pla
 	return subscription;
 }
 
-static void drop(struct hf_device *device, struct hf_subscription *subscription)
+static void drop(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription)
 {
 	hf_ring_release(device, subscription);
+	hf_filter_forget_stored(hub, device, subscription);
 	free(subscription->filter);
 	*subscription = device->subscriptions[--device->subscription_count];
 }
 
-void hf_subscriptions_free(struct hf_device *device)
+void hf_subscriptions_free(struct hf_hub *hub, struct hf_device *device)
 {
 	while (device->subscription_count > 0) {
-		drop(device, &device->subscriptions[0]);
+		drop(hub, device, &device->subscriptions[device->subscription_count - 1]);
 	}
 	free(device->subscriptions);
 	device->subscriptions = NULL;
+}
+
+static void change(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription)
+{
+	subscription->dirty = true;
+	hf_device_dirty(hub, device);
 }
 
 /* ---- attachments: an entry finds its readers through them */
@@ -148,17 +155,96 @@ void hf_subscriptions_detach(struct hf_hub *hub, struct hf_device *device)
 	}
 }
 
-void hf_subscriptions_allow(struct hf_hub *hub, struct hf_device *device)
+/* ---- where a device stands */
+
+/* Before its filters change: nothing due lies in between under those that it has. */
+static void to_the_head(struct hf_hub *hub, struct hf_device *device)
 {
-	device->role_session[0] = '\0';
+	if (device->online && device->at_head) {
+		device->sent = hf_store_head(hub->store);
+	}
+}
+
+/* The device goes on at `position`, for the sake of one filter: the others are not given again what they had. */
+static void move_device(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription, uint64_t position)
+{
+	bool alone = true;
+
 	for (size_t i = 0; i < device->subscription_count; i++) {
-		struct hf_subscription *subscription = &device->subscriptions[i];
-		if (!subscription->outside) {
-			subscription->allowed = subscription->parsed.any_session
-				? hf_identity_reads_some(hub, device->identity)
-				: hf_role_may_read(hf_identity_role(hub, device->identity, subscription->parsed.session));
+		struct hf_subscription *other = &device->subscriptions[i];
+		if (other == subscription || other->outside) {
+			continue;
+		}
+		alone = false;
+		if (position < device->sent && other->from < device->sent && !other->held) {
+			other->from = device->sent;
+			change(hub, device, other);
 		}
 	}
+	if (position < device->sent || alone) {
+		device->sent = position;
+		hf_device_dirty(hub, device);
+	}
+}
+
+/* Its role is gone: it stands still. Nothing of what comes meanwhile is lost to it, should it be given back. */
+static void hold(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription)
+{
+	subscription->held = true;
+	subscription->from = subscription->from > device->sent ? subscription->from : device->sent;
+	change(hub, device, subscription);
+}
+
+static void go_on(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription)
+{
+	uint64_t owed = hf_owed_first(device, UINT64_C(1) << subscription->slot);
+	uint64_t position = owed <= subscription->from ? owed - 1 : subscription->from;
+
+	subscription->held = false;
+	change(hub, device, subscription);
+	if (device->online && device->at_head && position >= device->sent) {
+		return; /* it has missed nothing */
+	}
+	move_device(hub, device, subscription, position);
+	subscription->mark_due = true;
+	device->at_head = false;
+	if (device->online) {
+		hf_device_pend(hub, device, HF_RETRY_MS);
+	}
+}
+
+static void allow(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription)
+{
+	if (subscription->outside) {
+		return;
+	}
+	subscription->allowed = subscription->parsed.any_session
+		? hf_identity_reads_some(hub, device->identity)
+		: hf_role_may_read(hf_identity_role(hub, device->identity, subscription->parsed.session));
+	if (subscription->allowed && subscription->held) {
+		go_on(hub, device, subscription);
+	} else if (!subscription->allowed && !subscription->held && !subscription->parsed.any_session) {
+		hold(hub, device, subscription);
+	}
+}
+
+void hf_subscriptions_allow(struct hf_hub *hub, struct hf_device *device)
+{
+	to_the_head(hub, device);
+	device->role_session[0] = '\0';
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		allow(hub, device, &device->subscriptions[i]);
+	}
+}
+
+uint64_t hf_subscriptions_held(const struct hf_device *device)
+{
+	uint64_t held = 0;
+
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		held |= device->subscriptions[i].held ? UINT64_C(1) << device->subscriptions[i].slot : 0;
+	}
+	return held;
 }
 
 /* ---- may it, and where does it begin */
@@ -374,29 +460,21 @@ static void place_anywhere(struct hf_hub *hub, struct hf_subscription *subscript
 	}
 }
 
-/* Move the device's position so that it covers the new filter and repeats nothing for the others. */
-static void move_device(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription)
+/* From now on the filter begins at this position, whatever it was given before. */
+static enum hf_reason begin(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription, struct hf_position position)
 {
-	bool alone = true;
+	enum hf_reason reason = HF_OK;
 
-	if (device->at_head) {
-		device->sent = hf_store_head(hub->store); /* nothing due lies in between, under the filters it had */
-	}
-	for (size_t i = 0; i < device->subscription_count; i++) {
-		struct hf_subscription *other = &device->subscriptions[i];
-		if (other == subscription || other->outside) {
-			continue;
-		}
-		alone = false;
-		if (subscription->from < device->sent && other->from < device->sent) {
-			other->from = device->sent;
-		}
-	}
 	hf_ring_release(device, subscription);
-	if (subscription->from < device->sent || alone) {
-		device->sent = subscription->from;
-		hf_ring_age(device, device->sent);
+	subscription->held = false;
+	subscription->floor = subscription->last_n = subscription->last_lsn = 0;
+	if (subscription->parsed.any_session) {
+		place_anywhere(hub, subscription, position);
+	} else {
+		reason = place_in_session(hub, device, subscription, position);
 	}
+	move_device(hub, device, subscription, subscription->from);
+	return reason;
 }
 
 enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text, uint8_t options, uint32_t identifier, struct hf_slice *plain)
@@ -409,32 +487,26 @@ enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text
 		return reason == HF_OK ? HF_TOPIC_OUTSIDE : reason;
 	}
 	struct hf_subscription *subscription = find(device, filter.plain);
-	bool place = !subscription || filter.verb == HF_VERB_FROM;
+	bool begins = !subscription || filter.verb == HF_VERB_FROM;
 	if (!subscription) {
-		subscription = add(device, filter.plain);
+		subscription = hf_subscription_add(device, filter.plain);
 		if (!subscription) {
 			return HF_NO_MEMORY;
 		}
 		/* Parsed again, so that its slices point into the copy that lives as long as they do. */
 		hf_filter_parse(hub->options.root, subscription->filter, &subscription->parsed);
 	}
+	to_the_head(hub, device); /* under its filters as they were */
 	subscription->options = options;
 	subscription->identifier = identifier;
 	subscription->mark_due = true;
 	subscription->outside = false;
-	if (place) {
-		subscription->floor = subscription->last_n = subscription->last_lsn = 0;
-		if (filter.any_session) {
-			place_anywhere(hub, subscription, filter.position);
-		} else {
-			reason = place_in_session(hub, device, subscription, filter.position);
-		}
-		subscription->placed = true;
-		move_device(hub, device, subscription);
+	if (begins) {
+		reason = begin(hub, device, subscription, filter.position);
 	}
-	hf_subscriptions_allow(hub, device);
+	allow(hub, device, subscription);
 	attach(hub, device, subscription);
-	hf_device_dirty(hub, device);
+	change(hub, device, subscription);
 	*plain = filter.plain;
 	device->at_head = false;
 	hf_device_pend(hub, device, HF_RETRY_MS); /* the tick comes after the SUBACK */
@@ -454,7 +526,7 @@ enum hf_reason hf_subscription_keep(struct hf_hub *hub, const char *id, const ch
 		return hf_devices_write(hub); /* one of ours: on disk before its SUBACK */
 	}
 	if (!subscription) {
-		subscription = add(device, hf_slice_of(text));
+		subscription = hf_subscription_add(device, hf_slice_of(text));
 		if (!subscription) {
 			return HF_NO_MEMORY;
 		}
@@ -462,7 +534,7 @@ enum hf_reason hf_subscription_keep(struct hf_hub *hub, const char *id, const ch
 	subscription->outside = true;
 	subscription->options = options;
 	subscription->identifier = identifier;
-	hf_device_dirty(hub, device);
+	change(hub, device, subscription);
 	return hf_devices_write(hub);
 }
 
@@ -477,7 +549,7 @@ enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *id, const char *te
 	if (subscription) {
 		bool online = device->online;
 		hf_subscriptions_detach(hub, device);
-		drop(device, subscription);
+		drop(hub, device, subscription);
 		if (online) {
 			hf_subscriptions_attach(hub, device);
 		}

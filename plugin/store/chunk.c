@@ -11,16 +11,16 @@
  *             26       count x u8: the kinds (enum hf_kind)
  *                      count - 1 varints: from each LSN to the next, 1 or more
  *
- * A varint has 7 bits in each byte, the lowest first; all but its last byte have the top bit set. A session that
- * has the broker to itself costs 2 bytes an entry, one among hundreds 3. An offset's place in the run is its
- * difference to the first. Times inside the run are in the records: only a search for a time needs them.
+ * A session that has the broker to itself costs 2 bytes an entry, one among hundreds 3 (varints: codec/varint.h). An
+ * offset's place in the run is its difference to the first. Times inside the run are in the records: only a search
+ * for a time needs them.
  */
 #include <assert.h>
 
+#include "codec/varint.h"
 #include "store/store_internal.h"
 
 #define HEADER_SIZE 26
-#define VARINT_MAX 10
 
 size_t hf_index_key(struct hf_slice session, uint64_t offset, char *out)
 {
@@ -31,37 +31,12 @@ size_t hf_index_key(struct hf_slice session, uint64_t offset, char *out)
 	return session.len + 1 + 8;
 }
 
-static unsigned char *varint_put(unsigned char *out, uint64_t value)
-{
-	while (value >= 0x80) {
-		*out++ = (unsigned char)(value | 0x80);
-		value >>= 7;
-	}
-	*out++ = (unsigned char)value;
-	return out;
-}
-
-/* Where the varint ended; NULL when it does not end before `end` or does not fit 64 bits. */
-static const unsigned char *varint_get(const unsigned char *in, const unsigned char *end, uint64_t *value)
-{
-	*value = 0;
-	for (unsigned shift = 0; in < end && shift < 64; shift += 7) {
-		uint64_t bits = *in & 0x7f;
-		if (shift == 63 && bits > 1)
-			return NULL;
-		*value |= bits << shift;
-		if ((*in++ & 0x80) == 0)
-			return in;
-	}
-	return NULL;
-}
-
 enum hf_reason hf_chunk_encode(const struct hf_chunk *chunk, struct hf_buffer *out)
 {
 	unsigned char *at;
 
 	assert(chunk->count >= 1 && chunk->count <= HF_CHUNK_MAX);
-	unsigned char *begin = hf_buffer_reserve(out, HEADER_SIZE + chunk->count * (1 + VARINT_MAX));
+	unsigned char *begin = hf_buffer_reserve(out, HEADER_SIZE + chunk->count * (1 + HF_VARINT_MAX));
 	if (begin == NULL)
 		return HF_NO_MEMORY;
 	begin[0] = (unsigned char)chunk->count;
@@ -73,7 +48,7 @@ enum hf_reason hf_chunk_encode(const struct hf_chunk *chunk, struct hf_buffer *o
 	at = begin + HEADER_SIZE + chunk->count;
 	for (uint32_t i = 1; i < chunk->count; i++) {
 		assert(chunk->lsns[i] > chunk->lsns[i - 1]);
-		at = varint_put(at, chunk->lsns[i] - chunk->lsns[i - 1]);
+		at = hf_varint_put(at, chunk->lsns[i] - chunk->lsns[i - 1]);
 	}
 	out->len += (size_t)(at - begin);
 	return HF_OK;
@@ -96,7 +71,7 @@ bool hf_chunk_decode(struct hf_slice value, struct hf_chunk *out)
 	at += HEADER_SIZE + out->count;
 	for (uint32_t i = 1; i < out->count; i++) {
 		uint64_t step;
-		at = varint_get(at, end, &step);
+		at = hf_varint_get(at, end, &step);
 		if (at == NULL || step == 0 || step > UINT64_MAX - out->lsns[i - 1])
 			return false;
 		out->lsns[i] = out->lsns[i - 1] + step;

@@ -5,6 +5,7 @@
  *
  *     facts      session id | 0x00 | type, u8 | name
  *     devices    client id
+ *                client id | 0x00 | filter
  */
 #include "store/store_internal.h"
 
@@ -35,13 +36,18 @@ static bool fact_key(struct hf_store *store, struct hf_slice session, uint8_t ty
 	return true;
 }
 
-static bool device_key(struct hf_store *store, struct hf_slice device)
+/* Of the device itself where the filter is empty. */
+static bool device_key(struct hf_store *store, struct hf_slice device, struct hf_slice filter)
 {
-	char *at = begin_key(store, HF_FAMILY_DEVICES, device.len);
+	char *at = begin_key(store, HF_FAMILY_DEVICES, device.len + (filter.len > 0 ? 1 + filter.len : 0));
 
 	if (at == NULL)
 		return false;
 	memcpy(at, device.data, device.len);
+	if (filter.len > 0) {
+		at[device.len] = 0;
+		memcpy(at + device.len + 1, filter.data, filter.len);
+	}
 	return true;
 }
 
@@ -141,13 +147,19 @@ enum hf_reason hf_fact_get(struct hf_store *store, struct hf_slice session, uint
 
 enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value)
 {
-	return device_key(store, device) ? put(store, value) : HF_NO_MEMORY;
+	return device_key(store, device, HF_SLICE_NONE) ? put(store, value) : HF_NO_MEMORY;
 }
 
 enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, struct hf_buffer *value, bool *found)
 {
 	*found = false;
-	return device_key(store, device) ? get(store, HF_FAMILY_DEVICES, value, found) : HF_NO_MEMORY;
+	return device_key(store, device, HF_SLICE_NONE) ? get(store, HF_FAMILY_DEVICES, value, found) : HF_NO_MEMORY;
+}
+
+enum hf_reason hf_filter_put(
+	struct hf_store *store, struct hf_slice device, struct hf_slice filter, const struct hf_slice *value)
+{
+	return device_key(store, device, filter) ? put(store, value) : HF_NO_MEMORY;
 }
 
 /* ---- walking --------------------------------------------------------------------------------------------- */
@@ -204,9 +216,26 @@ enum hf_reason hf_fact_each(
 	return each(store, HF_FAMILY_FACTS, hf_slice_from(prefix, visit.prefix_len), visit_fact, &visit);
 }
 
+struct device_visit {
+	hf_device_fn fn;
+	void *context;
+};
+
+static bool visit_device(void *context, struct hf_slice key, struct hf_slice value)
+{
+	const struct device_visit *visit = context;
+	const char *zero = key.len > 0 ? memchr(key.data, 0, key.len) : NULL;
+	size_t len = zero != NULL ? (size_t)(zero - key.data) : key.len;
+	struct hf_slice filter = zero != NULL ? hf_slice_from(zero + 1, key.len - len - 1) : HF_SLICE_NONE;
+
+	return visit->fn(visit->context, hf_slice_from(key.data, len), filter, value);
+}
+
 enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context)
 {
-	return each(store, HF_FAMILY_DEVICES, HF_SLICE_NONE, fn, context);
+	struct device_visit visit = {.fn = fn, .context = context};
+
+	return each(store, HF_FAMILY_DEVICES, HF_SLICE_NONE, visit_device, &visit);
 }
 
 /* ---- flushing -------------------------------------------------------------------------------------------- */

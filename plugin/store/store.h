@@ -13,8 +13,8 @@
  *                                                       the log
  *     sessions   session id                          -> head, tail, times
  *     facts      session id | 0x00 | type u8 | name  -> opaque to the store: what else is known of a session
- *     devices    client id                           -> opaque to the store: a durable client, its subscriptions and
- *                                                       cursors
+ *     devices    client id                           -> opaque to the store: a durable client and its position
+ *                client id | 0x00 | filter           -> opaque to the store: a subscription of it
  *
  * Why so: a publish costs one put with a rising key, the cheapest write that RocksDB has. All else is derived:
  * it is kept in memory and written in batches by hf_store_flush; the index also by an append that finds it
@@ -32,7 +32,7 @@
 #include "codec/entry.h"
 #include "codec/reason.h"
 
-#define HF_STORE_FORMAT 3
+#define HF_STORE_FORMAT 4
 #define HF_CHUNK_MAX 256
 #define HF_UNFLUSHED_MAX 8192
 
@@ -146,7 +146,7 @@ void hf_records_close(struct hf_records *records); /* NULL allowed */
 
 /* Put or remove (value NULL) a value; kept in the pending batch and written by hf_store_flush. A get sees what
  * is pending. *value is appended to; *found says whether there was one. A fact belongs to a session; its type is one
- * of the layer above (session/facts.h), its name any bytes. HF_OK, HF_NO_MEMORY; a get also HF_STORE_FAILED,
+ * of the layer above (session/facts.h), its name any bytes. A subscription belongs to a device. HF_OK, HF_NO_MEMORY; a get also HF_STORE_FAILED,
  * HF_RECORD_CORRUPT. */
 enum hf_reason hf_fact_put(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
 	const struct hf_slice *value);
@@ -154,13 +154,17 @@ enum hf_reason hf_fact_get(struct hf_store *store, struct hf_slice session, uint
 	struct hf_buffer *value, bool *found);
 enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value);
 enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, struct hf_buffer *value, bool *found);
+enum hf_reason hf_filter_put(
+	struct hf_store *store, struct hf_slice device, struct hf_slice filter, const struct hf_slice *value);
 
-/* Visit every fact of a type of a session, or every device, in key order, pending ones included. Return false to stop.
- * The visitor may get, acquire and release, but not put, append or flush. */
+/* Visit every fact of a type of a session, or every device and each of its subscriptions behind it (`filter` is empty
+ * for the device itself), in key order, pending ones included. Return false to stop. The visitor may get, acquire and
+ * release, but not put, append or flush. */
 typedef bool (*hf_fact_fn)(void *context, struct hf_slice name, struct hf_slice value);
 enum hf_reason hf_fact_each(
 	struct hf_store *store, struct hf_slice session, uint8_t type, hf_fact_fn fn, void *context);
-typedef bool (*hf_device_fn)(void *context, struct hf_slice device, struct hf_slice value);
+typedef bool (*hf_device_fn)(
+	void *context, struct hf_slice device, struct hf_slice filter, struct hf_slice value);
 enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context);
 
 /* Visit every session in the order of ids, as of the last flush plus the replayed tail. */

@@ -72,10 +72,12 @@ static void read_packet(unsigned index, const struct message *message)
 
 	if (message->qos == 2 && message->what != WHAT_OTHER && holds(reader, message->mid)) {
 		must(message->dup, "%s takes a new message for a repeat: it still holds Packet Identifier %u", people[index].device, message->mid);
+	} else if (message->orphan) {
+		reader->got_again++;
 	} else if (message->what == WHAT_ENTRY) {
 		read_entry(reader, people[index].device, message);
 	} else if (message->after > 0 && message->pass == reader->stream_pass && message->pass == reader->pass &&
-		reader->sight[message->after] != SIGHT_LARGE) { /* told to start elsewhere since, what it was then is not known any more */
+		!reader->debts[message->after].lost) { /* told to start elsewhere since, what it was then is not known any more */
 		must(reader->stream_last >= message->after, "%s is told that it has caught up, but entry %" PRIu64 " comes later",
 			people[index].device, message->after);
 	}

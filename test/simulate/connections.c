@@ -195,6 +195,19 @@ static bool take_up(unsigned index, const struct connecting *how)
 	return resumes;
 }
 
+/* The hub has let go of what is in flight to a client that has no filter: the broker, for all it knows, has too. */
+static void let_go(unsigned index)
+{
+	struct messages *lists[] = { &contexts[index].inflight, &contexts[index].queued };
+
+	reader_lets_go(index);
+	for (unsigned list = 0; list < 2; list++) {
+		for (size_t i = 0; i < lists[list]->count; i++) {
+			lists[list]->data[i].orphan = lists[list]->data[i].what != WHAT_OTHER;
+		}
+	}
+}
+
 void client_connect(unsigned index, const struct connecting *how)
 {
 	struct context *context = &contexts[index];
@@ -244,6 +257,9 @@ void client_connect(unsigned index, const struct connecting *how)
 	world->readers[index].size_known = false;
 	for (unsigned i = 0; i < FILTERS; i++) {
 		connection.unsubscribed = connection.unsubscribed && !world->readers[index].filters[i].used;
+	}
+	if (connection.unsubscribed) {
+		let_go(index);
 	}
 	must(hf_connected(hub, &connection) == HF_OK, "%s cannot connect", device);
 	must(hf_connection_of(hub, device) == token_of(context), "%s is not connected", device);

@@ -48,52 +48,22 @@ unsigned filters_matching(unsigned index, uint64_t lsn)
 	return matching;
 }
 
-static bool begins_before(const struct filter *filter, uint64_t from, uint64_t lsn)
+bool filter_begins_before(const struct filter *filter, uint64_t lsn)
 {
 	const struct entry *entry = &world->entries[lsn];
 	uint64_t head = 0; /* of the session, when the filter came */
 
-	if (lsn <= from || entry->offset < filter->floor) {
+	if (lsn <= filter->from || entry->offset < filter->floor) {
 		return false;
 	}
 	if (filter->last_n == 0 || lsn > filter->last_lsn) {
 		return true;
 	}
-	while (head < world->session_head[entry->session] && world->session_lsn[entry->session][head + 1] <= filter->last_lsn) {
+	while (head < world->session_head[entry->session] &&
+		   world->session_lsn[entry->session][head + 1] <= filter->last_lsn) {
 		head++;
 	}
 	return entry->offset + filter->last_n > head;
-}
-
-static unsigned filters_due_from(unsigned index, uint64_t lsn, bool from_begin)
-{
-	unsigned due = filters_matching(index, lsn);
-
-	for (unsigned i = 0; i < FILTERS; i++) {
-		const struct filter *filter = &world->readers[index].filters[i];
-		if ((due & 1u << i) && !begins_before(filter, from_begin ? filter->begin : filter->from, lsn)) {
-			due &= ~(1u << i);
-		}
-	}
-	return due;
-}
-
-unsigned filters_due(unsigned index, uint64_t lsn)
-{
-	return filters_due_from(index, lsn, false);
-}
-
-unsigned filters_owing(unsigned index, uint64_t lsn)
-{
-	unsigned owing = filters_due(index, lsn) | (world->readers[index].again[lsn] & filters_matching(index, lsn));
-
-	return owing ? owing : filters_due_from(index, lsn, true);
-}
-
-static bool is_due(unsigned index, uint64_t lsn)
-{
-	/* What was in flight under a filter when the broker was killed is due again, wherever the filter begins. */
-	return filters_due(index, lsn) || (world->readers[index].again[lsn] & filters_matching(index, lsn));
 }
 
 bool entry_unfit(unsigned index, uint64_t lsn)
@@ -103,21 +73,18 @@ bool entry_unfit(unsigned index, uint64_t lsn)
 	return !reader->size_known && reader->max_packet > 0 && world->entries[lsn].size > reader->max_packet;
 }
 
-bool entry_must(unsigned index, uint64_t lsn)
+unsigned entry_must(unsigned index, uint64_t lsn)
 {
-	const struct reader *reader = &world->readers[index];
+	unsigned open = world->readers[index].debts[lsn].open;
 
-	if (reader->sight[lsn] != SIGHT_FRESH || !is_due(index, lsn)) {
-		return false;
-	}
+	open = open ? open & filters_matching(index, lsn) : 0;
 	/* Having found that out, the hub passes over others like it. But the client is told. */
-	return !entry_unfit(index, lsn) || reader_listens(index, world->entries[lsn].session, "mark");
+	return open && entry_unfit(index, lsn) && !reader_listens(index, world->entries[lsn].session, "mark") ? 0 : open;
 }
 
-bool entry_may(unsigned index, uint64_t lsn)
+unsigned entry_may(unsigned index, uint64_t lsn)
 {
-	const struct reader *reader = &world->readers[index];
-	bool open = reader->sight[lsn] == SIGHT_FRESH || reader->sight[lsn] == SIGHT_MAYBE;
+	const struct debt *debt = &world->readers[index].debts[lsn];
 
-	return open && (is_due(index, lsn) || (lsn <= reader->blurred && filters_due_from(index, lsn, true)));
+	return (debt->open | debt->maybe) & filters_matching(index, lsn);
 }

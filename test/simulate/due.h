@@ -7,19 +7,17 @@
 
 bool filter_matches(const char *filter, const char *topic);
 
-/* The filters (one bit each) under which this entry is due, where they begin put aside ... */
+/* The filters (one bit each) that match this entry and may, wherever they begin. */
 unsigned filters_matching(unsigned reader, uint64_t lsn);
-/* ... or not. */
-unsigned filters_due(unsigned reader, uint64_t lsn);
 
-/* Those under which an entry is handed over, as far as that can be told after a kill. */
-unsigned filters_owing(unsigned reader, uint64_t lsn);
+/* Does the filter begin before it? */
+bool filter_begins_before(const struct filter *filter, uint64_t lsn);
 
 /* Is it too large for this client, which the hub can only find out by trying? */
 bool entry_unfit(unsigned reader, uint64_t lsn);
 
-/* Must it still be handed to the reader, now or later? And may it? */
-bool entry_must(unsigned reader, uint64_t lsn);
-bool entry_may(unsigned reader, uint64_t lsn);
+/* The filters under which it must still be handed to the reader, now or later; and under which it may. */
+unsigned entry_must(unsigned reader, uint64_t lsn);
+unsigned entry_may(unsigned reader, uint64_t lsn);
 
 #endif

@@ -64,17 +64,23 @@ void messages_free(struct messages *messages)
 /* Mosquitto's PERSIST_CLIENT_MSG_DELETE, and what the model makes of it. */
 void left_books(unsigned index, const struct message *message, enum hf_outcome outcome)
 {
-	if (message->what == WHAT_ENTRY && message->qos > 0) {
+	bool denied = outcome == HF_OUTCOME_UNSENT && message->lsn > 0 && !reads(role_of(index, world->entries[message->lsn].session));
+
+	if (message->orphan) {
+		reader_orphan_left(index, message->lsn);
+	} else if (message->what == WHAT_ENTRY && message->qos > 0) {
 		if (outcome == HF_OUTCOME_UNSENT) {
 			reader_given_up(index, message->lsn);
 			if (!contexts[index].persisted) {
-				world->readers[index].gap[message->lsn] = GAP_NONE; /* the broker does not tell */
+				world->readers[index].debts[message->lsn].gap = GAP_NONE; /* the broker does not tell */
 			}
 		} else {
 			reader_acknowledged(index, message->lsn);
 		}
+	} else if (message->what == WHAT_DOCUMENT && message->lsn > 0 && denied) {
+		reader_gap_taken_back(index, message->lsn, message->handle);
 	} else if (message->what == WHAT_DOCUMENT && message->lsn > 0) {
-		reader_gap_known(index, message->lsn);
+		reader_gap_known(index, message->lsn, message->handle);
 	}
 	if (contexts[index].persisted && message->what != WHAT_OTHER && message->qos > 0) {
 		writing++;
@@ -109,7 +115,7 @@ static bool transmit(unsigned index, size_t at)
 		message_remove(&context->inflight, at);
 		given_up = gone.what == WHAT_ENTRY ? gone.lsn : given_up;
 		if (gone.what == WHAT_ENTRY && gone.qos == 0) {
-			world->readers[index].sight[gone.lsn] = SIGHT_LARGE; /* without a gap mark: the broker does not tell */
+			world->readers[index].debts[gone.lsn].lost = true; /* without a gap mark: the broker does not tell */
 		}
 		context->quota += gone.qos > 0;
 		left_books(index, &gone, HF_OUTCOME_UNSENT);
@@ -236,20 +242,23 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 
 	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
 		const struct entry *entry = &world->entries[lsn];
-		bool passed_over = entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn);
-		if (entry->session == session && (reader->gap[lsn] == GAP_OWED || reader->gap_extra[lsn] > 0 || passed_over)) {
+		struct debt *debt = &reader->debts[lsn];
+		bool passed_over = entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn) &&
+			(debt->gap_extra == 0 || reader_comes_to(index, lsn));
+		bool due = debt->gap == GAP_OWED || debt->gap == GAP_MAYBE;
+		if (entry->session == session && (due || debt->gap_extra > 0 || passed_over)) {
 			hf_buffer_clear(&wanted);
 			same = hf_document_gap(&wanted, entry->offset, entry->offset, "too-large") &&
 				hf_slice_equal(payload, hf_buffer_slice(&wanted));
-			if (same && reader->gap[lsn] != GAP_OWED && reader->gap_extra[lsn] > 0) {
-				reader->gap_extra[lsn]--;
+			if (same && !due && !passed_over) {
+				debt->gap_extra--;
 				break;
 			}
-			if (same && reader->gap[lsn] != GAP_OWED) {
+			if (same && !due) {
 				reader_passed_over(index, lsn);
 			}
 			if (same) {
-				reader_gap_told(index, lsn, made->qos);
+				reader_gap_told(index, lsn, made->qos, made->handle);
 				made->lsn = lsn;
 			}
 		}
@@ -300,7 +309,7 @@ static enum hf_handover hand_document(unsigned index, const struct hf_message *m
 	} else if (!is_gap(index, (unsigned)session, message->payload, made)) {
 		must(is_caught_up((unsigned)session, message->payload), "%s gets a mark of %s that is not true", device, session_names[session]);
 		reader_caught_up(index, (unsigned)session);
-		made->after = world->readers[index].sent;
+		made->after = world->readers[index].last[session];
 	}
 	enum hf_handover outcome = insert(index, made);
 	note("  %s: %s of %s (%s)", device, rest, session_names[session], outcome == HF_HANDED ? "handed" : "waiting");
@@ -540,6 +549,8 @@ void watch_store(void)
 	if (store_control_failed()) {
 		world->failing_ms = world->mono_ms;
 		world->ticks_since_failing = 0;
+	} else {
+		(void)log_head(); /* an entry that was in doubt is known now, also should it fail again before anybody asks */
 	}
 }
 

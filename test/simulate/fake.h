@@ -41,6 +41,7 @@ struct message {
 	uint16_t mid;
 	uint8_t qos;
 	bool dup;
+	bool orphan; /* let go: see reader_lets_go */
 	char topic[64];
 };
 

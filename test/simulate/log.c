@@ -64,6 +64,7 @@ void log_commit(bool hidden)
 	world->head++;
 	world->session_head[entry->session] = offset;
 	world->session_lsn[entry->session][offset] = world->head;
+	readers_get_entry(world->head);
 	if (!hidden) {
 		apply(entry);
 	}

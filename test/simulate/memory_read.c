@@ -175,12 +175,16 @@ static struct key fact_key(struct hf_slice session, uint8_t type, struct hf_slic
 	return key;
 }
 
-static struct key device_key(struct hf_slice device)
+static struct key device_key(struct hf_slice device, struct hf_slice filter)
 {
 	struct key key = { .len = 0 };
 
 	key_add(&key, hf_slice_of("d"));
 	key_add(&key, device);
+	if (filter.len > 0) {
+		key_add(&key, hf_slice_from("", 1));
+		key_add(&key, filter);
+	}
 	return key;
 }
 
@@ -294,12 +298,17 @@ enum hf_reason hf_fact_get(
 
 enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value)
 {
-	return put(store, device_key(device), value);
+	return put(store, device_key(device, HF_SLICE_NONE), value);
 }
 
 enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, struct hf_buffer *value, bool *found)
 {
-	return get(store, device_key(device), value, found);
+	return get(store, device_key(device, HF_SLICE_NONE), value, found);
+}
+
+enum hf_reason hf_filter_put(struct hf_store *store, struct hf_slice device, struct hf_slice filter, const struct hf_slice *value)
+{
+	return put(store, device_key(device, filter), value);
 }
 
 enum hf_reason hf_fact_each(struct hf_store *store, struct hf_slice session, uint8_t type, hf_fact_fn fn, void *context)
@@ -328,8 +337,10 @@ enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *con
 	size_t count = list(store, &prefix, values);
 	store->visiting = true;
 	for (size_t i = 0; i < count; i++) {
-		if (!fn(context, hf_slice_from(values[i]->key + 1, (size_t)values[i]->key_len - 1),
-				hf_slice_from(values[i]->value, values[i]->value_len))) {
+		const char *device = values[i]->key + 1;
+		size_t rest = values[i]->key_len - (size_t)1, len = strnlen(device, rest);
+		struct hf_slice filter = len < rest ? hf_slice_from(device + len + 1, rest - len - 1) : HF_SLICE_NONE;
+		if (!fn(context, hf_slice_from(device, len), filter, hf_slice_from(values[i]->value, values[i]->value_len))) {
 			break;
 		}
 	}

@@ -13,9 +13,9 @@
 
 enum {
 	ARENA = 4 << 20,
-	VALUES = 320,
+	VALUES = 800,
 	KEY_SIZE = 200,
-	VALUE_SIZE = 6000,
+	VALUE_SIZE = 2500,
 	LOGS = 8,
 };
 

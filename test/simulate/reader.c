@@ -48,7 +48,7 @@ void reader_audience(unsigned session, uint32_t *people_out, uint32_t *devices_o
 		}
 		for (unsigned i = 0; i < index && people[i].identity; i++) {
 			known = known || (world->readers[i].online && people[i].identity_index == people[index].identity_index &&
-				reader_listens(i, session, "tokens"));
+								 reader_listens(i, session, "tokens"));
 		}
 		++*devices_out;
 		*people_out += !known;
@@ -83,15 +83,17 @@ void reader_connected(unsigned index, bool clean)
 	}
 }
 
-/* What was passed over since it is too large, without a word, since the client listens for none: it may have been so. */
+/* What was passed over since it is too large, without a word, since the client listens for none: it may have been so.
+ */
 static void leave_unfit(unsigned index)
 {
 	struct reader *reader = &world->readers[index];
 
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		if (reader->sight[lsn] == SIGHT_FRESH && entry_unfit(index, lsn) &&
-			!reader_listens(index, world->entries[lsn].session, "mark")) {
-			reader->sight[lsn] = SIGHT_MAYBE;
+		struct debt *debt = &reader->debts[lsn];
+		if (debt->open && entry_unfit(index, lsn) && !reader_listens(index, world->entries[lsn].session, "mark")) {
+			debt->maybe |= debt->open;
+			debt->open = 0;
 		}
 	}
 }
@@ -116,6 +118,16 @@ void reader_begins_anew(unsigned index)
 	world->readers[index].exists = world->readers[index].durable = true;
 }
 
+void reader_lets_go(unsigned index)
+{
+	struct reader *reader = &world->readers[index];
+
+	reader->unacknowledged = 0;
+	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		reader->debts[lsn] = (struct debt){.copies = 0};
+	}
+}
+
 void reader_ended(unsigned index)
 {
 	struct reader *reader = &world->readers[index];
@@ -124,6 +136,44 @@ void reader_ended(unsigned index)
 	if (!reader->online) {
 		forget(reader);
 	}
+}
+
+/* Those that are done with it for too short to be on disk for sure. */
+static uint8_t unwritten(const struct debt *debt)
+{
+	uint8_t filters = 0;
+
+	for (unsigned i = 0; i < FILTERS; i++) {
+		filters |= (uint8_t)(debt->done_ms[i] > 0 && debt->done_ms[i] > world->written_ms ? 1u << i : 0);
+	}
+	return filters;
+}
+
+void reader_restarted(unsigned index, bool clean)
+{
+	struct reader *reader = &world->readers[index];
+
+	if (reader->online) {
+		leave_unfit(index);
+	}
+	reader->online = false;
+	if (!reader->durable) {
+		forget(reader);
+		return;
+	}
+	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		struct debt *debt = &reader->debts[lsn];
+		debt->maybe |= debt->dim | (clean ? 0 : unwritten(debt));
+		debt->open |= debt->split ? 0 : debt->flight;
+		debt->maybe |= debt->split ? debt->flight : 0;
+		debt->maybe &= (uint8_t)~debt->open;
+		debt->flight = debt->dim = debt->copies = debt->gap = debt->gap_extra = 0;
+		debt->split = debt->lost = false;
+	}
+	reader->sent = 0;
+	memset(reader->last, 0, sizeof(reader->last));
+	reader->unacknowledged = 0;
+	reader->stream_last = 0;
 }
 
 /* ---- subscriptions */
@@ -196,33 +246,47 @@ static void place_anywhere(struct filter *filter, const struct wish *wish)
 	}
 }
 
-static void forget_slot(struct reader *reader, uint64_t lsn, unsigned slot)
+static void forget_slot(struct reader *reader, unsigned slot)
 {
-	reader->owed[lsn] &= (uint8_t)~(1u << slot);
-	reader->again[lsn] &= (uint8_t)~(1u << slot);
-	reader->gap_for[lsn] &= (uint8_t)~(1u << slot);
-	if (!reader->gap_for[lsn]) {
-		reader->gap[lsn] = GAP_NONE;
-	}
-	if (reader->sight[lsn] == SIGHT_FRESH && reader->revived[lsn] == 1u << slot) {
-		reader->sight[lsn] = SIGHT_MAYBE;
+	uint8_t others = (uint8_t)~(1u << slot);
+
+	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		struct debt *debt = &reader->debts[lsn];
+		debt->open &= others;
+		debt->maybe &= others;
+		debt->flight &= others;
+		debt->dim &= others;
+		debt->done_ms[slot] = 0;
+		if (debt->gap == GAP_OWED && !debt->flight) {
+			debt->gap = debt->dim ? GAP_MAYBE : GAP_NONE;
+		}
 	}
 }
 
-static uint64_t oldest_in_flight(const struct reader *reader)
+/* It is handed over once more: if it cannot be, that is told anew. Before, what is due of old may be told. */
+static void forget_gap(struct debt *debt)
 {
-	uint64_t lsn = 1;
-
-	while (lsn <= reader->sent && reader->copies[lsn] == 0 && reader->gap[lsn] == GAP_NONE) {
-		lsn++;
+	if (debt->gap != GAP_NONE) {
+		debt->gap_extra = (uint8_t)(debt->gap_extra + (debt->gap != GAP_TOLD));
+		debt->gap = GAP_NONE;
+		debt->dim |= debt->flight;
+		debt->flight = 0;
 	}
-	return lsn <= reader->sent ? lsn : reader->sent;
 }
 
-static void place(struct reader *reader, unsigned index, unsigned slot, const struct wish *wish)
+/* It goes on from here, for the sake of what is open there. */
+static void put_back(struct reader *reader, uint64_t sent)
+{
+	if (sent < reader->sent) {
+		reader->sent = sent;
+		reader->pass++;
+		memset(reader->last, 0, sizeof(reader->last));
+	}
+}
+
+static void place(struct reader *reader, unsigned slot, const struct wish *wish)
 {
 	struct filter *filter = &reader->filters[slot];
-	bool moved = false;
 
 	filter->from = filter->floor = filter->last_n = filter->last_lsn = 0;
 	if (wish->session == NOBODY) {
@@ -230,63 +294,39 @@ static void place(struct reader *reader, unsigned index, unsigned slot, const st
 	} else {
 		filter->from = place_in_session(wish);
 	}
-	filter->begin = filter->from;
-	/* What the others have seen they do not see again. */
-	for (unsigned i = 0; i < FILTERS; i++) {
-		if (i != slot && reader->filters[i].used && filter->from < reader->sent && reader->filters[i].from < reader->sent) {
-			reader->filters[i].from = reader->sent;
-		}
-	}
-	uint64_t oldest = oldest_in_flight(reader);
+	forget_slot(reader, slot);
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		forget_slot(reader, lsn, slot);
-		/* Others were seen by another filter before; should the broker be killed now, those may come again. */
-		reader->loose[lsn] = reader->loose[lsn] || (lsn >= oldest && lsn > filter->from);
-		if (reader->sight[lsn] != SIGHT_FRESH && (filters_due(index, lsn) & 1u << slot)) {
-			reader->sight[lsn] = SIGHT_FRESH;
-			reader->revived[lsn] = (uint8_t)(1u << slot);
-			if (reader->gap[lsn] == GAP_OWED) {
-				reader->gap_extra[lsn]++;
-			}
-			reader->gap[lsn] = GAP_NONE;
-			moved = true;
+		if (filter_begins_before(filter, lsn)) {
+			reader->debts[lsn].open |= (uint8_t)(1u << slot);
+			forget_gap(&reader->debts[lsn]);
 		}
 	}
-	if (filter->from < reader->sent) {
-		reader->sent = filter->from;
-		moved = true;
-	}
-	reader->pass += moved;
+	put_back(reader, filter->from);
 }
 
-/* What a filter did not ask for so far, and is older than what the reader has seen, may come now: or may not. */
-static void loosen(unsigned index, unsigned slot, const bool *due_before)
-{
-	struct reader *reader = &world->readers[index];
-
-	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		bool open = reader->sight[lsn] == SIGHT_FRESH || lsn > reader->sent;
-		if (!due_before[lsn] && filters_due(index, lsn)) {
-			reader->sight[lsn] = open ? SIGHT_MAYBE : reader->sight[lsn];
-			reader->loose[lsn] = true;
-		}
-		if (reader->sight[lsn] == SIGHT_FRESH && reader->revived[lsn] == 1u << slot && !(filters_due(index, lsn) & 1u << slot)) {
-			reader->sight[lsn] = SIGHT_MAYBE; /* nor does it ask for it any more */
-		}
-	}
-}
-
-/* No Local is switched: how far the reader has seen its own entries, nobody has written down. */
+/* No Local is switched off: which of its own entries were passed over meanwhile, nobody has written down. */
 static void own_entries_blur(unsigned index, unsigned slot)
 {
 	struct reader *reader = &world->readers[index];
 
-	reader->blurred = log_head();
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		struct debt *debt = &reader->debts[lsn];
 		if (world->entries[lsn].publisher == index) {
-			reader->loose[lsn] = true;
-			reader->again[lsn] &= (uint8_t)~(1u << slot);
-			reader->sight[lsn] = reader->sight[lsn] == SIGHT_FRESH ? SIGHT_MAYBE : reader->sight[lsn];
+			debt->maybe |= (uint8_t)(debt->open & 1u << slot);
+			debt->open &= (uint8_t)~(1u << slot);
+		}
+	}
+}
+
+void readers_get_entry(uint64_t lsn)
+{
+	for (unsigned index = 0; index < READERS; index++) {
+		struct debt *debt = &world->readers[index].debts[lsn];
+		*debt = (struct debt){.open = 0};
+		for (unsigned i = 0; i < FILTERS; i++) {
+			const struct filter *filter = &world->readers[index].filters[i];
+			bool begins = filter->used && !filter->outside && filter_begins_before(filter, lsn);
+			debt->open |= (uint8_t)(begins ? 1u << i : 0);
 		}
 	}
 }
@@ -295,7 +335,6 @@ void reader_subscribed(unsigned index, const struct wish *wish)
 {
 	struct reader *reader = &world->readers[index];
 	unsigned slot = FILTERS, empty = FILTERS;
-	static bool due_before[ENTRIES + 1];
 
 	leave_unfit(index); /* before it listens for marks, perhaps */
 	for (unsigned i = 0; i < FILTERS; i++) {
@@ -309,16 +348,11 @@ void reader_subscribed(unsigned index, const struct wish *wish)
 	if (fresh) {
 		slot = empty;
 		must(slot < FILTERS, "the schedule has too many filters");
-		reader->filters[slot] = (struct filter){ .used = true, .outside = wish->outside, .session = wish->session };
+		reader->filters[slot] = (struct filter){.used = true, .outside = wish->outside, .session = wish->session};
 		snprintf(reader->filters[slot].plain, sizeof(reader->filters[slot].plain), "%s", wish->plain);
 	}
 	struct filter *filter = &reader->filters[slot];
-	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		due_before[lsn] = !fresh && filters_due(index, lsn);
-	}
-	if (!fresh && ((filter->options ^ wish->options) & NO_LOCAL)) {
-		own_entries_blur(index, slot);
-	}
+	bool own_again = !fresh && (filter->options & NO_LOCAL) && !(wish->options & NO_LOCAL);
 	filter->options = wish->options;
 	filter->identifier = wish->identifier;
 	if (wish->outside) {
@@ -326,9 +360,9 @@ void reader_subscribed(unsigned index, const struct wish *wish)
 	}
 	filter->mark = mark_of(index, filter);
 	if (fresh || wish->verb == HF_VERB_FROM) {
-		place(reader, index, slot, wish);
-	} else {
-		loosen(index, slot, due_before);
+		place(reader, slot, wish);
+	} else if (own_again) {
+		own_entries_blur(index, slot);
 	}
 }
 
@@ -339,9 +373,7 @@ void reader_unsubscribed(unsigned index, const char *plain)
 	for (unsigned i = 0; i < FILTERS; i++) {
 		if (reader->filters[i].used && strcmp(reader->filters[i].plain, plain) == 0) {
 			reader->filters[i].used = false;
-			for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-				forget_slot(reader, lsn, i);
-			}
+			forget_slot(reader, i);
 		}
 	}
 	for (unsigned i = 0; i < FILTERS; i++) {
@@ -352,8 +384,54 @@ void reader_unsubscribed(unsigned index, const char *plain)
 	}
 }
 
-void reader_permissions_changed(void)
+/* ---- roles */
+
+unsigned filters_that_wait(const struct reader *reader, unsigned session)
 {
+	unsigned wait = 0;
+
+	for (unsigned i = 0; i < FILTERS; i++) {
+		wait |= reader->filters[i].used && reader->filters[i].session == session ? 1u << i : 0;
+	}
+	return wait;
+}
+
+/* Under filters that name the session it goes on where it lost the role; what came meanwhile under one with a wildcard
+ * was passed over, or is yet to be looked at. */
+static void role_is_back(unsigned index, unsigned session)
+{
+	struct reader *reader = &world->readers[index];
+	unsigned wait = filters_that_wait(reader, session);
+	bool missed = false;
+
+	for (uint64_t lsn = world->head; lsn >= 1; lsn--) {
+		struct debt *debt = &reader->debts[lsn];
+		if (world->entries[lsn].session != session) {
+			continue;
+		}
+		debt->maybe |= (uint8_t)(debt->open & ~wait);
+		debt->open &= (uint8_t)wait;
+		if (entry_may(index, lsn) & wait) {
+			put_back(reader, lsn - 1);
+		}
+		missed = missed || (entry_must(index, lsn) & wait);
+	}
+	for (unsigned i = 0; i < FILTERS; i++) {
+		struct filter *filter = &reader->filters[i];
+		filter->mark = !(wait & 1u << i) ? filter->mark : missed ? mark_of(index, filter) : MARK_MAYBE;
+	}
+}
+
+void roles_change(bool revoked)
+{
+	bool read[READERS][SESSIONS];
+
+	for (unsigned index = 0; index < READERS; index++) {
+		for (unsigned session = 0; session < SESSIONS; session++) {
+			read[index][session] = reads(role_of(index, session));
+		}
+	}
+	world->revoked = revoked;
 	for (unsigned index = 0; index < READERS; index++) {
 		for (unsigned i = 0; i < FILTERS; i++) {
 			struct filter *filter = &world->readers[index].filters[i];
@@ -361,248 +439,10 @@ void reader_permissions_changed(void)
 				filter->mark = mark_of(index, filter);
 			}
 		}
-	}
-}
-
-/* ---- handing over */
-
-static void check_match(unsigned index, uint64_t lsn, uint8_t qos, const uint32_t *ids, size_t id_count)
-{
-	const struct reader *reader = &world->readers[index];
-	unsigned due = filters_due(index, lsn);
-	uint8_t best = 0;
-	size_t wanted = 0;
-
-	for (unsigned i = 0; due && i < FILTERS; i++) {
-		const struct filter *filter = &reader->filters[i];
-		if (!(due & 1u << i)) {
-			continue;
-		}
-		best = QOS(filter->options) > best ? (uint8_t)QOS(filter->options) : best;
-		if (filter->identifier) {
-			bool found = false;
-			wanted++;
-			for (size_t j = 0; j < id_count; j++) {
-				found = found || ids[j] == filter->identifier;
+		for (unsigned session = 0; session < SESSIONS; session++) {
+			if (!read[index][session] && reads(role_of(index, session))) {
+				role_is_back(index, session);
 			}
-			must(found, "entry %" PRIu64 " goes to %s without Subscription Identifier %u", lsn, people[index].device,
-				(unsigned)filter->identifier);
 		}
-	}
-	must(!due || (qos == best && id_count == wanted), "entry %" PRIu64 " goes to %s with QoS %u, not %u, and %zu identifiers, not %zu",
-		lsn, people[index].device, qos, best, id_count, wanted);
-}
-
-void reader_check_hand(unsigned index, uint64_t lsn, uint8_t qos, const uint32_t *ids, size_t id_count)
-{
-	struct reader *reader = &world->readers[index];
-	const struct entry *entry = &world->entries[lsn];
-	const char *device = people[index].device, *session = session_names[entry->session];
-
-	must(reads(role_of(index, entry->session)), "%s gets entry %" PRIu64 " of %s, which it may not read", device, lsn, session);
-	must(lsn > reader->sent, "%s gets entry %" PRIu64 " (%s %" PRIu64 ") after entry %" PRIu64, device, lsn, session,
-		entry->offset, reader->sent);
-	must(reader->sight[lsn] != SIGHT_DONE, "%s gets entry %" PRIu64 " (%s %" PRIu64 ") again, which it acknowledged long ago",
-		device, lsn, session, entry->offset);
-	must(entry_may(index, lsn), "%s gets entry %" PRIu64 " (%s %" PRIu64 "), which is not due (%d)", device, lsn, session,
-		entry->offset, reader->sight[lsn]);
-	for (uint64_t skipped = reader->sent + 1; skipped < lsn; skipped++) {
-		must(!entry_must(index, skipped), "%s gets entry %" PRIu64 " (%s %" PRIu64 ") before entry %" PRIu64 " (%s %" PRIu64 ")",
-			device, lsn, session, entry->offset, skipped, session_names[world->entries[skipped].session],
-			world->entries[skipped].offset);
-	}
-	if (lsn > reader->blurred) {
-		check_match(index, lsn, qos, ids, id_count);
-	}
-}
-
-static void reached(struct reader *reader, uint64_t lsn)
-{
-	reader->sent = lsn;
-	reader->top = lsn > reader->top ? lsn : reader->top;
-}
-
-void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
-{
-	struct reader *reader = &world->readers[index];
-
-	reached(reader, lsn);
-	uint8_t owing = (uint8_t)filters_owing(index, lsn);
-	reader->again[lsn] = reader->revived[lsn] = 0;
-	if (qos == 0) {
-		reader->sight[lsn] = SIGHT_SENT;
-		reader->since_ms[lsn] = world->mono_ms;
-	} else {
-		reader->sight[lsn] = SIGHT_HANDED;
-		reader->owed[lsn] = owing;
-		reader->copies[lsn]++;
-		reader->unacknowledged++;
-	}
-	if (reader->durable) {
-		must(reader->unacknowledged <= world->config.window, "%s has %u entries unacknowledged, the window is %u",
-			people[index].device, reader->unacknowledged, world->config.window);
-	}
-	world->handed++;
-}
-
-static void gap(unsigned index, uint64_t lsn, uint8_t filters)
-{
-	bool listens = reader_listens(index, world->entries[lsn].session, "mark");
-
-	world->readers[index].gap[lsn] = listens && filters ? GAP_OWED : GAP_NONE;
-	world->readers[index].gap_for[lsn] = filters;
-}
-
-void reader_gap_told(unsigned index, uint64_t lsn, uint8_t qos)
-{
-	world->readers[index].gap[lsn] = qos == 0 ? GAP_NONE : GAP_TOLD;
-}
-
-void reader_gap_known(unsigned index, uint64_t lsn)
-{
-	if (world->readers[index].gap[lsn] == GAP_TOLD) {
-		world->readers[index].gap[lsn] = GAP_NONE;
-	}
-}
-
-void reader_too_large(unsigned index, uint64_t lsn)
-{
-	reached(&world->readers[index], lsn);
-	world->readers[index].sight[lsn] = SIGHT_LARGE;
-	gap(index, lsn, (uint8_t)filters_owing(index, lsn));
-}
-
-void reader_passed_over(unsigned index, uint64_t lsn)
-{
-	for (uint64_t skipped = world->readers[index].sent + 1; skipped < lsn; skipped++) {
-		must(!entry_must(index, skipped), "%s is told that it misses entry %" PRIu64 " before entry %" PRIu64, people[index].device, lsn,
-			skipped);
-	}
-	reader_too_large(index, lsn);
-}
-
-static bool out_of_books(struct reader *reader, uint64_t lsn)
-{
-	must(reader->copies[lsn] > 0, "an entry leaves the broker's books that was not in them");
-	reader->copies[lsn]--;
-	reader->unacknowledged--;
-	return reader->copies[lsn] == 0;
-}
-
-void reader_acknowledged(unsigned index, uint64_t lsn)
-{
-	struct reader *reader = &world->readers[index];
-	bool last = out_of_books(reader, lsn);
-
-	reader->owed[lsn] = 0;
-	if (reader->sight[lsn] == SIGHT_HANDED || reader->sight[lsn] == SIGHT_AMBIGUOUS) {
-		reader->sight[lsn] = last ? SIGHT_ACKED : SIGHT_AMBIGUOUS;
-		reader->since_ms[lsn] = world->mono_ms;
-	}
-}
-
-void reader_given_up(unsigned index, uint64_t lsn)
-{
-	struct reader *reader = &world->readers[index];
-	bool last = out_of_books(reader, lsn);
-
-	if (last && reader->sight[lsn] == SIGHT_HANDED) {
-		reader->sight[lsn] = SIGHT_LARGE;
-		gap(index, lsn, reader->owed[lsn]);
-	} else {
-		reader->gap_extra[lsn]++;
-	}
-	reader->owed[lsn] = 0;
-}
-
-void reader_caught_up(unsigned index, unsigned session)
-{
-	struct reader *reader = &world->readers[index];
-	bool due = false;
-
-	for (uint64_t lsn = reader->sent + 1; lsn <= log_head(); lsn++) {
-		must(!entry_must(index, lsn), "%s is told that it has caught up in %s, before entry %" PRIu64, people[index].device,
-			session_names[session], lsn);
-	}
-	for (unsigned i = 0; i < FILTERS; i++) {
-		struct filter *filter = &reader->filters[i];
-		if (filter->used && filter->session == session) {
-			due = due || filter->mark != MARK_NONE;
-			filter->mark = MARK_NONE;
-		}
-	}
-	must(due, "%s is told once more that it has caught up in %s", people[index].device, session_names[session]);
-}
-
-/* ---- afterwards */
-
-static uint8_t sight_after(const struct reader *reader, uint64_t lsn, bool below_all, bool clean)
-{
-	bool written = (clean || reader->since_ms[lsn] <= world->written_ms) && !reader->loose[lsn];
-
-	switch (reader->sight[lsn]) {
-	case SIGHT_HANDED:
-		return reader->owed[lsn] ? SIGHT_FRESH : SIGHT_MAYBE;
-	case SIGHT_ACKED:
-		return written ? SIGHT_DONE : SIGHT_MAYBE;
-	case SIGHT_SENT: /* never acknowledged: whatever lies above the cursor may come again */
-		return written && below_all && reader->copies[lsn] == 0 ? SIGHT_DONE : SIGHT_MAYBE;
-	case SIGHT_LARGE:
-		return reader->gap[lsn] >= GAP_OWED ? SIGHT_FRESH : SIGHT_MAYBE;
-	case SIGHT_DONE:
-		return reader->loose[lsn] ? SIGHT_MAYBE : SIGHT_DONE;
-	case SIGHT_AMBIGUOUS:
-		return SIGHT_MAYBE;
-	default:
-		return reader->sight[lsn];
-	}
-}
-
-void reader_restarted(unsigned index, bool clean)
-{
-	struct reader *reader = &world->readers[index];
-	bool below_all = true;
-
-	if (reader->online) {
-		leave_unfit(index);
-	}
-	reader->online = false;
-	if (!reader->durable) {
-		forget(reader);
-		return;
-	}
-	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		bool unwritten = reader->sight[lsn] == SIGHT_ACKED && !clean && reader->since_ms[lsn] > world->written_ms;
-		reader->sight[lsn] = sight_after(reader, lsn, below_all, clean);
-		below_all = below_all && reader->copies[lsn] == 0 && reader->gap[lsn] == GAP_NONE && !unwritten;
-		reader->loose[lsn] = false;
-		reader->again[lsn] |= reader->owed[lsn] | (reader->gap[lsn] >= GAP_OWED ? reader->gap_for[lsn] : 0);
-		reader->owed[lsn] = 0;
-		reader->copies[lsn] = 0;
-		reader->gap[lsn] = GAP_NONE;
-		reader->gap_extra[lsn] = 0;
-	}
-	reader->blurred = reader->top;
-	reader->sent = 0;
-	reader->unacknowledged = 0;
-	reader->stream_last = 0;
-}
-
-void reader_check_settled(unsigned index)
-{
-	const struct reader *reader = &world->readers[index];
-	const char *device = people[index].device;
-
-	for (uint64_t lsn = reader->sent + 1; lsn <= log_head(); lsn++) {
-		must(!entry_must(index, lsn), "%s was left behind: entry %" PRIu64 " (%s %" PRIu64 ") of %" PRIu64 " does not come", device,
-			lsn, session_names[world->entries[lsn].session], world->entries[lsn].offset, log_head());
-	}
-	for (uint64_t lsn = 1; lsn <= log_head(); lsn++) {
-		must(reader->gap[lsn] != GAP_OWED || !reader_listens(index, world->entries[lsn].session, "mark"), "%s was not told that it misses entry %" PRIu64, device, lsn);
-	}
-	for (unsigned i = 0; i < FILTERS; i++) {
-		const struct filter *filter = &reader->filters[i];
-		must(!filter->used || filter->mark != MARK_DUE || !reader_listens(index, filter->session, "mark"),
-			"%s was not told that it has caught up under %s", device, filter->plain);
 	}
 }

@@ -4,8 +4,10 @@
  * log, and what of that it has acknowledged.
  *
  * The rule: an entry is handed over only if it is the next one due. Due is what a filter matches that begins before it
- * (`from`, `floor`, `last_n`) and the reader's role may read. After a kill the position starts again at the lowest
- * entry not acknowledged; what was acknowledged long enough before must not come again.
+ * (`from`, `floor`, `last_n`), that the reader's role may read, and that it has not been given under that filter. A
+ * filter that begins further back, or gets back its role, puts the reader's position back for itself alone. After a
+ * kill it is given once more what it had not acknowledged, and what it has acknowledged or got at QoS 0 shorter before
+ * the kill than is promised to be on disk may come again.
  */
 #ifndef HF_TEST_SIMULATE_READER_H
 #define HF_TEST_SIMULATE_READER_H
@@ -29,10 +31,15 @@ struct wish {
 void reader_connected(unsigned reader, bool clean);
 void reader_disconnected(unsigned reader);
 void reader_begins_anew(unsigned reader); /* kept by the broker, but empty */
+void reader_lets_go(unsigned reader);     /* it came back without a filter: what is in flight counts no more */
 void reader_ended(unsigned reader);
 void reader_subscribed(unsigned reader, const struct wish *wish);
 void reader_unsubscribed(unsigned reader, const char *plain);
-void reader_permissions_changed(void);
+void readers_get_entry(uint64_t lsn); /* it is in the log now */
+void roles_change(bool revoked);      /* to the shorter file of roles, or back */
+
+/* Its filters (a bit each) that name this session: they wait when the role for it is gone. */
+unsigned filters_that_wait(const struct reader *reader, unsigned session);
 
 /* What hf_may_subscribe must say to this wish. */
 enum hf_reason reader_may_subscribe(unsigned reader, const struct wish *wish);
@@ -43,13 +50,16 @@ void reader_check_hand(unsigned reader, uint64_t lsn, uint8_t qos, const uint32_
 void reader_handed(unsigned reader, uint64_t lsn, uint8_t qos);
 void reader_too_large(unsigned reader, uint64_t lsn);
 void reader_passed_over(unsigned reader, uint64_t lsn); /* too large, known without handing it over */
+bool reader_comes_to(unsigned reader, uint64_t lsn);    /* nothing that must come lies before it */
 /* A message left the broker's books: acknowledged or rejected; or given up unsent, which asks for a gap mark. */
 void reader_acknowledged(unsigned reader, uint64_t lsn);
 void reader_given_up(unsigned reader, uint64_t lsn);
+void reader_orphan_left(unsigned reader, uint64_t lsn); /* one that had been let go */
 
-/* A gap mark was handed over, and acknowledged. */
-void reader_gap_told(unsigned reader, uint64_t lsn, uint8_t qos);
-void reader_gap_known(unsigned reader, uint64_t lsn);
+/* A gap mark was handed over; acknowledged; taken back. */
+void reader_gap_told(unsigned reader, uint64_t lsn, uint8_t qos, uint64_t mark);
+void reader_gap_known(unsigned reader, uint64_t lsn, uint64_t mark);
+void reader_gap_taken_back(unsigned reader, uint64_t lsn, uint64_t mark);
 
 /* Does it listen for what Holdfast says to it alone, on "mark" or "error" of this session? */
 bool reader_listens(unsigned reader, unsigned session, const char *rest);
@@ -60,7 +70,7 @@ void reader_audience(unsigned session, uint32_t *people, uint32_t *devices);
 /* Marks. `head`: of the session, as the mark says. */
 void reader_caught_up(unsigned reader, unsigned session);
 
-/* The position in the log that a client was promised: before a kill, or a clean end. */
+/* The broker was killed, or has ended in good order (clean), and starts again. */
 void reader_restarted(unsigned reader, bool clean);
 
 /* It is online and everything that could happen has happened: it must be at the head. */

@@ -215,13 +215,12 @@ static void step_rare(void)
 		}
 		break;
 	case 2:
-		if (!world->revoked && one_in(4)) {
+		if (one_in(world->revoked ? 2 : 4)) {
 			char message[512];
-			note("the roles file loses rules");
-			world->revoked = true;
-			roles_write(true);
+			note("the roles file %s rules", world->revoked ? "gets back" : "loses");
+			roles_write(!world->revoked);
+			roles_change(!world->revoked);
 			must(hf_hub_reload(hub, message, sizeof(message)) == HF_OK, "the roles cannot be read again: %s", message);
-			reader_permissions_changed();
 		}
 		break;
 	case 3:

@@ -54,20 +54,10 @@ struct response {
 
 /* ---- readers */
 
-enum sight {
-	SIGHT_FRESH,     /* not handed over since the reader's position was last before it */
-	SIGHT_HANDED,    /* at QoS 1 or 2, not acknowledged */
-	SIGHT_AMBIGUOUS, /* one of two copies is acknowledged */
-	SIGHT_ACKED,
-	SIGHT_SENT,  /* at QoS 0 */
-	SIGHT_LARGE, /* not to be had by this client; a gap mark is due */
-	SIGHT_MAYBE, /* may be handed over (again), need not be */
-	SIGHT_DONE,  /* must not come again */
-};
-
 /* The mark that an entry will not come. */
 enum gap {
 	GAP_NONE,
+	GAP_MAYBE, /* nobody listened for it when it fell due */
 	GAP_OWED,
 	GAP_TOLD, /* in flight */
 };
@@ -86,8 +76,23 @@ struct filter {
 	uint8_t options;
 	uint32_t identifier;
 	uint8_t session; /* NOBODY: any */
-	uint64_t begin; /* where it was placed; `from` rises when another filter starts at an earlier position */
-	uint64_t from, floor, last_n, last_lsn;
+	uint64_t from, floor, last_n, last_lsn; /* where it began */
+};
+
+/* What a reader has still to be given of one entry, in sets of filters (a bit for each). In none of them: that filter
+ * was never due it, or is done with it. */
+struct debt {
+	uint8_t open;   /* it must be handed over under these, if they match then */
+	uint8_t maybe;  /* it may */
+	uint8_t flight; /* it was, and is not acknowledged (nor the mark that it will not come) */
+	uint8_t dim;    /* it may have been */
+	uint8_t copies; /* in flight */
+	bool split;     /* of several copies, one is acknowledged: for which filters, the broker does not tell */
+	bool lost;      /* its client could not take it */
+	uint8_t gap;    /* enum gap */
+	uint64_t mark;  /* which one told it */
+	uint8_t gap_extra; /* marks that may come besides, since there was another copy */
+	int64_t done_ms[FILTERS]; /* since when they are done with it; 0: never were due it */
 };
 
 struct reader {
@@ -97,19 +102,9 @@ struct reader {
 	bool size_known;     /* ... and the hub was told */
 	bool outgrown;       /* it takes more than the hub was told */
 	struct filter filters[FILTERS];
-	uint64_t sent;    /* the last entry handed over */
-	uint64_t top;     /* the newest ever handed over */
-	uint64_t blurred; /* and before a kill, which leaves open where below it the filters begin exactly */
-	uint8_t sight[ENTRIES + 1];
-	uint8_t owed[ENTRIES + 1];  /* filters under which it is in flight ... */
-	uint8_t again[ENTRIES + 1]; /* ... and was when the broker was killed: it must come again */
-	uint8_t copies[ENTRIES + 1];
-	uint8_t revived[ENTRIES + 1]; /* filters without which it would not be SIGHT_FRESH again */
-	bool loose[ENTRIES + 1]; /* may come again after a kill: see reader.c, place() */
-	uint8_t gap[ENTRIES + 1];   /* enum gap ... */
-	uint8_t gap_for[ENTRIES + 1]; /* ... owed by these filters */
-	uint8_t gap_extra[ENTRIES + 1]; /* marks that may come besides, since there was another copy */
-	int64_t since_ms[ENTRIES + 1]; /* when it got to SIGHT_ACKED or SIGHT_SENT */
+	uint64_t sent; /* the last entry handed over, since it had to begin further back */
+	uint64_t last[SESSIONS]; /* of each session, likewise */
+	struct debt debts[ENTRIES + 1];
 	unsigned unacknowledged;
 	uint32_t pass; /* counts how often it was told to start elsewhere */
 	/* what its client saw */

@@ -244,6 +244,79 @@ START_TEST(reload)
 }
 END_TEST
 
+static void roles(const char *text)
+{
+	write_roles(text);
+	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+}
+
+/* Who loses its role and gets it back goes on where it lost it, under filters that name the session: as after being away.
+ * Under one with a wildcard it reads what it may when the turn comes. */
+START_TEST(a_role_that_comes_back)
+{
+	static const char all[] = "ann user *\nbob user a,b\n", less[] = "ann user *\nbob user b\n";
+
+	open_hub();
+	roles(all);
+	connect_durable("bob/1", "bob");
+	subscribe("bob/1", "sessions/a/#");
+	subscribe("bob/1", "sessions/b/#");
+	connect_durable("bob/2", "bob");
+	subscribe("bob/2", "sessions/+/#");
+	connect_as("bob/3", "bob", true);
+	subscribe("bob/3", "sessions/a/#");
+	settle();
+	fake.count = 0;
+	say("a", "a1");
+	ck_assert_str_eq(got("bob/1"), "a1");
+	ck_assert_str_eq(got("bob/2"), "a1");
+	ck_assert_got("bob/3", "a1");
+	roles(less);
+	for (int i = 0; i < 3; i++) {
+		say("a", "not for bob");
+		say("b", "for bob");
+	}
+	ck_assert_got("bob/1", "b1 b2 b3");
+	roles(all);
+	say("b", "b4");
+	say("a", "a5");
+	settle();
+	ck_assert_str_eq(got("bob/1"), "a2 a3 a4 b4 a:mark a5");
+	ck_assert_str_eq(got("bob/2"), "b4 a5");
+	ck_assert_got("bob/3", "a2 a3 a4 a5 a:mark");
+}
+END_TEST
+
+/* So it is over a restart, and for what was in flight: the broker takes it back from a client that comes without its role. */
+START_TEST(a_role_that_comes_back_later)
+{
+	static const char all[] = "ann user *\nbob user a,b\n", less[] = "ann user *\nbob user b\n";
+
+	open_hub();
+	roles(all);
+	connect_durable("bob/1", "bob");
+	subscribe("bob/1", "sessions/a/#");
+	settle();
+	say("a", "in flight");
+	say("a", "in flight");
+	acknowledge(&fake.handed[2]);
+	uint64_t handle = fake.handed[1].handle;
+	roles(less);
+	say("a", "a3");
+	disconnect("bob/1");
+	hf_delivered(hub, "bob/1", handle, HF_OUTCOME_UNSENT);
+	connect_as("bob/1", "bob", false);
+	fake.count = 0;
+	ck_assert_got("bob/1", "");
+	ck_assert_uint_eq(reopen(), 1);
+	connect_as("bob/1", "bob", false);
+	say("a", "a4");
+	ck_assert_got("bob/1", "");
+	roles(all);
+	ck_assert_got("bob/1", "a1 a3 a4 a:mark");
+}
+END_TEST
+
 START_TEST(anonymous)
 {
 	enum hf_reason reason;
@@ -306,6 +379,8 @@ int main(void)
 	tcase_add_test(tests, who_reads);
 	tcase_add_test(tests, hub_refuses_bad_roles);
 	tcase_add_test(tests, reload);
+	tcase_add_test(tests, a_role_that_comes_back);
+	tcase_add_test(tests, a_role_that_comes_back_later);
 	tcase_add_test(tests, anonymous);
 	tcase_add_test(tests, what_the_broker_may_deliver);
 	return run_suite(suite);

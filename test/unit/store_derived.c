@@ -54,6 +54,15 @@ static bool list_one(void *context, struct hf_slice key, struct hf_slice value)
 	return --listing->left != 0;
 }
 
+static bool list_device(void *context, struct hf_slice id, struct hf_slice filter, struct hf_slice value)
+{
+	char key[300];
+
+	snprintf(key, sizeof key, "%.*s%s%.*s", (int)id.len, id.data, filter.len > 0 ? ":" : "", (int)filter.len,
+		filter.data);
+	return list_one(context, hf_slice_of(key), value);
+}
+
 static const char *facts(struct hf_store *store, const char *session, uint8_t type, int most)
 {
 	static struct listing listing;
@@ -68,7 +77,7 @@ static const char *devices(struct hf_store *store, int most)
 	static struct listing listing;
 
 	listing = (struct listing){.left = most};
-	ck_assert_ok(hf_device_each(store, list_one, &listing));
+	ck_assert_ok(hf_device_each(store, list_device, &listing));
 	return listing.text;
 }
 
@@ -194,6 +203,35 @@ START_TEST(walks_merge_pending_and_disk)
 }
 END_TEST
 
+static void put_filter(struct hf_store *store, const char *device, const char *filter, const char *value)
+{
+	struct hf_slice bytes = hf_slice_of(value);
+
+	ck_assert_ok(hf_filter_put(store, hf_slice_of(device), hf_slice_of(filter), value != NULL ? &bytes : NULL));
+}
+
+START_TEST(subscriptions_stand_behind_their_device)
+{
+	struct hf_store *store = open_store();
+
+	put_filter(store, "b", "x/#", "1");
+	put_device(store, "bb", "2");
+	put_device(store, "b", "3");
+	put_filter(store, "bb", "a", "4");
+	put_filter(store, "b", "a", "5");
+	put_filter(store, "b", "a/b", "6");
+	put_filter(store, "none", "a", "7");
+	for (int pass = 0; pass < 2; pass++) {
+		ck_assert_str_eq(devices(store, -1), "b=3 b:a=5 b:a/b=6 b:x/#=1 bb=2 bb:a=4 none:a=7 ");
+		ck_assert_ok(hf_store_flush(store));
+	}
+	put_filter(store, "b", "a", NULL);
+	put_device(store, "bb", NULL);
+	ck_assert_str_eq(devices(store, -1), "b=3 b:a/b=6 b:x/#=1 bb:a=4 none:a=7 ");
+	hf_store_close(store);
+}
+END_TEST
+
 START_TEST(a_session_shows_its_own_facts_of_a_type)
 {
 	struct hf_store *store = open_store();
@@ -302,6 +340,7 @@ int main(void)
 	tcase_add_test(tests, a_get_appends_to_the_buffer);
 	tcase_add_test(tests, no_two_facts_share_a_key);
 	tcase_add_test(tests, walks_merge_pending_and_disk);
+	tcase_add_test(tests, subscriptions_stand_behind_their_device);
 	tcase_add_test(tests, a_session_shows_its_own_facts_of_a_type);
 	tcase_add_test(tests, a_commit_writes_what_is_pending_alone);
 	tcase_add_test(tests, sessions_are_listed);

@@ -55,9 +55,10 @@ START_TEST(every_family_has_its_golden_bytes)
 	ck_assert_ok(append_bytes(chat, HF_KIND_INPUT, hf_slice_of("!"), 0x0102030406, &entry));
 	ck_assert_ok(hf_fact_put(store, hf_slice_of("chat"), 1, hf_slice_from("ann\0r1", 6), &(struct hf_slice){"R", 1}));
 	ck_assert_ok(hf_device_put(store, hf_slice_of("tab"), &(struct hf_slice){"D", 1}));
+	ck_assert_ok(hf_filter_put(store, hf_slice_of("tab"), hf_slice_of("a/#"), &(struct hf_slice){"F", 1}));
 	ck_assert_ok(hf_store_flush(store));
 
-	CHECK_FAMILY(store, HF_FAMILY_DEFAULT, {"666f726d6174", "03000000"}, {"696e6465786564", "0300000000000000"});
+	CHECK_FAMILY(store, HF_FAMILY_DEFAULT, {"666f726d6174", "04000000"}, {"696e6465786564", "0300000000000000"});
 	CHECK_FAMILY(store, HF_FAMILY_LOG,
 		{"0000000000000001", "020101090400060005000600000000000000000002000000"
 							 "01000000000000000504030201000000"
@@ -89,7 +90,7 @@ START_TEST(every_family_has_its_golden_bytes)
 		{"63686174",
 			"020000000000000001000000000000000300000000000000010000000000000005040302010000000604030201000000"});
 	CHECK_FAMILY(store, HF_FAMILY_FACTS, {"636861740001616e6e007231", "52"});
-	CHECK_FAMILY(store, HF_FAMILY_DEVICES, {"746162", "44"});
+	CHECK_FAMILY(store, HF_FAMILY_DEVICES, {"746162", "44"}, {"74616200612f23", "46"});
 	hf_log_release(chat);
 	hf_log_release(b);
 	hf_store_close(store);
