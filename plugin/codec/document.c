@@ -4,6 +4,19 @@
 
 #include "codec/cbor.h"
 
+static bool put_asks(struct hf_buffer *out, const struct hf_document_ask *asks, size_t count)
+{
+	if (!hf_cbor_put_text(out, hf_slice_of("asks")) || !hf_cbor_put_array(out, count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (!hf_cbor_put_map(out, 4) || !hf_cbor_pair_text(out, "id", asks[i].id) ||
+			!hf_cbor_pair_text(out, "from", asks[i].identity) || !hf_cbor_pair_uint(out, "offset", asks[i].offset) ||
+			!hf_cbor_pair_uint(out, "expires", asks[i].expires_ms))
+			return false;
+	}
+	return true;
+}
+
 static bool put_open(struct hf_buffer *out, const struct hf_document_response *open, size_t count)
 {
 	if (!hf_cbor_put_text(out, hf_slice_of("open")) || !hf_cbor_put_array(out, count))
@@ -25,8 +38,9 @@ static bool put_audience(struct hf_buffer *out, uint32_t people, uint32_t device
 
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state)
 {
-	return hf_cbor_put_map(out, 4) && hf_cbor_pair_uint(out, "head", state->head) &&
-		   put_open(out, state->open, state->open_count) && hf_cbor_pair_uint(out, "tail", state->tail) &&
+	return hf_cbor_put_map(out, 5) && put_asks(out, state->asks, state->ask_count) &&
+		   hf_cbor_pair_uint(out, "head", state->head) && put_open(out, state->open, state->open_count) &&
+		   hf_cbor_pair_uint(out, "tail", state->tail) &&
 		   put_audience(out, state->people, state->devices, state->caught_up);
 }
 
@@ -43,22 +57,31 @@ bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const
 		   hf_cbor_pair_text(out, "reason", hf_slice_of(why));
 }
 
-static bool put_refusal(struct hf_buffer *out, const struct hf_refusal *refusal)
+static size_t refusal_pairs(const struct hf_refusal *refusal)
 {
-	return hf_cbor_pair_text(out, "reason", hf_slice_of(hf_reason_name(refusal->reason))) &&
+	return 2u + (refusal->expected != NULL) + (refusal->by.len > 0) + (refusal->offset > 0);
+}
+
+/* `topic` is NULL where the document has none. */
+static bool put_refusal(struct hf_buffer *out, const struct hf_slice *topic, const struct hf_refusal *refusal)
+{
+	return hf_cbor_put_map(out, refusal_pairs(refusal) + (topic != NULL)) &&
+		   (refusal->by.len == 0 || hf_cbor_pair_text(out, "by", refusal->by)) &&
+		   (topic == NULL || hf_cbor_pair_text(out, "topic", *topic)) &&
+		   (refusal->offset == 0 || hf_cbor_pair_uint(out, "offset", refusal->offset)) &&
+		   hf_cbor_pair_text(out, "reason", hf_slice_of(hf_reason_name(refusal->reason))) &&
 		   hf_cbor_pair_text(out, "message", hf_slice_of(hf_reason_sentence(refusal->reason))) &&
-		   (!refusal->expected || hf_cbor_pair_uint(out, "expected", *refusal->expected));
+		   (refusal->expected == NULL || hf_cbor_pair_uint(out, "expected", *refusal->expected));
 }
 
 bool hf_document_error(struct hf_buffer *out, struct hf_slice topic, const struct hf_refusal *refusal)
 {
-	return hf_cbor_put_map(out, 3u + (refusal->expected != NULL)) && hf_cbor_pair_text(out, "topic", topic) &&
-		   put_refusal(out, refusal);
+	return put_refusal(out, &topic, refusal);
 }
 
 bool hf_document_refused(struct hf_buffer *out, const struct hf_refusal *refusal)
 {
-	return hf_cbor_put_map(out, 2u + (refusal->expected != NULL)) && put_refusal(out, refusal);
+	return put_refusal(out, NULL, refusal);
 }
 
 bool hf_document_receipt(struct hf_buffer *out, const struct hf_receipt *receipt)

@@ -12,16 +12,25 @@
 #include "codec/filter.h"
 #include "codec/reason.h"
 
-/* S/state: { head, tail, open: [ * {id, from} ], audience: {people, devices, caught-up} }. */
+/* S/state: { head, tail, open: [ * {id, from} ], asks: [ * {id, from, offset, expires} ],
+ * audience: {people, devices, caught-up} }. */
 struct hf_document_response {
 	struct hf_slice id;
 	struct hf_slice identity;
+};
+struct hf_document_ask {
+	struct hf_slice id;
+	struct hf_slice identity;
+	uint64_t offset;
+	uint64_t expires_ms; /* Unix ms */
 };
 struct hf_document_state {
 	uint64_t head;
 	uint64_t tail; /* the first offset left; head + 1 when none is */
 	const struct hf_document_response *open;
 	size_t open_count;
+	const struct hf_document_ask *asks;
+	size_t ask_count;
 	uint32_t people, devices, caught_up;
 };
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state);
@@ -32,17 +41,19 @@ bool hf_document_caught_up(struct hf_buffer *out, uint64_t head);
 /* S/mark { mark: "gap", first, last, reason } : these offsets will not come; why ("truncated" or "too-large"). */
 bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const char *why);
 
-/* Why a publish, request or subscription was refused, and what would have been right (NULL: there is nothing to say):
- * with seq-gap the next seq, with expect-failed the newest offset. */
+/* Why a publish, request or subscription was refused. What is NULL, empty or 0 is not said. */
 struct hf_refusal {
 	enum hf_reason reason;
-	const uint64_t *expected;
+	const uint64_t *expected; /* what would have been right: with seq-gap the next seq, with expect-failed the newest offset */
+	struct hf_slice by;       /* who was first: with ask-answered */
+	uint64_t offset;          /* of the entry that is the reason: for asks and answers */
 };
 
-/* S/error { reason, message, topic, ? expected }, to the client that is refused. `topic` is the topic or filter it used. */
+/* S/error { reason, message, topic, ? expected, ? by, ? offset }, to the client that is refused. `topic` is the topic or
+ * filter it used. */
 bool hf_document_error(struct hf_buffer *out, struct hf_slice topic, const struct hf_refusal *refusal);
 
-/* On a Response Topic: { reason, message, ? expected }. */
+/* On a Response Topic: the same without the topic. */
 bool hf_document_refused(struct hf_buffer *out, const struct hf_refusal *refusal);
 
 /* On the Response Topic of a publish: { ? offset, ? time, audience: as in the state, duplicate }. */

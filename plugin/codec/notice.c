@@ -16,6 +16,8 @@ static const struct field {
 	size_t at;
 } fields[] = {
 	{"by", FIELD_TEXT, offsetof(struct hf_notice, by)},
+	{"id", FIELD_TEXT, offsetof(struct hf_notice, id)},
+	{"from", FIELD_TEXT, offsetof(struct hf_notice, from)},
 	{"last", FIELD_UINT, offsetof(struct hf_notice, last)},
 	{"first", FIELD_UINT, offsetof(struct hf_notice, first)},
 	{"notice", FIELD_KIND, 0},
@@ -105,7 +107,8 @@ static enum hf_reason get(struct hf_cbor_reader *reader, struct hf_slice key, st
 enum hf_reason hf_notice_decode(struct hf_slice payload, struct hf_notice *out)
 {
 	struct hf_cbor_reader reader = hf_cbor_reader_of(payload);
-	struct hf_notice notice = {.kind = HF_NOTICE_COUNT, .by = HF_SLICE_NONE};
+	struct hf_notice notice = {
+		.kind = HF_NOTICE_COUNT, .by = HF_SLICE_NONE, .id = HF_SLICE_NONE, .from = HF_SLICE_NONE};
 	struct hf_cbor_map map;
 	struct hf_slice key;
 	bool more = false;

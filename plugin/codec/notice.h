@@ -15,7 +15,8 @@
 /* Number and name on the wire. Names are part of the interface: add, never rename. */
 #define HF_NOTICE_TABLE(X) \
 	X(TRUNCATED, "truncated") /* retention removed the oldest entries: first, last */ \
-	X(CLOSED, "closed")       /* the session has ended, this is its last entry: by */
+	X(CLOSED, "closed")       /* the session has ended, this is its last entry: by */ \
+	X(ASK_EXPIRED, "ask-expired") /* nobody answered in time: id of the question, from whom it was */
 
 enum hf_notice_kind {
 #define HF_NOTICE_NUMBER(number, name) HF_NOTICE_##number,
@@ -28,7 +29,9 @@ enum hf_notice_kind {
  * left out. */
 struct hf_notice {
 	enum hf_notice_kind kind;
-	struct hf_slice by; /* identity of who asked for it */
+	struct hf_slice by;   /* identity of who asked for it */
+	struct hf_slice id;   /* of what the publishers number themselves: a question */
+	struct hf_slice from; /* identity of whose it is */
 	uint64_t first;     /* offsets */
 	uint64_t last;
 };

@@ -33,6 +33,13 @@
 	X(SEQ_GAP,             "seq-gap",              "the batch is not the next one of its response") \
 	X(RESPONSE_CLOSED,     "response-closed",      "the response has ended; begin another with a new id") \
 	X(RESPONSES_TOO_MANY,  "responses-too-many",   "this session has too many open responses") \
+	X(ASK_EXISTS,          "ask-exists",           "the session has had a question with this id; ask with a new one") \
+	X(ASKS_TOO_MANY,       "asks-too-many",        "this identity has too many open questions in this session") \
+	X(ASK_UNKNOWN,         "ask-unknown",          "the session has no question with this id") \
+	X(ASK_ANSWERED,        "ask-answered",         "somebody else's answer was first, or another one of your own") \
+	X(ASK_EXPIRED,         "ask-expired",          "the question has expired") \
+	X(NOT_ASKED,           "not-asked",            "the question names who may answer it, and this identity is not among them") \
+	X(ANSWER_INVALID,      "answer-invalid",       "the answer must be one of the question's choices, or text where it has none") \
 	X(RESPONSE_TOPIC,      "response-topic",       "a Response Topic lies outside the root, does not begin with $ and has no wildcard; requests need one") \
 	X(PAGE_TOO_LARGE,      "page-too-large",       "not one entry of the page fits into the client's Maximum Packet Size") \
 	X(LIMIT_INVALID,       "limit-invalid",        "a page holds at least one entry and at most as many as the option history_page allows") \

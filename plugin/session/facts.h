@@ -4,8 +4,11 @@
 #define HF_SESSION_FACTS_H
 
 enum hf_fact {
-	HF_FACT_RESPONSE = 1, /* responses.c; name: identity, 0, id */
-	HF_FACT_ID = 2,       /* repeats.c; name: identity, 0, id */
+	HF_FACT_RESPONSE = 1,  /* responses.c; name: identity, 0, id */
+	HF_FACT_ID = 2,        /* repeats.c; name: identity, 0, id */
+	HF_FACT_ASK = 3,       /* ask_facts.c; name: id of an open question */
+	HF_FACT_ASK_ENDED = 4, /* ask_facts.c; name: id of one that was answered or has expired */
+	HF_FACT_DEADLINE = 5,  /* ask_facts.c; of no session (its id is empty); name: when, session, 0, id */
 };
 
 #endif

@@ -40,6 +40,32 @@ void hf_hub_due_by(struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms)
 	}
 }
 
+int64_t hf_hub_clock_ms(const struct hf_hub *hub)
+{
+	return hub->broker.monotonic_ms(hub->broker.context) + hub->clock_ahead_ms;
+}
+
+static enum hf_reason start_clock(struct hf_hub *hub)
+{
+	int64_t now = hub->broker.now_ms(hub->broker.context);
+	uint64_t head = hf_store_head(hub->store);
+	struct hf_records *records;
+	struct hf_entry entry;
+
+	if (head > 0) {
+		enum hf_reason reason = hf_records_open(hub->store, &records);
+		if (reason != HF_OK) {
+			return reason;
+		}
+		if (hf_records_at(records, head, &entry) == HF_OK && entry.time_ms > now) {
+			now = entry.time_ms;
+		}
+		hf_records_close(records);
+	}
+	hub->clock_ahead_ms = now - hub->broker.monotonic_ms(hub->broker.context);
+	return HF_OK;
+}
+
 enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_broker *broker, struct hf_hub **out, char *message, size_t message_size)
 {
 	struct hf_hub *hub = calloc(1, sizeof(*hub));
@@ -61,10 +87,14 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 			snprintf(message, message_size, "the durable clients in %s cannot be read: %s", options->store, hf_store_error(hub->store));
 		}
 	}
+	if (reason == HF_OK) {
+		reason = start_clock(hub);
+	}
 	if (reason != HF_OK) {
 		hf_hub_close(hub);
 		return reason;
 	}
+	hf_hub_due_by(hub, HF_TIMER_ASKS, 1);
 	*out = hub;
 	return HF_OK;
 }
@@ -89,6 +119,7 @@ void hf_hub_close(struct hf_hub *hub)
 	hf_access_free(hub->access);
 	hf_buffer_free(&hub->scratch);
 	hf_buffer_free(&hub->page);
+	hf_buffer_free(&hub->fact);
 	free(hub);
 }
 
@@ -216,6 +247,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_INDEX] = write_index,
 	[HF_TIMER_CURSORS] = write_cursors,
 	[HF_TIMER_SYNC] = sync_log,
+	[HF_TIMER_ASKS] = hf_asks_expire,
 	[HF_TIMER_AUDIENCE] = hf_sessions_look_at_audiences,
 	[HF_TIMER_STATE] = hf_sessions_announce,
 	[HF_TIMER_REST] = rest,

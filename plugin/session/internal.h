@@ -19,6 +19,7 @@
 #define HASH_BLOOM 16
 #include <uthash.h>
 
+#include "codec/ask.h"
 #include "codec/document.h"
 #include "codec/filter.h"
 #include "codec/notice.h"
@@ -29,6 +30,7 @@
 
 #define HF_NO_LOCAL 0x04
 #define HF_OPEN_RESPONSES_MAX 1000
+#define HF_OPEN_ASKS_MAX 100 /* of one identity in a session */
 #define HF_HANDED_BYTES_MAX (4u << 20) /* of one device, handed over and unacknowledged */
 #define HF_SLICE_ENTRIES 256          /* one go of a catch-up, before others get their turn */
 #define HF_SLICE_REFS 20000
@@ -79,6 +81,7 @@ struct hf_session {
 	struct hf_response *responses; /* the open ones, and those not yet written */
 	size_t open_count;
 	bool responses_dirty;
+	struct hf_open_ask *asks; /* asks.h */
 	bool state_dirty; /* differs from what the broker retains */
 	bool state_shown; /* the broker retains one */
 	int64_t state_told_ms; /* when it was announced last ... */
@@ -188,6 +191,7 @@ enum hf_timer {
 	HF_TIMER_INDEX,   /* write all that is derived */
 	HF_TIMER_CURSORS, /* write cursors */
 	HF_TIMER_SYNC,    /* durability interval */
+	HF_TIMER_ASKS,    /* questions that expire */
 	HF_TIMER_AUDIENCE, /* of the sessions that are shown: it may have changed */
 	HF_TIMER_STATE,   /* announce the states of sessions */
 	HF_TIMER_REST,    /* look for sessions to put to rest */
@@ -207,6 +211,8 @@ struct hf_hub {
 	struct hf_device *pending;
 	struct hf_device *dirty;
 	struct hf_buffer scratch, page;
+	struct hf_buffer fact;  /* the value of one that was read or is to be put */
+	int64_t clock_ahead_ms; /* of hf_hub_clock_ms to the monotonic clock */
 	unsigned int unflushed; /* entries since the index was written */
 	int64_t due_ms[HF_TIMER_COUNT]; /* on the monotonic clock; 0: not set */
 };
@@ -232,10 +238,14 @@ struct hf_incoming {
 	enum hf_role role;
 	struct hf_slice identity; /* empty: anonymous */
 	struct hf_session *session;
-	struct hf_token_batch batch; /* of tokens */
-	bool repeat;                 /* set by a check: it is stored already, acknowledge it */
-	struct hf_receipt receipt;   /* where it stands; of a repeat set by the check, which may not know */
-	struct hf_refusal refusal;   /* set by a check that refuses, where there is something to say: `expected` points to ... */
+	union {
+		struct hf_token_batch batch;
+		struct hf_ask ask;
+		struct hf_answer answer;
+	};
+	bool repeat;               /* set by a check: it is stored already, acknowledge it */
+	struct hf_receipt receipt; /* where it stands; of a repeat set by the check, which may not know */
+	struct hf_refusal refusal; /* set by a check that refuses, where there is something to say: `expected` points to ... */
 	uint64_t expected;
 };
 
@@ -251,6 +261,8 @@ void hf_replay(void *hub, const struct hf_entry *entry);
 
 /* repeats.c: what is sent again. They set incoming->repeat and incoming->receipt. HF_ID_REUSED: it is not the same. */
 enum hf_reason hf_repeat_by_id(struct hf_hub *hub, struct hf_incoming *incoming);
+/* The one that stands at this offset. HF_ID_REUSED also where its entry is no longer kept. */
+enum hf_reason hf_repeat_at(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t offset);
 /* A batch whose seq its response has seen; it stands at this offset or below. Far back its place remains unknown. */
 enum hf_reason hf_repeat_of_batch(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t not_above);
 void hf_id_apply(struct hf_hub *hub, const struct hf_entry *entry); /* remember its id, if it has one */
@@ -263,6 +275,17 @@ enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session
 void hf_responses_free(struct hf_session *session);
 void hf_response_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: NULL when not in memory */
 
+/* asks.c: questions and answers. Each kind's check and apply; what the facts say of a session that comes into memory;
+ * replay; the timer. */
+enum hf_reason hf_ask_check(struct hf_hub *hub, struct hf_incoming *incoming);
+void hf_ask_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+enum hf_reason hf_answer_check(struct hf_hub *hub, struct hf_incoming *incoming);
+void hf_answer_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+enum hf_reason hf_asks_load(struct hf_hub *hub, struct hf_session *session);
+void hf_asks_free(struct hf_session *session);
+size_t hf_asks_list(const struct hf_session *session, struct hf_document_ask *out); /* how many; out: NULL, or room for them */
+void hf_ask_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: as above */
+void hf_asks_expire(struct hf_hub *hub);
 /* people.c */
 struct hf_person *hf_person_hold(struct hf_hub *hub, const char *identity); /* give it back; NULL: no memory */
 void hf_person_release(struct hf_hub *hub, struct hf_person *person);       /* NULL allowed */
@@ -359,6 +382,9 @@ enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const st
 
 /* hub.c */
 enum hf_reason hf_hub_flush(struct hf_hub *hub); /* index, responses, cursors: all that is derived */
+/* Unix ms on a clock that does not step while the broker runs. After a restart it goes on with the wall clock, but not
+ * before the newest entry. What has to outlive the broker is timed by it. */
+int64_t hf_hub_clock_ms(const struct hf_hub *hub);
 void hf_hub_due(struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms); /* unless it is set, to whenever */
 void hf_hub_due_by(struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms); /* unless it is set to an earlier time */
 void hf_say(struct hf_hub *hub, enum hf_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/ask.h"
 #include "codec/topic.h"
 
 void hf_options_defaults(struct hf_options *options)
@@ -16,6 +17,7 @@ void hf_options_defaults(struct hf_options *options)
 		.window = 100,
 		.payload_max = 256 * 1024,
 		.history_page = 1000,
+		.ask_expiry_s = 86400,
 	};
 }
 
@@ -108,6 +110,11 @@ static bool set_history_page(struct hf_options *options, const char *value)
 	return set_number(&options->history_page, value, 1, 10000);
 }
 
+static bool set_ask_expiry(struct hf_options *options, const char *value)
+{
+	return set_number(&options->ask_expiry_s, value, 1, HF_ASK_EXPIRES_MAX_MS / 1000);
+}
+
 static const struct {
 	const char *name;
 	bool (*set)(struct hf_options *options, const char *value);
@@ -122,6 +129,7 @@ static const struct {
 	{ "window", set_window, "a number of entries, 1 to 1000" },
 	{ "payload_max", set_payload_max, "a number of bytes, 1 to 67108864" },
 	{ "history_page", set_history_page, "a number of entries, 1 to 10000" },
+	{ "ask_expiry", set_ask_expiry, "seconds, 1 to 31622400" },
 };
 
 bool hf_options_set(struct hf_options *options, const char *name, const char *value, char *message, size_t message_size)

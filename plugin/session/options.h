@@ -17,6 +17,7 @@ struct hf_options {
 	unsigned int window;
 	unsigned int payload_max;
 	unsigned int history_page;
+	unsigned int ask_expiry_s; /* of questions that do not say when they expire */
 };
 
 /* The defaults; store stays "" (the caller knows the broker's persistence location). */

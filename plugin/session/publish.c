@@ -28,6 +28,8 @@ static const struct {
 	void (*apply)(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
 } kinds[HF_KIND_LOGGED_LAST + 1] = {
 	[HF_KIND_TOKENS] = { hf_tokens_check, hf_tokens_apply },
+	[HF_KIND_ASK] = { hf_ask_check, hf_ask_apply },
+	[HF_KIND_ANSWER] = { hf_answer_check, hf_answer_apply },
 };
 
 void hf_publish_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry)
@@ -134,8 +136,8 @@ static void recognise(struct hf_hub *hub, struct hf_incoming *incoming)
 		return;
 	}
 	incoming->session = hf_session_use(hub, incoming->topic.session);
-	if (incoming->session && hf_repeat_by_id(hub, incoming) == HF_OK && !incoming->repeat && kind == HF_KIND_TOKENS) {
-		(void)hf_tokens_check(hub, incoming);
+	if (incoming->session && hf_repeat_by_id(hub, incoming) == HF_OK && !incoming->repeat && kinds[kind].check) {
+		(void)kinds[kind].check(hub, incoming);
 	}
 	incoming->repeat = true;
 }

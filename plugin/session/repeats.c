@@ -85,21 +85,17 @@ static enum hf_reason compare(struct hf_incoming *incoming, const struct hf_entr
 	return HF_OK;
 }
 
-enum hf_reason hf_repeat_by_id(struct hf_hub *hub, struct hf_incoming *incoming)
+enum hf_reason hf_repeat_at(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t offset)
 {
 	struct hf_log *log = incoming->session->log;
 	struct hf_records *records = NULL;
 	struct hf_entry entry;
-	uint64_t offset, lsn;
+	uint64_t lsn;
 
-	if (incoming->publish->conditions.id.len == 0 || !log) {
-		return HF_OK;
+	if (offset < hf_log_tail(log)) {
+		return HF_ID_REUSED;
 	}
-	enum hf_reason reason = recall(hub, incoming, &offset);
-	if (reason != HF_OK || offset == 0) {
-		return reason;
-	}
-	reason = hf_log_lsn_of(log, offset, &lsn);
+	enum hf_reason reason = offset > hf_log_head(log) ? HF_RECORD_CORRUPT : hf_log_lsn_of(log, offset, &lsn);
 	if (reason == HF_OK) {
 		reason = hf_records_open(hub->store, &records);
 	}
@@ -111,6 +107,17 @@ enum hf_reason hf_repeat_by_id(struct hf_hub *hub, struct hf_incoming *incoming)
 	}
 	hf_records_close(records);
 	return reason;
+}
+
+enum hf_reason hf_repeat_by_id(struct hf_hub *hub, struct hf_incoming *incoming)
+{
+	uint64_t offset;
+
+	if (incoming->publish->conditions.id.len == 0 || !incoming->session->log) {
+		return HF_OK;
+	}
+	enum hf_reason reason = recall(hub, incoming, &offset);
+	return reason != HF_OK || offset == 0 ? reason : hf_repeat_at(hub, incoming, offset);
 }
 
 /* ---- token batches */

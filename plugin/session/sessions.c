@@ -12,6 +12,7 @@ struct hf_slice hf_session_id(const struct hf_session *session)
 static void session_free(struct hf_hub *hub, struct hf_session *session)
 {
 	hf_responses_free(session);
+	hf_asks_free(session);
 	if (session->log) {
 		hf_log_release(session->log);
 	}
@@ -29,6 +30,9 @@ static enum hf_reason open_log(struct hf_hub *hub, struct hf_session *session, b
 		return reason;
 	}
 	reason = hf_responses_load(hub, session);
+	if (reason == HF_OK) {
+		reason = hf_asks_load(hub, session);
+	}
 	if (reason != HF_OK) {
 		hf_log_release(session->log);
 		session->log = NULL;
@@ -93,37 +97,49 @@ void hf_sessions_rest(struct hf_hub *hub, bool all)
 
 /* ---- retained state */
 
-static bool write_state(struct hf_hub *hub, struct hf_session *session)
+/* How many responses are open; out: NULL, or room for them. */
+static size_t list_open(const struct hf_session *session, struct hf_document_response *out)
 {
-	struct hf_document_response *open = NULL;
 	size_t count = 0;
 
-	if (session->open_count > 0) {
-		open = calloc(session->open_count, sizeof(*open));
-		if (!open) {
-			return false;
+	for (const struct hf_response *response = session->responses; response; response = response->hh.next) {
+		if (response->end != HF_END_NONE) {
+			continue;
 		}
-		for (struct hf_response *response = session->responses; response; response = response->hh.next) {
-			if (response->end == HF_END_NONE && count < session->open_count) {
-				open[count].identity = hf_slice_from(response->key, response->identity_len);
-				open[count].id = hf_slice_from(response->key + response->identity_len + 1, response->key_len - response->identity_len - 1);
-				count++;
-			}
+		if (out) {
+			out[count].identity = hf_slice_from(response->key, response->identity_len);
+			out[count].id = hf_slice_from(response->key + response->identity_len + 1, response->key_len - response->identity_len - 1);
 		}
+		count++;
 	}
-	hf_buffer_clear(&hub->scratch);
+	return count;
+}
+
+static bool write_state(struct hf_hub *hub, struct hf_session *session)
+{
+	size_t open_count = list_open(session, NULL), ask_count = hf_asks_list(session, NULL);
+	struct hf_document_response *open = calloc(open_count + 1, sizeof(*open));
+	struct hf_document_ask *asks = calloc(ask_count + 1, sizeof(*asks));
+	bool ok = open && asks;
+
 	hf_session_audience(hub, session, &session->state_audience);
-	const struct hf_document_state state = {
-		.head = hf_log_head(session->log),
-		.tail = hf_log_tail(session->log),
-		.open = open,
-		.open_count = count,
-		.people = session->state_audience.people,
-		.devices = session->state_audience.devices,
-		.caught_up = session->state_audience.caught_up,
-	};
-	bool ok = hf_document_state(&hub->scratch, &state);
+	if (ok) {
+		const struct hf_document_state state = {
+			.head = hf_log_head(session->log),
+			.tail = hf_log_tail(session->log),
+			.open = open,
+			.open_count = list_open(session, open),
+			.asks = asks,
+			.ask_count = hf_asks_list(session, asks),
+			.people = session->state_audience.people,
+			.devices = session->state_audience.devices,
+			.caught_up = session->state_audience.caught_up,
+		};
+		hf_buffer_clear(&hub->scratch);
+		ok = hf_document_state(&hub->scratch, &state);
+	}
 	free(open);
+	free(asks);
 	return ok;
 }
 

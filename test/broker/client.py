@@ -28,12 +28,25 @@ def batch(response, seq, text, **more):
     return cbor2.dumps({"id": response, "seq": seq, "text": text, **more})
 
 
-def state(head, open=(), tail=1, audience=(0, 0, 0)):
+def question(ask, text="Well?", **more):
+    """The payload of S/ask; expires_in as the key "expires-in"."""
+    if "expires_in" in more:
+        more["expires-in"] = more.pop("expires_in")
+    return cbor2.dumps({"id": ask, "question": text, **more})
+
+
+def reply(ask, **more):
+    """The payload of S/answer."""
+    return cbor2.dumps({"id": ask, **more})
+
+
+def state(head, open=(), tail=1, asks=(), audience=(0, 0, 0)):
     """The document on S/state; `audience`: people, devices, caught up."""
     return {
         "head": head,
         "tail": tail,
         "open": [{"id": response, "from": identity} for response, identity in open],
+        "asks": list(asks),
         "audience": dict(zip(("people", "devices", "caught-up"), audience)),
     }
 

@@ -2,7 +2,7 @@
 """Who may publish what, and who may read: every role on every topic, default deny, wildcards, anonymous clients."""
 
 import harness
-from client import Clients, batch, topic
+from client import Clients, batch, question, reply, topic
 
 ROLE_USERS = {
     "agent": "agent",
@@ -44,22 +44,29 @@ PUBLISHERS = {
 READERS = ("agent", "user", "operator", "observer")
 
 
-def payload_for(rest):
-    return batch("r", 0, "text") if rest == "tokens" else b"anything"
+def payload_for(rest, user):
+    """What this user may publish there once, if anything. There is a question to each user."""
+    documents = {"tokens": batch(user, 0, "text"), "ask": question(user), "answer": reply(f"to-{user}", text="yes")}
+    return documents.get(rest, b"anything")
 
 
 class Publishing(Clients, harness.BrokerTest):
+    def ask_everybody(self):
+        """One question to each user. How many there are."""
+        asker = self.client("agent-asker")
+        for user in ROLE_USERS.values():
+            asker.publish(topic("table", "ask"), question(f"to-{user}", to=[user]))
+        return len(ROLE_USERS)
+
     def check_table(self, version, qos):
         self.start_broker()
-        expected = 0
         reader = self.client("bob-reader").subscribe("sessions/table/#")
+        expected = self.ask_everybody()
         for role, user in ROLE_USERS.items():
             for rest, allowed in PUBLISHERS.items():
                 with self.subTest(role=role, topic=rest):
                     writer = self.client(f"{user}-writer", user=user, version=version)
-                    # a response of its own for each, so that no batch is a repeat
-                    payload = batch(f"{user}-{rest}", 0, "text") if rest == "tokens" else payload_for(rest)
-                    mid = writer.publish_nowait(topic("table", rest), payload, qos)
+                    mid = writer.publish_nowait(topic("table", rest), payload_for(rest, user), qos)
                     if role in allowed:
                         self.assertLess(writer.published(mid), 0x80)
                         expected += not rest.startswith("ephemeral")
@@ -84,12 +91,11 @@ class Publishing(Clients, harness.BrokerTest):
     def test_table_with_qos_0(self):
         """Nothing tells the publisher; what counts is what was stored."""
         self.start_broker()
-        expected = []
+        expected = [("agent", topic("table", "ask"))] * self.ask_everybody()
         for role, user in ROLE_USERS.items():
             writer = self.client(f"{user}-writer", user=user)
             for rest, allowed in PUBLISHERS.items():
-                payload = batch(user, 0, "text") if rest == "tokens" else payload_for(rest)
-                writer.publish(topic("table", rest), payload, 0)
+                writer.publish(topic("table", rest), payload_for(rest, user), 0)
                 if role in allowed and not rest.startswith("ephemeral"):
                     expected.append((user, topic("table", rest)))
             writer.settle()

@@ -4,7 +4,7 @@
 import time
 
 import harness
-from client import Clients, batch, publish_properties, topic
+from client import Clients, batch, publish_properties, question, topic
 
 
 class Stamps(Clients, harness.BrokerTest):
@@ -109,13 +109,14 @@ class Order(Clients, harness.BrokerTest):
         self.start_broker()
         readers = [self.client(f"bob-{i}").subscribe("sessions/s/#", i) for i in (0, 1, 2)]
         writers = [self.client(f"{user}-w", user=user) for user in ("alice", "oscar", "agent", "agent2")]
-        kinds = {"alice": ("input", "signal", "answer"), "oscar": ("event", "input", "shared/k")}
+        kinds = {"alice": ("input", "signal", "shared/k"), "oscar": ("event", "input", "shared/k")}
         waiting = []
         for i in range(100):
             for writer in writers:
                 user = writer.client_id[:-2]
                 kind = self.random.choice(kinds.get(user, ("tokens", "event", "ask", "shared/k")))
-                payload = batch(f"{user}-{i}", 0, "t") if kind == "tokens" else f"{user} {i}"
+                documents = {"tokens": batch(f"{user}-{i}", 0, "t"), "ask": question(f"{user}-{i}")}
+                payload = documents.get(kind, f"{user} {i}")
                 waiting.append((writer, writer.publish_nowait(topic("s", kind), payload, self.random.choice((1, 2)))))
         for writer, mid in waiting:
             self.assertLess(writer.published(mid), 0x80)

@@ -2,7 +2,7 @@
 """What filters match, overlap and grant: each entry once, in order, at the highest QoS granted."""
 
 import harness
-from client import Clients, batch, topic
+from client import Clients, batch, question, reply, topic
 
 
 class Filters(Clients, harness.BrokerTest):
@@ -10,11 +10,16 @@ class Filters(Clients, harness.BrokerTest):
         """One entry on each of seven topics, `rounds` times."""
         agent, alice = self.client("agent-k"), self.client("alice-k")
         for i in range(rounds):
-            agent.publish(topic(session, "tokens"), batch("r", i, "t"))
-            for client, rest in (
-                (alice, "input"), (agent, "event"), (alice, "signal"), (agent, "ask"), (alice, "answer"), (agent, "shared/k"),
+            for client, rest, payload in (
+                (agent, "tokens", batch("r", i, "t")),
+                (alice, "input", f"{i}"),
+                (agent, "event", f"{i}"),
+                (alice, "signal", f"{i}"),
+                (agent, "ask", question(f"a{i}")),
+                (alice, "answer", reply(f"a{i}", text="yes")),
+                (agent, "shared/k", f"{i}"),
             ):
-                client.publish(topic(session, rest), f"{i}")
+                client.publish(topic(session, rest), payload)
         agent.disconnect()
         alice.disconnect()
 
@@ -148,18 +153,18 @@ class Filters(Clients, harness.BrokerTest):
         reader.subscribe("sessions/s/#", subscription_id=7).subscribe("sessions/s/input", subscription_id=268435455)
         reader.subscribe("sessions/+/signal")
         alice = self.client("alice-1")
-        for rest in ("input", "signal", "answer"):
+        for rest in ("input", "signal", "shared/k"):
             alice.publish(topic("s", rest), "live")
         reader.wait_offset(3).settle()
         reader.cut()
-        for rest in ("input", "signal", "answer"):
+        for rest in ("input", "signal", "shared/k"):
             alice.publish(topic("s", rest), "stored")
         back = self.device("bob-1").wait_offset(6).settle()
         wanted = [{7, 268435455}, {7}, {7}]
         for part in (reader, back):
             self.assertEqual([set(m.subscription_ids) for m in part.entries()], wanted)
         back.cut()
-        for rest in ("input", "signal", "answer"):
+        for rest in ("input", "signal", "shared/k"):
             alice.publish(topic("s", rest), "over a restart")
         self.broker.restart(kill=True)
         back = self.device("bob-1").wait_offset(9).settle()

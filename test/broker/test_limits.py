@@ -65,7 +65,7 @@ class Limits(Clients, harness.BrokerTest):
     def test_mixed_qos_behind_a_small_receive_maximum(self):
         """QoS 0 messages need no slot in flight; they must not overtake those that wait for one."""
         self.start_broker()
-        filters = {"sessions/s/signal": 0, "sessions/s/input": 1, "sessions/s/answer": 2}
+        filters = {"sessions/s/signal": 0, "sessions/s/input": 1, "sessions/s/shared/k": 2}
         readers = [self.raw(f"bob-{n}", properties={"receive_maximum": n}) for n in (1, 2, 20)]
         kept = {"receive_maximum": 1, "session_expiry": 600}
         readers += [self.raw(f"bob-kept-{i}", clean=False, properties=kept) for i in range(2)]
@@ -76,7 +76,7 @@ class Limits(Clients, harness.BrokerTest):
         alice = self.client("alice-1")
         mids = []
         for i in range(200):
-            rest = self.random.choice(("signal", "signal", "input", "answer"))
+            rest = self.random.choice(("signal", "signal", "input", "shared/k"))
             mids.append(alice.publish_nowait(topic("s", rest), f"{i}"))
         for mid in mids:
             alice.published(mid)

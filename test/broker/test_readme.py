@@ -8,23 +8,24 @@ import sys
 import time
 
 import harness
-from client import Clients, topic
+from client import Clients, reply, topic
 from test_programs import Program
 
 SOURCE = pathlib.Path(os.environ.get("HOLDFAST_SOURCE", pathlib.Path(__file__).parents[2]))
 README = (SOURCE / "README.md").read_text()
 
 
-def example(language):
-    """The one code block of a language."""
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def example(language, having=""):
+    """The one code block of a language, or of those that have this text."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    (block,) = [block for block in blocks if having in block]
     return block
 
 
 class Examples(Clients, harness.BrokerTest):
-    def program(self, language, name):
+    def program(self, language, name, having=""):
         """An example with the ports of this test's broker, and nothing else changed."""
-        text = example(language)
+        text = example(language, having)
         self.assertEqual(text.count("1883") + text.count("9001"), 1)
         text = text.replace("1883", str(self.broker.port)).replace("9001", str(self.broker.ws_port))
         path = self.broker.folder / name
@@ -42,7 +43,7 @@ class Examples(Clients, harness.BrokerTest):
         self.start_broker()
         alice = self.client("alice-1")
         alice.publish(topic("demo", "input"), "one")
-        path = self.program("python", "example.py")
+        path = self.program("python", "example.py", "durable")
         first = Program(self, [sys.executable, "-u", path])
         self.wait_line(first, "sessions/demo/input", "1", "one")
         # the mark comes behind the entry: once it is there, and kept, the entry's acknowledgement is on disk
@@ -53,6 +54,18 @@ class Examples(Clients, harness.BrokerTest):
         again = Program(self, [sys.executable, "-u", path])
         self.wait_line(again, "sessions/demo/input", "2", "two")
         self.assertFalse([line for line in again.lines if "'one'" in line], "it did not go on where it was")
+
+    def test_a_question(self):
+        self.start_broker()
+        alice = self.client("alice-1").subscribe("sessions/demo/ask")
+        path = self.program("python", "question.py", "order-17")
+        first = Program(self, [sys.executable, "-u", path])
+        asked = alice.wait_on("ask").document
+        first.kill()
+        alice.publish(topic("demo", "answer"), reply(asked["id"], choice=asked["choices"][0]))
+        again = Program(self, [sys.executable, "-u", path])
+        self.wait_line(again, "alice decided: order")
+        self.assertEqual(len(alice.settle().entries()), 1, "asked twice")
 
     def test_javascript(self):
         self.start_broker()

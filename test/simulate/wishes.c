@@ -14,7 +14,8 @@ static enum hf_kind pick_kind(enum hf_role role)
 
 	do {
 		kind = (enum hf_kind)(1 + chance(HF_KIND_LOGGED_LAST));
-	} while (kind == HF_KIND_NOTICE || (!publishes(role, kind) && !one_in(30)));
+		/* Questions and answers are left out: they are refused or stored by rules that are not modelled here. */
+	} while (kind == HF_KIND_NOTICE || kind == HF_KIND_ASK || kind == HF_KIND_ANSWER || (!publishes(role, kind) && !one_in(30)));
 	return kind;
 }
 

@@ -2,10 +2,11 @@
 /*
  * The documents that Holdfast writes, and the history requests that it reads. For schemas.py, which holds both
  * against the schemas, it has two other modes: `codec_document --write DIR` writes one file of each kind of
- * document; `codec_document --decode tokens|history-request` reads lines of hex and answers each with a reason.
+ * document; `codec_document --decode RULE` reads lines of hex and answers each with a reason.
  */
 #include "codec_full.h"
 
+#include "codec/ask.h"
 #include "codec/document.h"
 #include "codec/notice.h"
 #include "codec/properties.h"
@@ -20,11 +21,18 @@ static bool write_state(struct hf_buffer *out)
 		{.id = hf_slice_of("\xc3\xa4"), .identity = hf_slice_of("b")},
 	};
 
+	const struct hf_document_ask asks[] = {
+		{.id = hf_slice_of("a-2"), .identity = hf_slice_of("b"), .offset = 990, .expires_ms = 1767225600000},
+		{.id = hf_slice_of("a"), .offset = 1, .expires_ms = 1},
+	};
+
 	return hf_document_state(out, &(struct hf_document_state){
 									  .head = 1000,
 									  .tail = 3,
 									  .open = open,
 									  .open_count = 2,
+									  .asks = asks,
+									  .ask_count = 2,
 									  .people = 2,
 									  .devices = 300,
 									  .caught_up = 299,
@@ -56,6 +64,13 @@ static bool write_error_expected(struct hf_buffer *out)
 	const struct hf_refusal refusal = {.reason = HF_SEQ_GAP, .expected = &(uint64_t){24}};
 
 	return hf_document_error(out, hf_slice_of("sessions/abc/tokens"), &refusal);
+}
+
+static bool write_error_by(struct hf_buffer *out)
+{
+	const struct hf_refusal refusal = {.reason = HF_ASK_ANSWERED, .by = hf_slice_of("bob"), .offset = 7};
+
+	return hf_document_error(out, hf_slice_of("sessions/abc/answer"), &refusal);
 }
 
 static bool write_history_refused(struct hf_buffer *out)
@@ -98,6 +113,14 @@ static bool write_notice_truncated(struct hf_buffer *out)
 static bool write_notice_closed(struct hf_buffer *out)
 {
 	return hf_notice_encode(&(struct hf_notice){.kind = HF_NOTICE_CLOSED, .by = hf_slice_of("oscar")}, out);
+}
+
+static bool write_notice_ask_expired(struct hf_buffer *out)
+{
+	return hf_notice_encode(
+		&(struct hf_notice){
+			.kind = HF_NOTICE_ASK_EXPIRED, .id = hf_slice_of("a-2"), .from = hf_slice_of("agent")},
+		out);
 }
 
 /* Content Type "text/plain", User Properties ("lang", "de"), ("lang", ""), Payload Format Indicator. */
@@ -161,6 +184,33 @@ static bool write_tokens_small(struct hf_buffer *out)
 	return hf_token_encode(&(struct hf_token_batch){.id = hf_slice_of("r")}, out);
 }
 
+static bool write_ask(struct hf_buffer *out)
+{
+	const struct hf_ask ask = {
+		.id = hf_slice_of("a-2"),
+		.question = hf_slice_of("?"),
+		.choices = hf_slice_of("\x81\x61y"),
+		.to = hf_slice_of("\x81\x61z"),
+		.roles = hf_slice_of("\x81\x64user"),
+		.expires_in_ms = HF_ASK_EXPIRES_MAX_MS,
+		.data = hf_slice_of("\x01"),
+	};
+
+	return hf_ask_encode(&ask, out);
+}
+
+static bool write_answer(struct hf_buffer *out)
+{
+	const struct hf_answer answer = {
+		.id = hf_slice_of("a-2"),
+		.choice = hf_slice_of("y"),
+		.text = hf_slice_of("!"),
+		.data = hf_slice_of("\x01"),
+	};
+
+	return hf_answer_encode(&answer, out);
+}
+
 /* The part of a name before the first dot is the rule of the schema that the document follows. */
 static const struct {
 	const char *name;
@@ -168,11 +218,13 @@ static const struct {
 	const char *hex; /* as an independent encoder writes it in its canonical mode; NULL: see `messages` */
 } documents[] = {
 	{"state.open", write_state,
-		"a4 6468656164 1903e8 646f70656e 82 a2 626964 63722d37 6466726f6d 676167656e742d31 "
+		"a5 6461736b73 82 a4 626964 63612d32 6466726f6d 6162 666f6666736574 1903de 6765787069726573 "
+		"1b0000019b76daa800 a4 626964 6161 6466726f6d 60 666f6666736574 01 6765787069726573 01 "
+		"6468656164 1903e8 646f70656e 82 a2 626964 63722d37 6466726f6d 676167656e742d31 "
 		"a2 626964 62c3a4 6466726f6d 6162 647461696c 03 "
 		"6861756469656e6365 a3 6670656f706c65 02 6764657669636573 19012c 6963617567 68742d7570 19012b"},
 	{"state.empty", write_state_empty,
-		"a4 6468656164 00 646f70656e 80 647461696c 01 "
+		"a5 6461736b73 80 6468656164 00 646f70656e 80 647461696c 01 "
 		"6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 6963617567 68742d7570 00"},
 	{"mark.caught-up", write_caught_up, "a2 6468656164 1a00010000 646d61726b 696361756768742d7570"},
 	{"mark.gap", write_gap,
@@ -181,8 +233,11 @@ static const struct {
 	{"notice.truncated", write_notice_truncated,
 		"a3 646c617374 1829 656669727374 01 666e6f74696365 697472756e6361746564"},
 	{"notice.closed", write_notice_closed, "a2 626279 656f73636172 666e6f74696365 66636c6f736564"},
+	{"notice.ask-expired", write_notice_ask_expired,
+		"a3 626964 63612d32 6466726f6d 656167656e74 666e6f74696365 6b61736b2d65787069726564"},
 	{"error.filter", write_error, NULL},
 	{"error.expected", write_error_expected, NULL},
+	{"error.by", write_error_by, NULL},
 	{"receipt.stored", write_receipt,
 		"a4 6474696d65 1b0000019b76daa800 666f6666736574 1818 "
 		"6861756469656e6365 a3 6670656f706c65 01 6764657669636573 1818 696361756768742d7570 02 "
@@ -212,6 +267,10 @@ static const struct {
 	{"tokens.full", write_tokens,
 		"a6 626964 63722d37 63656e64 6963616e63656c6c6564 63736571 1b001fffffffffffff 6464617461 9f01ff "
 		"646b696e64 69726561736f6e696e67 6474657874 674772c3bcc39f65"},
+	{"ask.full", write_ask,
+		"a7 626964 63612d32 62746f 81617a 6464617461 01 65726f6c6573 816475736572 6763686f69636573 816179 "
+		"687175657374696f6e 613f 6a657870697265732d696e 1b000000075cd78800"},
+	{"answer.full", write_answer, "a4 626964 63612d32 6464617461 01 6474657874 6121 6663686f696365 6179"},
 	{"tokens.small", write_tokens_small, "a3 626964 6172 63736571 00 6474657874 60"},
 };
 #define DOCUMENT_COUNT (sizeof(documents) / sizeof(documents[0]))
@@ -234,19 +293,31 @@ static int write_files(const char *directory)
 	return EXIT_SUCCESS;
 }
 
+static enum hf_reason decode(const char *rule, struct hf_slice payload)
+{
+	struct hf_token_batch batch;
+	struct hf_ask ask;
+	struct hf_answer answer;
+	struct hf_history_request request;
+
+	if (strcmp(rule, "tokens") == 0)
+		return hf_token_decode(payload, &batch);
+	if (strcmp(rule, "ask") == 0)
+		return hf_ask_decode(payload, &ask);
+	if (strcmp(rule, "answer") == 0)
+		return hf_answer_decode(payload, &answer);
+	return hf_history_request_decode(payload, &request);
+}
+
 static int decode_lines(const char *rule)
 {
-	bool tokens = strcmp(rule, "tokens") == 0;
 	struct hf_buffer bytes = {0};
 	char *line = NULL;
 	size_t size = 0;
 
 	while (getline(&line, &size, stdin) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		struct hf_slice payload = from_hex(&bytes, line);
-		struct hf_token_batch batch;
-		struct hf_history_request request;
-		puts(hf_reason_name(tokens ? hf_token_decode(payload, &batch) : hf_history_request_decode(payload, &request)));
+		puts(hf_reason_name(decode(rule, from_hex(&bytes, line))));
 	}
 	free(line);
 	hf_buffer_free(&bytes);
@@ -284,6 +355,10 @@ static const struct {
 		"686578706563746564 1818"},
 	{write_receipt_refused, HF_EXPECT_FAILED,
 		"a3 66726561736f6e 6d6578706563742d6661696c6564 676d657373616765", "686578706563746564 00"},
+	{write_error_by, HF_ASK_ANSWERED,
+		"a5 626279 63626f62 65746f706963 7373657373696f6e732f6162632f616e73776572 666f6666736574 07 "
+		"66726561736f6e 6c61736b2d616e737765726564 676d657373616765",
+		""},
 	{write_history_refused, HF_LIMIT_INVALID, "a2 66726561736f6e 6d6c696d69742d696e76616c6964 676d657373616765", ""},
 };
 

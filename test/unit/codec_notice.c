@@ -19,13 +19,15 @@ START_TEST(each_kind_comes_back)
 {
 	for (unsigned int kind = 0; kind < HF_NOTICE_COUNT; kind++) {
 		struct hf_notice notice = {
-			.kind = (enum hf_notice_kind)kind, .by = hf_slice_of("oscar"), .first = 7, .last = UINT64_MAX};
+			.kind = (enum hf_notice_kind)kind, .by = hf_slice_of("oscar"), .id = hf_slice_of("a-2"), .from = hf_slice_of("agent"), .first = 7, .last = UINT64_MAX};
 		struct hf_notice seen;
 		struct hf_buffer bytes = {0};
 		ck_assert(hf_notice_encode(&notice, &bytes));
 		ck_assert_reason(hf_notice_decode(hf_buffer_slice(&bytes), &seen), HF_OK, "a notice");
 		ck_assert_uint_eq(seen.kind, kind);
 		ck_assert_slice(seen.by, "oscar");
+		ck_assert_slice(seen.id, "a-2");
+		ck_assert_slice(seen.from, "agent");
 		ck_assert_uint_eq(seen.first, 7);
 		ck_assert_uint_eq(seen.last, UINT64_MAX);
 		hf_buffer_free(&bytes);
