@@ -4,20 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Decides nothing. A take-over sends the will of the old connection between this event and the DISCONNECT of that
- * connection (handle_connect.c): remembering who logs in tells such a will from a publish. */
+/* Who a client is, others decide. But a client id that belongs to somebody else's durable device is refused, whatever the
+ * password: and as if it had been wrong, for whoever has none shall not learn of it. Mosquitto does not ask where the user
+ * name comes from a certificate, nor with extended authentication (handle_connect.c).
+ *
+ * A take-over sends the will of the old connection between this event and the DISCONNECT of that connection: remembering
+ * who logs in tells such a will from a publish. */
 int hf_on_basic_auth(int event, void *data, void *userdata)
 {
 	const struct mosquitto_evt_basic_auth *auth = data;
 	struct hf_plugin *plugin = userdata;
-	const char *id = mosquitto_client_id(auth->client);
+	const char *id = mosquitto_client_id(auth->client), *owner;
 
 	(void)event;
 	/* A client that is in the table already is only checked again, on reload (security_default.c). */
-	if (id && mosquitto_client(id) != auth->client) {
-		free(plugin->authenticating);
-		plugin->authenticating = strdup(id);
+	if (!id || mosquitto_client(id) == auth->client) {
+		return MOSQ_ERR_PLUGIN_IGNORE;
 	}
+	if (!hf_may_connect(plugin->hub, id, auth->username, &owner)) {
+		hf_log_limited(plugin, MOSQ_LOG_WARNING,
+			"refused a login as '%s' with the client id '%s': that is a durable device of '%s' (plugin_opt_device_identity)",
+			auth->username ? auth->username : "", id, owner ? owner : "");
+		return MOSQ_ERR_AUTH;
+	}
+	free(plugin->authenticating);
+	plugin->authenticating = strdup(id);
 	return MOSQ_ERR_PLUGIN_IGNORE;
 }
 

@@ -12,11 +12,16 @@ struct hf_device *hf_device_find(const struct hf_hub *hub, const char *id)
 	return device;
 }
 
+static bool is_identity(const struct hf_device *device, const char *identity)
+{
+	return identity && device->identity ? strcmp(identity, device->identity) == 0 : identity == device->identity;
+}
+
 static bool set_identity(struct hf_hub *hub, struct hf_device *device, const char *identity)
 {
 	struct hf_person *person = NULL;
 
-	if (identity && device->identity && strcmp(identity, device->identity) == 0) {
+	if (is_identity(device, identity)) {
 		return true;
 	}
 	if (identity) {
@@ -129,6 +134,41 @@ static void start_anew(struct hf_hub *hub, struct hf_device *device)
 	hf_devices_write(hub); /* at once: what has ended must not come back after a kill */
 }
 
+static bool reads_sessions(const struct hf_device *device)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		if (!device->subscriptions[i].outside) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool hf_may_connect(const struct hf_hub *hub, const char *id, const char *identity, const char **owner)
+{
+	const struct hf_device *device = hf_device_find(hub, id);
+
+	*owner = device ? device->identity : NULL;
+	return !device || !device->durable || hub->options.any_identity || is_identity(device, identity) || !reads_sessions(device);
+}
+
+/* Of an existing one. */
+static bool come_back(struct hf_hub *hub, struct hf_device *device, const struct hf_connection *connection)
+{
+	const char *owner;
+
+	if (!hf_may_connect(hub, device->id, connection->identity, &owner)) {
+		/* The broker does not ask at every login: see BASIC_AUTH. */
+		hf_say(hub, HF_LOG_WARNING, "'%s' has taken the durable device '%s' of '%s': it begins anew",
+			connection->identity ? connection->identity : "", device->id, owner ? owner : "");
+		start_anew(hub, device);
+	}
+	if (connection->unsubscribed && device->subscription_count + device->ring_count > 0) {
+		start_anew(hub, device);
+	}
+	return set_identity(hub, device, connection->identity);
+}
+
 enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *connection)
 {
 	struct hf_device *device = hf_device_find(hub, connection->device);
@@ -142,11 +182,8 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 		if (!device) {
 			return HF_NO_MEMORY;
 		}
-	} else if (!set_identity(hub, device, connection->identity)) {
+	} else if (!come_back(hub, device, connection)) {
 		return HF_NO_MEMORY;
-	}
-	if (connection->unsubscribed && device->subscription_count + device->ring_count > 0) {
-		start_anew(hub, device);
 	}
 	if (device->facts.session_expiry_time != 0) {
 		/* Of when it was away. Should the broker stop now, its time begins then (session_expiry.c). */

@@ -45,7 +45,14 @@ struct hf_connection {
 	bool unsubscribed;    /* the broker holds no subscription of it: nor may we */
 };
 
-/* A client has connected. */
+/*
+ * May a client that logs in as `identity` have this client id? False where it is that of a durable device that reads
+ * sessions as somebody else: it would take its place in the log, its messages in flight, or with a clean start all of it.
+ * Then *owner is who, NULL for an anonymous client. To be asked before the broker takes over or resumes the session.
+ */
+bool hf_may_connect(const struct hf_hub *hub, const char *device, const char *identity, const char **owner);
+
+/* A client has connected. If its identity may not have the client id, and nobody could be asked, it begins anew. */
 enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *connection);
 
 /* A connection has ended. A durable device is kept, another one forgotten. Ignored unless `token` is the

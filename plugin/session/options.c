@@ -71,6 +71,17 @@ static bool set_anonymous_role(struct hf_options *options, const char *value)
 	return true;
 }
 
+static bool set_device_identity(struct hf_options *options, const char *value)
+{
+	bool any = strcmp(value, "any") == 0;
+
+	if (!any && strcmp(value, "fixed") != 0) {
+		return false;
+	}
+	options->any_identity = any;
+	return true;
+}
+
 static bool set_durability(struct hf_options *options, const char *value)
 {
 	static const char interval[] = "interval:";
@@ -124,6 +135,7 @@ static const struct {
 	{ "root", set_root, "a topic without wildcards, such as sessions" },
 	{ "roles", set_roles, "the path of the roles file" },
 	{ "anonymous_role", set_anonymous_role, "agent, user, operator, observer, auditor or admin" },
+	{ "device_identity", set_device_identity, "fixed or any" },
 	{ "durability", set_durability, "process, interval:N (milliseconds, 1 to 60000) or power" },
 	{ "ack_flush", set_ack_flush, "milliseconds, 1 to 60000" },
 	{ "window", set_window, "a number of entries, 1 to 1000" },

@@ -11,6 +11,7 @@ struct hf_options {
 	char store[4096];
 	char roles[4096]; /* "" when there is no roles file */
 	enum hf_role anonymous_role;
+	bool any_identity; /* a durable device may come back under another one */
 	enum hf_durability durability;
 	unsigned int sync_interval_ms; /* of HF_DURABILITY_INTERVAL */
 	unsigned int ack_flush_ms;

@@ -25,6 +25,7 @@ class BadOptions(harness.BrokerTest):
         bad = {
             "root": ["a/+/b", "#", "/a", "a/", "a//b", "$SYS", "$a", "x" * 300],
             "anonymous_role": ["owner", "AGENT", "broker"],
+            "device_identity": ["none", "Any", "fixed,any"],
             "durability": ["always", "interval", "interval:", "interval:0", "interval:x", "interval:-1", "Power"],
             "ack_flush": ["0", "-1", "x", "1.5", "20ms", "99999999999999999999"],
             "window": ["0", "-1", "x", "1e3", "99999999999999999999"],
@@ -95,6 +96,7 @@ class GoodOptions(Clients, harness.BrokerTest):
         options = {
             "root": "tenant/one/sessions",
             "anonymous_role": "observer",
+            "device_identity": "any",
             "durability": "interval:1",
             "ack_flush": "1",
             "window": "1",
@@ -194,7 +196,7 @@ class Sample(harness.BrokerTest):
             self.fail("mosquitto.conf.sample is missing")
         text = sample.read_text(encoding="utf-8")
         for name in (
-            "store", "roles", "root", "anonymous_role", "durability", "ack_flush", "window", "payload_max", "history_page",
+            "store", "roles", "root", "anonymous_role", "device_identity", "durability", "ack_flush", "window", "payload_max", "history_page",
         ):
             self.assertIn(f"plugin_opt_{name}", text)
 

@@ -122,10 +122,28 @@ void client_expire(unsigned index)
 	context_clear(&contexts[index]);
 }
 
+static unsigned filters_under_root(const struct reader *reader)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < FILTERS; i++) {
+		count += reader->filters[i].used && !reader->filters[i].outside;
+	}
+	return count;
+}
+
 /* Somebody claims the client id and is turned away: DISCONNECT under that id. */
 void login_fails(unsigned index)
 {
+	const struct reader *reader = &world->readers[index];
+	const char *owner, *other = people[index].identity_index == 2 ? "ann" : "olga";
+	bool taken = reader->durable && filters_under_root(reader) > 0;
+
 	note("somebody fails to log in as %s", people[index].device);
+	must(hf_may_connect(hub, people[index].device, people[index].identity, &owner), "%s may not have its own client id",
+		people[index].device);
+	must(hf_may_connect(hub, people[index].device, other, &owner) == !taken, "%s %s the client id %s", other,
+		taken ? "may have" : "may not have", people[index].device);
 	hf_disconnected(hub, people[index].device, (const void *)++tokens);
 	must((hf_connection_of(hub, people[index].device) != NULL) == contexts[index].connected,
 		"a failed login disconnects %s", people[index].device);
@@ -280,16 +298,6 @@ static bool same_facts(const struct hf_durable *a, const struct hf_durable *b)
 		a->will_delay_interval == b->will_delay_interval && a->session_expiry_interval == b->session_expiry_interval &&
 		a->listener_port == b->listener_port && a->max_qos == b->max_qos &&
 		a->retain_available == b->retain_available;
-}
-
-static unsigned filters_under_root(const struct reader *reader)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < FILTERS; i++) {
-		count += reader->filters[i].used && !reader->filters[i].outside;
-	}
-	return count;
 }
 
 static bool restore_client(void *unused, const struct hf_durable *durable)

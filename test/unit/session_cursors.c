@@ -421,6 +421,88 @@ START_TEST(damaged_records)
 }
 END_TEST
 
+/* ---- whose it is */
+
+START_TEST(a_device_belongs_to_an_identity)
+{
+	const char *owner;
+
+	ck_assert(hf_may_connect(hub, "phone", "olga", &owner));
+	connect_durable("phone", "ann");
+	ck_assert_ok(hf_subscription_keep(hub, "phone", "other/topic", 1, 0));
+	ck_assert(hf_may_connect(hub, "phone", "olga", &owner)); /* it reads no sessions: none of our business */
+	subscribe("phone", "sessions/a/#");
+	for (int i = 0; i < 3; i++) { /* connected, away, and after a restart */
+		ck_assert(hf_may_connect(hub, "phone", "ann", &owner));
+		ck_assert(!hf_may_connect(hub, "phone", "olga", &owner));
+		ck_assert_str_eq(owner, "ann");
+		ck_assert(!hf_may_connect(hub, "phone", NULL, &owner));
+		ck_assert(!hf_may_connect(hub, "phone", "", &owner));
+		if (i == 0) {
+			disconnect("phone");
+		} else if (i == 1) {
+			ck_assert_uint_eq(reopen(), 1);
+		}
+	}
+	connect_durable("guest", NULL);
+	options.anonymous_role = HF_ROLE_OBSERVER;
+	hf_hub_close(hub);
+	open_hub();
+	connect_durable("guest", NULL);
+	subscribe("guest", "sessions/a/#");
+	ck_assert(hf_may_connect(hub, "guest", NULL, &owner));
+	ck_assert(!hf_may_connect(hub, "guest", "ann", &owner));
+	ck_assert_ptr_null(owner);
+	hf_durable_end(hub, "phone");
+	ck_assert(hf_may_connect(hub, "phone", "olga", &owner));
+	connect_as("tab", "ann", true); /* not durable: there is nothing to take */
+	subscribe("tab", "sessions/a/#");
+	ck_assert(hf_may_connect(hub, "tab", "olga", &owner));
+}
+END_TEST
+
+/* Where the broker did not ask: the other one gets nothing of it, now or later, but what it subscribes to itself. */
+START_TEST(somebody_else_begins_anew)
+{
+	connect_durable("phone", "ann");
+	subscribe("phone", "sessions/a/#");
+	settle();
+	acknowledge_all();
+	say_many("a", 3);
+	disconnect("phone");
+	say("a", "while away");
+	fake.count = 0;
+	connect_as("phone", "olga", false);
+	ck_assert_got("phone", "");
+	ck_assert_msg(strstr(fake.log, "'olga' has taken the durable device 'phone' of 'ann'"), "%s", fake.log);
+	subscribe("phone", "sessions/b/#");
+	say("a", "not for olga");
+	say("b", "b1");
+	ck_assert_got("phone", "b1 b:mark");
+	ck_assert_uint_eq(reopen(), 1);
+	say("a", "nor later");
+	connect_as("phone", "olga", false);
+	ck_assert_got("phone", "b1 b:mark");
+}
+END_TEST
+
+START_TEST(any_identity_if_so_wanted)
+{
+	const char *owner;
+
+	hf_hub_close(hub);
+	options.any_identity = true;
+	open_hub();
+	connect_durable("phone", "ann");
+	subscribe("phone", "sessions/a/#");
+	disconnect("phone");
+	say("a", "while away");
+	ck_assert(hf_may_connect(hub, "phone", "olga", &owner));
+	connect_as("phone", "olga", false);
+	ck_assert_got("phone", "a1 a:mark");
+}
+END_TEST
+
 /* ---- the end of a session */
 
 START_TEST(ended_is_forgotten)
@@ -481,6 +563,9 @@ int main(void)
 	tcase_add_test(tests, packet_identifiers_move_on);
 	tcase_add_test(tests, records_cut_short_are_left_out);
 	tcase_add_test(tests, damaged_records);
+	tcase_add_test(tests, a_device_belongs_to_an_identity);
+	tcase_add_test(tests, somebody_else_begins_anew);
+	tcase_add_test(tests, any_identity_if_so_wanted);
 	tcase_add_test(tests, ended_is_forgotten);
 	tcase_add_test(tests, without_a_filter_of_ours_not_restored);
 	tcase_add_test(tests, other_connections_do_not_count);

@@ -55,6 +55,7 @@ START_TEST(defaults)
 	ck_assert_str_eq(options.store, "");
 	ck_assert_str_eq(options.roles, "");
 	ck_assert_int_eq(options.anonymous_role, HF_ROLE_NONE);
+	ck_assert(!options.any_identity);
 	ck_assert_int_eq(options.durability, HF_DURABILITY_PROCESS);
 	ck_assert_uint_eq(options.ack_flush_ms, 20);
 	ck_assert_uint_gt(options.window, 0);
@@ -164,6 +165,19 @@ START_TEST(durability)
 }
 END_TEST
 
+START_TEST(device_identity)
+{
+	check_set("device_identity", "any");
+	ck_assert(options.any_identity);
+	check_refused("device_identity", "some");
+	ck_assert(options.any_identity);
+	check_set("device_identity", "fixed");
+	ck_assert(!options.any_identity);
+	check_refused("device_identity", "");
+	check_refused("device_identity", NULL);
+}
+END_TEST
+
 START_TEST(unknown)
 {
 	static const char *const names[] = { "stores", "Store", "", "store ", "log_level" };
@@ -212,6 +226,7 @@ int main(void)
 	tcase_add_test(tests, root);
 	tcase_add_test(tests, anonymous_role);
 	tcase_add_test(tests, durability);
+	tcase_add_test(tests, device_identity);
 	tcase_add_test(tests, unknown);
 	tcase_add_test(tests, short_message);
 	tcase_add_test(tests, store_cannot_be_opened);
