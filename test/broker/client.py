@@ -16,6 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+import documents
 from harness import WAIT_S, ranges
 from raw import Raw, reset
 
@@ -240,6 +241,7 @@ class Client:
             self.changed.notify_all()
 
     def _on_message(self, _client, _userdata, message):
+        documents.check(self._port, message.topic, message.payload)
         with self.changed:
             self.messages.append(Message.of(message))
             self.changed.notify_all()
@@ -380,6 +382,7 @@ class Client:
 
     def publish_nowait(self, topic_name, payload=b"", qos=1, retain=False, properties=None):
         """PUBLISH; returns the message id, to be given to published()."""
+        documents.published(self._port, topic_name, getattr(properties, "ResponseTopic", None))
         return self.paho.publish(topic_name, payload, qos, retain, properties).mid
 
     def published(self, mid, timeout=WAIT_S):

@@ -29,7 +29,10 @@ import tempfile
 import time
 import unittest
 
+import documents
+
 SOURCE = pathlib.Path(os.environ.get("HOLDFAST_SOURCE") or pathlib.Path(__file__).resolve().parents[2])
+documents.FOLDER = SOURCE / "schemas"
 TEST_TIMEOUT_S = float(os.environ.get("HOLDFAST_TEST_TIMEOUT") or 90)
 START_TIMEOUT_S = 20
 WAIT_S = 10  # how long a helper waits for what must happen; long enough for a loaded machine
@@ -204,6 +207,8 @@ class Broker:
 
     def launch(self):
         """Start the process without waiting until it listens."""
+        root = str(self.options.get("root") or "sessions") if self.plugin else None
+        documents.roots.update({self.port: root, self.ws_port: root})
         conf = self.folder / "mosquitto.conf"
         conf.write_text(self.conf_text(), encoding="utf-8")
         with open(self.log_file, "ab") as log:
@@ -336,6 +341,8 @@ class BrokerTest(unittest.TestCase):
 
     def setUp(self):
         self._logs = []
+        documents.begin()
+        self.addCleanup(self._check_documents)  # first, so that it is the last one: its clients are gone by then
         self.random = random.Random(self.id())
 
         def too_long(_signal, _frame):
@@ -344,6 +351,10 @@ class BrokerTest(unittest.TestCase):
         signal.signal(signal.SIGALRM, too_long)
         signal.setitimer(signal.ITIMER_REAL, self.timeout_s)
         self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+
+    def _check_documents(self):
+        found = documents.violations
+        self.assertFalse(found, f"{len(found)} documents against their schemas, the first ones:\n" + "\n".join(found[:5]))
 
     def make_broker(self, **arguments):
         """A broker that is not started yet."""

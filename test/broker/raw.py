@@ -12,6 +12,8 @@ import socket
 import struct
 import time
 
+import documents
+
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 1, 2, 3, 4, 5, 6, 7
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = 8, 9, 10, 11, 12, 13, 14
 
@@ -191,7 +193,7 @@ class Raw:
     """One connection."""
 
     def __init__(self, port, version=5):
-        self.version = version
+        self.version, self.port = version, port
         self.sock = socket.create_connection(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
@@ -230,6 +232,7 @@ class Raw:
 
     def publish(self, topic, payload=b"", qos=1, mid=1, dup=False, retain=False, properties=None):
         payload = payload.encode() if isinstance(payload, str) else payload
+        documents.published(self.port, topic, (properties or {}).get("response_topic"))
         body = text(topic) + (struct.pack(">H", mid) if qos else b"") + self._properties(properties) + payload
         self.send(PUBLISH, dup << 3 | qos << 1 | retain, body)
 
@@ -277,6 +280,8 @@ class Raw:
                 break
             start, end = length[1], length[1] + length[0]
             packets.append(Packet(self.buffer[at], bytes(self.buffer[start:end]), self.version))
+            if packets[-1].type == PUBLISH:
+                documents.check(self.port, packets[-1].topic, packets[-1].payload)
             at = end
         del self.buffer[:at]
         return packets

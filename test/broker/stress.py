@@ -38,6 +38,7 @@ import time
 
 import cbor2
 
+import documents
 import harness
 from client import batch, topic
 from raw import CONNACK, PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK
@@ -55,7 +56,7 @@ class Link(Raw):
     """A connection of the crowd: never waits for anything but the room to send."""
 
     def __init__(self, port, version, receive_buffer=None):
-        self.version = version
+        self.version, self.port = version, port
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -708,7 +709,10 @@ def main():
         crowd = Crowd(broker, arguments.seed, number, arguments)
         begin = time.monotonic()
         try:
+            documents.begin()
             crowd.run()
+            if documents.violations:
+                raise Violation(f"against its schema: {documents.violations[0]}")
             outcome = "ok"
         except (Violation, AssertionError) as error:
             failures += 1

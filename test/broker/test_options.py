@@ -31,6 +31,7 @@ class BadOptions(harness.BrokerTest):
             "window": ["0", "-1", "x", "1e3", "99999999999999999999"],
             "payload_max": ["0", "-1", "x", "1k", "99999999999999999999"],
             "history_page": ["0", "-1", "x", "99999999999999999999"],
+            "ask_expiry": ["0", "-1", "1d", "31622401"],
         }
         for name, values in bad.items():
             for value in values:
@@ -197,6 +198,7 @@ class Sample(harness.BrokerTest):
         text = sample.read_text(encoding="utf-8")
         for name in (
             "store", "roles", "root", "anonymous_role", "device_identity", "durability", "ack_flush", "window", "payload_max", "history_page",
+            "ask_expiry",
         ):
             self.assertIn(f"plugin_opt_{name}", text)
 

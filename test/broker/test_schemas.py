@@ -1,22 +1,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Real traffic against the schemas under schemas/, by a CDDL validator that knows nothing of Holdfast."""
+"""
+Real traffic against the schemas under schemas/, by a CDDL validator that knows nothing of Holdfast. All broker tests do this
+with all that they receive (documents.py); here it is tested that they do, with documents of each sort.
+"""
 
 import cbor2
 import pycddl
 
+import documents
 import harness
-from client import Clients, batch, topic
+from client import Clients, batch, question, reply, state, topic
 from raw import PUBACK
 
 
-def schema(name):
-    return pycddl.Schema((harness.SOURCE / "schemas" / f"{name}.cddl").read_text(encoding="utf-8"))
+def entry(kind, payload):
+    """An entry in a page of history."""
+    return {
+        "offset": 1, "time": 0, "from": "agent", "role": "agent", "topic": kind, "qos": 1, "payload": payload,
+    }
 
 
 class Schemas(Clients, harness.BrokerTest):
     def test_the_validator_says_no(self):
         """What the other tests rely on."""
-        tokens = schema("tokens")
+        tokens = documents.schema("tokens")
         tokens.validate_cbor(batch("r", 0, "text"))
         for bad in (
             {"id": "r", "seq": 0},
@@ -27,10 +34,39 @@ class Schemas(Clients, harness.BrokerTest):
             with self.assertRaises(pycddl.ValidationError):
                 tokens.validate_cbor(cbor2.dumps(bad))
         with self.assertRaises(pycddl.ValidationError):
-            schema("mark").validate_cbor(cbor2.dumps({"mark": "caught-up"}))
+            documents.schema("mark").validate_cbor(cbor2.dumps({"mark": "caught-up"}))
+
+    def test_a_test_fails_by_what_it_receives(self):
+        documents.roots[0] = "sessions"
+        documents.published(0, topic("s", "history"), "answers/history")
+        documents.published(0, topic("s", "input"), "answers/receipt")
+        cases = {
+            topic("s", "tokens"): (batch("r", 0, "x"), batch("r", -1, "x")),
+            topic("s", "ask"): (question("q"), question("")),
+            topic("s", "mark"): (cbor2.dumps({"head": 1, "mark": "caught-up"}), cbor2.dumps({"mark": "caught-up", "head": 1})),
+            topic("s", "state"): (cbor2.dumps(state(1), canonical=True), b""),
+            topic("s", "input"): (b"anything", None),
+            "elsewhere": (b"anything", None),
+            "answers/receipt": (cbor2.dumps({"reason": "not-permitted", "message": "no"}, canonical=True), b"no"),
+            "answers/history": (
+                cbor2.dumps(page := {"head": 1, "tail": 1, "entries": [entry("tokens", batch("r", 0, "x"))]}, canonical=True),
+                cbor2.dumps({**page, "entries": [entry("tokens", b"not a batch")]}, canonical=True),
+            ),
+        }
+        for name, (good, bad) in cases.items():
+            with self.subTest(topic=name):
+                documents.check(0, name, good)
+                self.assertEqual(documents.violations, [])
+                if bad is not None:
+                    documents.check(0, name, bad)
+                    self.assertEqual(len(documents.violations), 1)
+                    with self.assertRaises(AssertionError):
+                        self._check_documents()
+                    documents.violations.clear()
 
     def test_all_documents(self):
-        """One of each sort: state with and without open responses, both marks, errors, history."""
+        """One of each sort: state with and without open responses, both marks, errors, receipts, questions, history."""
+        before = documents.seen()
         self.start_broker(options={"history_page": "5"})
         reader = self.device("bob-1", maximum_packet_size=1000).subscribe("sessions/s/#")
         agent = self.client("agent-1").subscribe("sessions/s/error")
@@ -40,31 +76,28 @@ class Schemas(Clients, harness.BrokerTest):
         agent.publish(topic("s", "tokens"), batch("r", 1, "y", end="complete"))
         agent.publish(topic("s", "tokens"), batch("r2", 5, "y"), expect=0x87)
         agent.publish(topic("s", "tokens"), b"x", expect=0x87)
+        agent.publish(topic("s", "ask"), question("q", choices=["yes", "no"], data=[1, None]))
+        agent.publish(topic("s", "ask"), question("soon over", expires_in=1))
+        alice.ask(topic("s", "answer"), reply("q", choice="no", text="Not now."))
+        alice.ask(topic("s", "answer"), reply("q", choice="yes"))
         alice.publish(topic("s", "input"), b"x" * 5000, content_type="text/plain", user=[("a", "b"), ("a", "")])
         alice.publish(topic("s", "nonsense"), b"", expect=0x87)
         alice.refused("$from/x/sessions/s/#")
         for request in ({}, {"from": 2, "limit": 1}, {"from": "-1"}, {"from": 99}, {"limit": 6}):
-            schema("history").validate_cbor(cbor2.dumps(request))
-            alice.publish(topic("s", "history"), cbor2.dumps(request), response_topic="answers/alice")
-        alice.wait(lambda: len([m for m in alice.messages if m.topic == "answers/alice"]) == 5, what="five answers")
+            documents.schema("history-request", "history").validate_cbor(cbor2.dumps(request))
+            alice.ask(topic("s", "history"), cbor2.dumps(request))
+        reader.wait_on("notice")
         reader.wait(lambda: reader.marks("gap") and reader.marks("caught-up"), what="both marks")
-        alice.wait(lambda: len(alice.errors()) == 2, what="two errors")
+        alice.wait(lambda: len(alice.errors()) == 3, what="three errors")
         agent.wait(lambda: len(agent.errors()) == 2, what="two errors")
-        seen = set()
-        for client in (reader, agent, alice):
-            for m in client.settle().messages:
-                kind = "history" if m.topic == "answers/alice" else m.kind
-                if kind in ("state", "mark", "error", "history", "tokens"):
-                    schema(kind).validate_cbor(m.payload)
-                    if kind != "tokens":  # Holdfast's own documents
-                        self.assertEqual(cbor2.dumps(m.document, canonical=True), m.payload, f"{kind}: not deterministic")
-                    seen.add(kind)
-        self.assertEqual(seen, {"state", "mark", "error", "history", "tokens"})
+        seen = {rule for rule, count in documents.seen().items() if count > before.get(rule, 0)}
+        wanted = {"state", "mark", "error", "notice", "receipt", "history-answer", "tokens", "ask", "answer"}
+        self.assertEqual(wanted - seen, set())
 
     def test_the_door_and_the_schema_agree(self):
         """What the schema of a batch allows is stored, what it forbids is refused: random documents near both."""
         self.start_broker()
-        tokens = schema("tokens")
+        tokens = documents.schema("tokens")
         agent = self.raw("agent-1")
         good = bad = 0
         rng = self.random

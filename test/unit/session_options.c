@@ -61,6 +61,7 @@ START_TEST(defaults)
 	ck_assert_uint_gt(options.window, 0);
 	ck_assert_uint_gt(options.payload_max, 0);
 	ck_assert_uint_gt(options.history_page, 0);
+	ck_assert_uint_gt(options.ask_expiry_s, 0);
 }
 END_TEST
 
@@ -70,6 +71,7 @@ START_TEST(numbers)
 	check_numbers("window", &options.window, 1, 1000);
 	check_numbers("payload_max", &options.payload_max, 1, 67108864);
 	check_numbers("history_page", &options.history_page, 1, 10000);
+	check_numbers("ask_expiry", &options.ask_expiry_s, 1, 31622400);
 }
 END_TEST
 
