@@ -300,7 +300,7 @@ class Hostile(Clients, harness.BrokerTest):
 
     def test_a_device_of_one_identity_taken_by_another(self):
         """The session of a client id must not give its cursor, nor what is in it, to another identity."""
-        self.start_broker(roles="alice user mine\nbob user other\n")
+        self.start_broker(roles="alice user mine\nbob user other\n", options={"device_identity": "any"})
         self.device("shared-id", user="alice").subscribe("sessions/mine/#").cut()
         self.fill("mine", 5)
         thief = self.device("shared-id", user="bob").settle()
