@@ -91,7 +91,7 @@ static enum hf_exit list(struct sessions *sessions)
 		hf_complain("--store names the folder that the option plugin_opt_store names in mosquitto.conf");
 		return HF_EXIT_FAILED;
 	}
-	reason = hf_session_each(store, print_one, sessions);
+	reason = hf_session_each(store, HF_SLICE_NONE, print_one, sessions);
 	if (reason != HF_OK) {
 		hf_complain(
 			"cannot read the store %s: %s (%s)", sessions->store, hf_reason_sentence(reason), hf_store_error(store));

@@ -48,7 +48,7 @@
 	X(RECORD_CORRUPT,      "record-corrupt",       "a stored record does not decode; see the broker's log") \
 	X(STORE_FAILED,        "store-failed",         "the store did not accept the write; see the broker's log") \
 	X(STORE_BUSY,          "store-busy",           "the store is locked by another process") \
-	X(STORE_FORMAT,        "store-format",         "the store was written by another version of Holdfast") \
+	X(STORE_OTHER_FORMAT,  "store-format",         "the store was written by another version of Holdfast") \
 	X(NO_MEMORY,           "no-memory",            "the broker is out of memory")
 /* clang-format on */
 

@@ -298,7 +298,7 @@ static void show_states(struct hf_hub *hub, const struct hf_device *device, cons
 		return;
 	}
 	struct show show = { .hub = hub, .identity = device->identity };
-	if (hf_session_each(hub->store, show_one, &show) != HF_OK) {
+	if (hf_session_each(hub->store, HF_SLICE_NONE, show_one, &show) != HF_OK) {
 		hf_say(hub, HF_LOG_ERROR, "the sessions cannot be listed: %s", hf_store_error(hub->store));
 	}
 	if (show.count > STATES_MAX) {

@@ -10,8 +10,9 @@
  *             18  u64  LSN of the first entry
  *             26       count x u8: the kinds (enum hf_kind)
  *                      count - 1 varints: from each LSN to the next, 1 or more
+ *                      count varints: the sizes of the records
  *
- * A session that has the broker to itself costs 2 bytes an entry, one among hundreds 3 (varints: codec/varint.h). An
+ * A session that has the broker to itself costs 4 bytes an entry, one among hundreds 5 (varints: codec/varint.h). An
  * offset's place in the run is its difference to the first. Times inside the run are in the records: only a search
  * for a time needs them.
  */
@@ -36,7 +37,7 @@ enum hf_reason hf_chunk_encode(const struct hf_chunk *chunk, struct hf_buffer *o
 	unsigned char *at;
 
 	assert(chunk->count >= 1 && chunk->count <= HF_CHUNK_MAX);
-	unsigned char *begin = hf_buffer_reserve(out, HEADER_SIZE + chunk->count * (1 + HF_VARINT_MAX));
+	unsigned char *begin = hf_buffer_reserve(out, HEADER_SIZE + chunk->count * (1 + 2 * HF_VARINT_MAX));
 	if (begin == NULL)
 		return HF_NO_MEMORY;
 	begin[0] = (unsigned char)chunk->count;
@@ -50,6 +51,8 @@ enum hf_reason hf_chunk_encode(const struct hf_chunk *chunk, struct hf_buffer *o
 		assert(chunk->lsns[i] > chunk->lsns[i - 1]);
 		at = hf_varint_put(at, chunk->lsns[i] - chunk->lsns[i - 1]);
 	}
+	for (uint32_t i = 0; i < chunk->count; i++)
+		at = hf_varint_put(at, chunk->sizes[i]);
 	out->len += (size_t)(at - begin);
 	return HF_OK;
 }
@@ -75,6 +78,13 @@ bool hf_chunk_decode(struct hf_slice value, struct hf_chunk *out)
 		if (at == NULL || step == 0 || step > UINT64_MAX - out->lsns[i - 1])
 			return false;
 		out->lsns[i] = out->lsns[i - 1] + step;
+	}
+	for (uint32_t i = 0; i < out->count; i++) {
+		uint64_t size = 0;
+		at = at != NULL ? hf_varint_get(at, end, &size) : NULL;
+		if (at == NULL || size > UINT32_MAX)
+			return false;
+		out->sizes[i] = (uint32_t)size;
 	}
 	return at == end;
 }

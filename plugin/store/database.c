@@ -126,7 +126,7 @@ static enum hf_reason check_families(
 	if (reason == HF_OK && count > known) {
 		hf_store_say(
 			store, "%s: written by a later version: it has a column family more than this one knows", store->path);
-		reason = HF_STORE_FORMAT;
+		reason = HF_STORE_OTHER_FORMAT;
 	}
 	rocksdb_list_column_families_destroy(names, count);
 	return reason;
@@ -225,7 +225,7 @@ static enum hf_reason check_format(struct hf_store *store, const struct remains 
 		return HF_OK;
 	hf_store_say(
 		store, "%s: its format is %u, this version of Holdfast knows %d", store->path, format, HF_STORE_FORMAT);
-	return HF_STORE_FORMAT;
+	return HF_STORE_OTHER_FORMAT;
 }
 
 enum hf_reason hf_database_open(struct hf_store *store, enum hf_open_mode mode)

@@ -132,8 +132,8 @@ static enum hf_reason get(struct hf_store *store, enum hf_family family, struct 
 	return copied ? HF_OK : HF_NO_MEMORY;
 }
 
-enum hf_reason hf_fact_put(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
-	const struct hf_slice *value)
+enum hf_reason hf_fact_put(
+	struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name, const struct hf_slice *value)
 {
 	return fact_key(store, session, type, name) ? put(store, value) : HF_NO_MEMORY;
 }
@@ -183,7 +183,7 @@ static enum hf_reason each(
 			.removed = pending->removed,
 		};
 	}
-	enum hf_reason reason = hf_overlay_each(store, family, prefix, items, count, fn, context);
+	enum hf_reason reason = hf_overlay_each(store, family, prefix, HF_SLICE_NONE, items, count, fn, context);
 	free(items);
 	return reason;
 }
@@ -198,12 +198,10 @@ static bool visit_fact(void *context, struct hf_slice key, struct hf_slice value
 {
 	const struct fact_visit *visit = context;
 
-	return visit->fn(
-		visit->context, hf_slice_from(key.data + visit->prefix_len, key.len - visit->prefix_len), value);
+	return visit->fn(visit->context, hf_slice_from(key.data + visit->prefix_len, key.len - visit->prefix_len), value);
 }
 
-enum hf_reason hf_fact_each(
-	struct hf_store *store, struct hf_slice session, uint8_t type, hf_fact_fn fn, void *context)
+enum hf_reason hf_fact_each(struct hf_store *store, struct hf_slice session, uint8_t type, hf_fact_fn fn, void *context)
 {
 	struct fact_visit visit = {.prefix_len = session.len + 2, .fn = fn, .context = context};
 	char prefix[HF_SESSION_ID_MAX + 2];

@@ -6,13 +6,15 @@
 
 #define INDEXED_KEY "indexed"
 
-static enum hf_reason batch_log(struct hf_store *store, const struct hf_log *log)
+enum hf_reason hf_log_batch(struct hf_store *store, const struct hf_log *log, const struct hf_session_record *record)
 {
 	char key[HF_INDEX_KEY_SIZE];
 	char value[HF_SESSION_RECORD_SIZE];
-	struct hf_session_record record = hf_log_record(log);
 
+	/* The open chunk is empty when a put failed just after the one before had filled. */
 	for (const struct hf_chunk *chunk = log->oldest; chunk != NULL && chunk->count > 0; chunk = chunk->next) {
+		if (!log->dirty || chunk->first + chunk->count <= record->tail)
+			continue;
 		hf_buffer_clear(&store->record);
 		enum hf_reason reason = hf_chunk_encode(chunk, &store->record);
 		if (reason != HF_OK)
@@ -21,9 +23,9 @@ static enum hf_reason batch_log(struct hf_store *store, const struct hf_log *log
 		rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_INDEX], key, key_len,
 			(const char *)store->record.data, store->record.len);
 	}
-	hf_session_record_encode(&record, value);
+	size_t value_len = hf_session_record_encode(record, value);
 	rocksdb_writebatch_put_cf(
-		store->batch, store->families[HF_FAMILY_SESSIONS], log->session, log->session_len, value, sizeof value);
+		store->batch, store->families[HF_FAMILY_SESSIONS], log->session, log->session_len, value, value_len);
 	return HF_OK;
 }
 
@@ -37,7 +39,7 @@ static enum hf_reason write_all(struct hf_store *store, uint64_t indexed)
 		return HF_STORE_FAILED;
 	rocksdb_writebatch_clear(store->batch);
 	for (const struct hf_log *log = store->dirty; log != NULL && reason == HF_OK; log = log->dirty_next)
-		reason = batch_log(store, log);
+		reason = hf_log_batch(store, log, &log->record);
 	if (reason != HF_OK)
 		return reason;
 	hf_pending_batch(store);

@@ -53,7 +53,7 @@ enum hf_reason hf_index_find(
 {
 	struct hf_store *store = log->store;
 
-	assert(offset >= log->tail && offset <= log->head);
+	assert(offset >= log->record.tail && offset <= log->record.head);
 	*out = find_in_memory(log, offset);
 	if (*out != NULL)
 		return HF_OK;
@@ -98,7 +98,7 @@ enum hf_reason hf_log_lsn_of(struct hf_log *log, uint64_t offset, uint64_t *lsn)
 	struct hf_index_reader reader;
 	const struct hf_chunk *chunk;
 
-	assert(offset >= log->tail && offset <= log->head);
+	assert(offset >= log->record.tail && offset <= log->record.head);
 	hf_index_reader_begin(&reader);
 	enum hf_reason reason = hf_index_find(&reader, log, offset, &chunk);
 	if (reason == HF_OK)
@@ -169,13 +169,13 @@ static enum hf_reason search_times(
 static enum hf_reason search_log(struct search *search, uint64_t *offset)
 {
 	const struct hf_log *log = search->log;
-	uint64_t low = log->tail;
-	uint64_t end = log->head + 1; /* the answer is in low..end */
+	uint64_t low = log->record.tail;
+	uint64_t end = log->record.head + 1; /* the answer is in low..end */
 	enum hf_reason reason = HF_OK;
 
 	hf_index_reader_begin(&search->reader);
 	/* Most searches end near the head, where memory answers: begin there. */
-	uint64_t middle = log->open != NULL && log->open->count > 0 ? log->open->first : log->tail;
+	uint64_t middle = log->open != NULL && log->open->count > 0 ? log->open->first : log->record.tail;
 	if (middle < low)
 		middle = low;
 	while (low < end) {
@@ -209,8 +209,8 @@ enum hf_reason hf_log_offset_after(struct hf_log *log, uint64_t lsn, uint64_t *o
 {
 	struct search search;
 
-	*offset = log->head + 1;
-	if (lsn >= log->head_lsn)
+	*offset = log->record.head + 1;
+	if (lsn >= log->record.head_lsn)
 		return HF_OK;
 	search.log = log;
 	search.by_time = false;
@@ -222,8 +222,8 @@ enum hf_reason hf_log_offset_at(struct hf_log *log, int64_t time_ms, uint64_t *o
 {
 	struct search search;
 
-	*offset = log->head + 1;
-	if (log->head == 0 || time_ms > log->changed_ms)
+	*offset = log->record.head + 1;
+	if (log->record.head == 0 || time_ms > log->record.changed_ms)
 		return HF_OK;
 	search.log = log;
 	search.by_time = true;

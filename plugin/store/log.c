@@ -38,7 +38,7 @@ static struct hf_log *log_new(struct hf_store *store, struct hf_slice session)
 	if (log == NULL)
 		return NULL;
 	log->store = store;
-	log->tail = 1;
+	log->record.tail = 1;
 	log->session_len = (uint8_t)session.len;
 	memcpy(log->session, session.data, session.len);
 	HASH_ADD_KEYPTR(hh, store->logs, log->session, log->session_len, log);
@@ -69,7 +69,7 @@ static enum hf_reason load_open_chunk(struct hf_log *log, uint64_t first)
 	struct hf_chunk *chunk = chunk_take(log->store);
 	if (chunk == NULL) {
 		reason = HF_NO_MEMORY;
-	} else if (!hf_chunk_decode(hf_pinned_slice(pinned), chunk) || first + chunk->count - 1 != log->head) {
+	} else if (!hf_chunk_decode(hf_pinned_slice(pinned), chunk) || first + chunk->count - 1 != log->record.head) {
 		chunk_give(log->store, chunk);
 		reason = corrupt(log, "its newest index chunk does not decode or does not end at the head");
 	} else {
@@ -81,25 +81,30 @@ static enum hf_reason load_open_chunk(struct hf_log *log, uint64_t first)
 	return reason;
 }
 
+enum hf_reason hf_log_read(struct hf_log *log, struct hf_session_record *out, bool *found)
+{
+	rocksdb_pinnableslice_t *pinned;
+	enum hf_reason reason = hf_database_get(log->store, HF_FAMILY_SESSIONS, hf_log_session(log), &pinned);
+
+	*found = pinned != NULL;
+	if (reason != HF_OK || pinned == NULL)
+		return reason;
+	bool decoded = hf_session_record_decode(hf_pinned_slice(pinned), out);
+	rocksdb_pinnableslice_destroy(pinned);
+	return decoded ? HF_OK : corrupt(log, "its record does not decode");
+}
+
 /* What is on disk about the session; a log without entries when there is nothing. */
 static enum hf_reason log_load(struct hf_log *log)
 {
 	struct hf_session_record record;
-	rocksdb_pinnableslice_t *pinned;
-	enum hf_reason reason = hf_database_get(log->store, HF_FAMILY_SESSIONS, hf_log_session(log), &pinned);
+	bool found;
+	enum hf_reason reason = hf_log_read(log, &record, &found);
 
-	if (reason != HF_OK || pinned == NULL)
+	if (reason != HF_OK || !found)
 		return reason;
-	bool decoded = hf_session_record_decode(hf_pinned_slice(pinned), &record);
-	rocksdb_pinnableslice_destroy(pinned);
-	if (!decoded)
-		return corrupt(log, "its record does not decode");
-	log->head = record.head;
-	log->tail = record.tail;
-	log->head_lsn = record.head_lsn;
-	log->created_ms = record.created_ms;
-	log->changed_ms = record.changed_ms;
-	return load_open_chunk(log, record.chunk);
+	log->record = record;
+	return record.chunk != 0 ? load_open_chunk(log, record.chunk) : HF_OK;
 }
 
 enum hf_reason hf_log_acquire(struct hf_store *store, struct hf_slice session, bool create, struct hf_log **out)
@@ -117,7 +122,7 @@ enum hf_reason hf_log_acquire(struct hf_store *store, struct hf_slice session, b
 			return HF_NO_MEMORY;
 		reason = log_load(log);
 	}
-	if (reason == HF_OK && log->head == 0 && !create)
+	if (reason == HF_OK && log->record.head == 0 && !create)
 		reason = HF_SESSION_UNKNOWN;
 	if (reason != HF_OK) {
 		if (log->users == 0)
@@ -141,6 +146,8 @@ void hf_log_drop(struct hf_log *log)
 {
 	struct hf_store *store = log->store;
 
+	if (store->in_doubt == log)
+		store->in_doubt = NULL; /* nothing of it is in memory that could be wrong */
 	while (log->oldest != NULL) {
 		struct hf_chunk *chunk = log->oldest;
 		log->oldest = chunk->next;
@@ -170,22 +177,91 @@ struct hf_slice hf_log_session(const struct hf_log *log)
 
 uint64_t hf_log_head(const struct hf_log *log)
 {
-	return log->head;
+	return log->record.head;
 }
 
 uint64_t hf_log_tail(const struct hf_log *log)
 {
-	return log->tail;
+	return log->record.tail;
 }
 
 uint64_t hf_log_head_lsn(const struct hf_log *log)
 {
-	return log->head_lsn;
+	return log->record.head_lsn;
 }
 
 int64_t hf_log_time(const struct hf_log *log)
 {
-	return log->changed_ms;
+	return log->record.changed_ms;
+}
+
+int64_t hf_log_oldest(const struct hf_log *log)
+{
+	return log->record.oldest_ms;
+}
+
+uint64_t hf_log_bytes(const struct hf_log *log)
+{
+	return log->record.bytes;
+}
+
+const struct hf_gone *hf_log_gone(const struct hf_log *log)
+{
+	return &log->record.gone;
+}
+
+uint64_t hf_log_gone_lsn(const struct hf_log *log, uint32_t kinds)
+{
+	uint64_t newest = 0;
+
+	for (enum hf_kind kind = 1; kind <= HF_KIND_LOGGED_LAST; kind++) {
+		if ((kinds & HF_KIND_BIT(kind)) && log->record.gone.lsns[kind] > newest)
+			newest = log->record.gone.lsns[kind];
+	}
+	return newest;
+}
+
+/* ---- what changes ---------------------------------------------------------------------------------------- */
+
+static void make_dirty(struct hf_log *log)
+{
+	if (log->dirty)
+		return;
+	log->dirty = true;
+	log->dirty_next = log->store->dirty;
+	log->store->dirty = log;
+}
+
+uint8_t hf_log_state(const struct hf_log *log)
+{
+	return log->record.state;
+}
+
+void hf_log_set_state(struct hf_log *log, uint8_t state)
+{
+	assert(log->record.head > 0);
+	if (log->record.state == state)
+		return;
+	log->record.state = state;
+	make_dirty(log);
+}
+
+void hf_log_set_tail(struct hf_log *log, const struct hf_session_record *record)
+{
+	log->record.tail = record->tail;
+	log->record.bytes = record->bytes;
+	log->record.oldest_ms = record->oldest_ms;
+	log->record.gone = record->gone;
+	if (record->chunk != 0)
+		return;
+	/* Nothing is left, so nothing waits to be flushed: the chunk that was open ended with the head. */
+	log->record.chunk = 0;
+	while (log->oldest != NULL) {
+		struct hf_chunk *chunk = log->oldest;
+		log->oldest = chunk->next;
+		chunk_give(log->store, chunk);
+	}
+	log->open = NULL;
 }
 
 /* ---- append ---------------------------------------------------------------------------------------------- */
@@ -198,7 +274,7 @@ bool hf_log_make_room(struct hf_log *log)
 	if (chunk == NULL)
 		return false;
 	chunk->next = NULL;
-	chunk->first = log->head + 1;
+	chunk->first = log->record.head + 1;
 	chunk->count = 0;
 	if (log->open == NULL) {
 		log->oldest = chunk;
@@ -212,28 +288,31 @@ bool hf_log_make_room(struct hf_log *log)
 	return true;
 }
 
-void hf_log_add(struct hf_log *log, const struct hf_entry *entry)
+void hf_log_add(struct hf_log *log, const struct hf_entry *entry, size_t size)
 {
 	struct hf_store *store = log->store;
+	struct hf_session_record *record = &log->record;
 	struct hf_chunk *chunk = log->open;
 
-	assert(entry->offset == log->head + 1 && entry->lsn > log->head_lsn);
-	if (chunk->count == 0)
+	assert(entry->offset == record->head + 1 && entry->lsn > record->head_lsn);
+	if (chunk->count == 0) {
 		chunk->first_ms = entry->time_ms;
+		record->chunk = chunk->first;
+	}
 	chunk->last_ms = entry->time_ms;
 	chunk->kinds[chunk->count] = (uint8_t)entry->kind;
+	chunk->sizes[chunk->count] = (uint32_t)size;
 	chunk->lsns[chunk->count] = entry->lsn;
 	chunk->count++;
-	if (log->head == 0)
-		log->created_ms = entry->time_ms;
-	log->head = entry->offset;
-	log->head_lsn = entry->lsn;
-	log->changed_ms = entry->time_ms;
-	if (!log->dirty) {
-		log->dirty = true;
-		log->dirty_next = store->dirty;
-		store->dirty = log;
-	}
+	if (record->head == 0)
+		record->created_ms = entry->time_ms;
+	if (record->tail > record->head)
+		record->oldest_ms = entry->time_ms;
+	record->head = entry->offset;
+	record->head_lsn = entry->lsn;
+	record->bytes += size;
+	record->changed_ms = entry->time_ms;
+	make_dirty(log);
 	store->head = entry->lsn;
 	store->unflushed++;
 }
@@ -256,8 +335,8 @@ enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t
 		return HF_NO_MEMORY;
 	entry->session = hf_log_session(log);
 	entry->lsn = store->head + 1;
-	entry->offset = log->head + 1;
-	entry->time_ms = now_ms > log->changed_ms || log->head == 0 ? now_ms : log->changed_ms;
+	entry->offset = log->record.head + 1;
+	entry->time_ms = now_ms > log->record.changed_ms || log->record.head == 0 ? now_ms : log->record.changed_ms;
 	if (!hf_hasher_digest(store->hasher, entry->payload, store->digest))
 		return HF_NO_MEMORY;
 	entry->digest = hf_slice_from(store->digest, sizeof store->digest);
@@ -270,6 +349,6 @@ enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t
 		(const char *)store->record.data, store->record.len, &error);
 	if (error != NULL)
 		return hf_store_fail(store, "cannot append", error);
-	hf_log_add(log, entry);
+	hf_log_add(log, entry, store->record.len);
 	return HF_OK;
 }

@@ -5,12 +5,14 @@
 
 #define BLOCK_CACHE_SIZE ((size_t)16 << 20)
 #define BLOOM_BITS_PER_KEY 10.0
+#define REMOVED_RATIO 0.8
 
 const char *const hf_family_names[HF_FAMILY_COUNT] = {
 	[HF_FAMILY_DEFAULT] = "default",
 	[HF_FAMILY_LOG] = "log",
 	[HF_FAMILY_INDEX] = "index",
 	[HF_FAMILY_SESSIONS] = "sessions",
+	[HF_FAMILY_TRUNCATED] = "truncated",
 	[HF_FAMILY_FACTS] = "facts",
 	[HF_FAMILY_DEVICES] = "devices",
 };
@@ -97,6 +99,9 @@ bool hf_database_options_make(struct hf_database_options *out, enum hf_open_mode
 		if (out->families[family] == NULL)
 			goto done;
 		set_table(out->families[family], family, cache);
+		/* A file that does little but remove is merged with what it removes, also when nothing else is written: so
+		 * sessions that expire at rest give their space back. */
+		rocksdb_options_add_compact_on_deletion_collector_factory_del_ratio(out->families[family], 0, 0, REMOVED_RATIO);
 	}
 	made = true;
 

@@ -76,6 +76,23 @@ static void take_position(struct hf_records *records)
 		records->at = hf_get_be64(key.data);
 }
 
+/* To the first record whose LSN is `lsn` or greater, from one that lies a little above it. */
+static void step_down(struct hf_records *records, uint64_t lsn)
+{
+	while (records->at > lsn) {
+		rocksdb_iter_prev(records->iterator);
+		take_position(records); /* 0 before the first */
+	}
+	if (records->at == lsn)
+		return;
+	/* What stands here is below: there is no such record. */
+	if (records->at != 0)
+		rocksdb_iter_next(records->iterator);
+	else
+		rocksdb_iter_seek_to_first(records->iterator);
+	take_position(records);
+}
+
 /* Stand at the first record whose LSN is `lsn` or greater; at nowhere (0) when there is none. */
 static enum hf_reason move_to(struct hf_records *records, uint64_t lsn)
 {
@@ -98,6 +115,8 @@ static enum hf_reason move_to(struct hf_records *records, uint64_t lsn)
 			rocksdb_iter_next(records->iterator);
 			take_position(records);
 		}
+	} else if (records->at != 0 && lsn < records->at && records->at - lsn <= STEPS_MAX) {
+		step_down(records, lsn);
 	} else {
 		hf_put_be64(key, lsn);
 		rocksdb_iter_seek(records->iterator, key, sizeof key);
@@ -123,15 +142,20 @@ enum hf_reason hf_records_at(struct hf_records *records, uint64_t lsn, struct hf
 
 enum hf_reason hf_records_after(struct hf_records *records, uint64_t lsn, struct hf_entry *entry, bool *found)
 {
+	struct hf_store *store = records->store;
+
 	let_go(records);
 	records->used = true;
 	*found = false;
-	if (lsn >= records->store->head)
+	if (lsn >= store->head)
 		return HF_OK;
-	enum hf_reason reason = move_to(records, lsn + 1);
+	bool from_beginning = lsn < store->lowest;
+	enum hf_reason reason = move_to(records, from_beginning ? store->lowest : lsn + 1);
 	/* Beyond the head there can be a record whose put failed: nobody has seen it yet. */
-	if (reason != HF_OK || records->at == 0 || records->at > records->store->head)
+	if (reason != HF_OK || records->at == 0 || records->at > store->head)
 		return reason;
+	if (from_beginning)
+		store->lowest = records->at;
 	*found = true;
 	return decode(records, hf_iterator_value(records->iterator), records->at, entry);
 }

@@ -16,7 +16,7 @@ static enum hf_reason mismatch(struct hf_log *log, const struct hf_entry *entry,
 	hf_store_say(log->store,
 		"%s: log and index disagree: session %.*s has the head %llu, LSN %llu has its offset %llu, but the index LSN "
 		"%llu",
-		log->store->path, (int)log->session_len, log->session, (unsigned long long)log->head,
+		log->store->path, (int)log->session_len, log->session, (unsigned long long)log->record.head,
 		(unsigned long long)entry->lsn, (unsigned long long)entry->offset, (unsigned long long)indexed);
 	return HF_STORE_FAILED;
 }
@@ -26,7 +26,7 @@ static enum hf_reason check_indexed(struct hf_log *log, const struct hf_entry *e
 {
 	uint64_t lsn;
 
-	if (entry->offset < log->tail)
+	if (entry->offset < log->record.tail)
 		return HF_OK;
 	if (hf_log_lsn_of(log, entry->offset, &lsn) != HF_OK)
 		return HF_STORE_FAILED;
@@ -47,14 +47,14 @@ static enum hf_reason replay_entry(struct hf_store *store, struct hf_slice recor
 	reason = hf_log_acquire(store, entry.session, true, &log);
 	if (reason != HF_OK)
 		return reason == HF_NO_MEMORY ? reason : HF_STORE_FAILED;
-	if (entry.offset <= log->head)
+	if (entry.offset <= log->record.head)
 		reason = check_indexed(log, &entry);
-	else if (entry.offset > log->head + 1)
-		reason = mismatch(log, &entry, log->head_lsn);
+	else if (entry.offset > log->record.head + 1)
+		reason = mismatch(log, &entry, log->record.head_lsn);
 	else if (!hf_log_make_room(log))
 		reason = HF_NO_MEMORY;
 	else
-		hf_log_add(log, &entry);
+		hf_log_add(log, &entry, record.len);
 	if (reason == HF_OK) {
 		store->head = lsn;
 		if (store->replay != NULL)
@@ -116,6 +116,9 @@ enum hf_reason hf_store_replay(struct hf_store *store)
 
 	if (reason != HF_OK)
 		return reason;
+	reason = hf_stamp_read(store);
+	if (reason != HF_OK)
+		return reason;
 	store->head = store->indexed;
 	rocksdb_iterator_t *iterator = hf_database_iterate(store, HF_FAMILY_LOG);
 	reason = replay_log(store, iterator);
@@ -142,6 +145,8 @@ static enum hf_reason check_continuity(struct hf_store *store, rocksdb_iterator_
 		newest = hf_get_be64(hf_iterator_key(iterator).data);
 	else if (hf_iterator_check(store, iterator) != HF_OK)
 		return HF_STORE_FAILED;
+	if (newest < indexed)
+		newest = indexed; /* the newest ones were removed */
 	if ((newest == store->head || newest == store->head + 1) && (indexed == store->indexed || indexed == store->head))
 		return HF_OK;
 	hf_store_say(store,
@@ -156,6 +161,8 @@ static enum hf_reason settle(struct hf_store *store)
 	rocksdb_iterator_t *iterator = hf_database_iterate(store, HF_FAMILY_LOG);
 	enum hf_reason reason = check_continuity(store, iterator);
 
+	if (reason == HF_OK)
+		reason = hf_truncate_settle(store);
 	if (reason == HF_OK)
 		reason = replay_log(store, iterator);
 	rocksdb_iter_destroy(iterator);

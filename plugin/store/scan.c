@@ -4,12 +4,13 @@
 
 struct hf_scan {
 	struct hf_log *log;
-	uint64_t next;
+	uint64_t next; /* offset */
+	bool down;
 	enum hf_reason reason;
 	struct hf_index_reader reader;
 };
 
-enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf_scan **out)
+static enum hf_reason scan_open(struct hf_log *log, uint64_t next, bool down, struct hf_scan **out)
 {
 	struct hf_scan *scan = malloc(sizeof *scan);
 
@@ -17,17 +18,32 @@ enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf
 	if (scan == NULL)
 		return HF_NO_MEMORY;
 	scan->log = log;
-	scan->next = first_offset > log->tail ? first_offset : log->tail;
+	scan->next = next;
+	scan->down = down;
 	scan->reason = HF_OK;
 	hf_index_reader_begin(&scan->reader);
 	return HF_OK;
+}
+
+enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf_scan **out)
+{
+	uint64_t tail = log->record.tail;
+
+	return scan_open(log, first_offset > tail ? first_offset : tail, false, out);
+}
+
+enum hf_reason hf_scan_open_down(struct hf_log *log, uint64_t end_offset, struct hf_scan **out)
+{
+	uint64_t head = log->record.head;
+
+	return scan_open(log, end_offset > head ? head : end_offset > 0 ? end_offset - 1 : 0, true, out);
 }
 
 bool hf_scan_next(struct hf_scan *scan, struct hf_ref *ref)
 {
 	const struct hf_chunk *chunk;
 
-	if (scan->reason != HF_OK || scan->next > scan->log->head)
+	if (scan->reason != HF_OK || scan->next > scan->log->record.head || scan->next < scan->log->record.tail)
 		return false;
 	scan->reason = hf_index_find(&scan->reader, scan->log, scan->next, &chunk);
 	if (scan->reason != HF_OK)
@@ -36,7 +52,8 @@ bool hf_scan_next(struct hf_scan *scan, struct hf_ref *ref)
 	ref->offset = scan->next;
 	ref->lsn = chunk->lsns[at];
 	ref->kind = (enum hf_kind)chunk->kinds[at];
-	scan->next++;
+	ref->size = chunk->sizes[at];
+	scan->next += scan->down ? UINT64_MAX : 1;
 	return true;
 }
 

@@ -43,6 +43,7 @@ static struct hf_store *store_new(const struct hf_store_options *options, hf_sto
 	store->read_only = options->read_only;
 	store->replay = replay;
 	store->context = context;
+	store->lowest = 1;
 	store->read_options = rocksdb_readoptions_create();
 	store->write_options = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(store->write_options, options->durability == HF_DURABILITY_POWER);
@@ -101,9 +102,14 @@ uint64_t hf_store_head(const struct hf_store *store)
 	return store->head;
 }
 
+uint64_t hf_store_stamp(const struct hf_store *store)
+{
+	return store->stamp;
+}
+
 bool hf_store_dirty(const struct hf_store *store)
 {
-	return store->head > store->indexed || store->pending != NULL;
+	return store->head > store->indexed || store->pending != NULL || store->dirty != NULL;
 }
 
 bool hf_store_failed(const struct hf_store *store)

@@ -11,7 +11,9 @@
  *                                                       order they happened
  *     index      session id | 0x00 | first offset    -> chunk: where up to HF_CHUNK_MAX entries of a session stand in
  *                                                       the log
- *     sessions   session id                          -> head, tail, times
+ *     sessions   session id                          -> head, tail, size, times, what was removed
+ *     truncated  stamp u64                           -> session id: sessions whose oldest entries were removed, in the
+ *                                                       order in which that last happened to them
  *     facts      session id | 0x00 | type u8 | name  -> opaque to the store: what else is known of a session
  *     devices    client id                           -> opaque to the store: a durable client and its position
  *                client id | 0x00 | filter           -> opaque to the store: a subscription of it
@@ -32,9 +34,10 @@
 #include "codec/entry.h"
 #include "codec/reason.h"
 
-#define HF_STORE_FORMAT 4
+#define HF_STORE_FORMAT 5
 #define HF_CHUNK_MAX 256
 #define HF_UNFLUSHED_MAX 8192
+#define HF_TRUNCATE_MAX 4096
 
 struct hf_store;
 
@@ -60,7 +63,7 @@ typedef void (*hf_store_replay_fn)(void *context, const struct hf_entry *entry);
  * Open the store, creating it where there is none (not when read_only: HF_STORE_FAILED; nor parents of the path),
  * and replay. *out is set before the first entry is replayed, for the replay to use.
  * On failure *out is NULL and `message` (of `message_size` bytes, may be NULL) says in words what was wrong
- * and with which path. HF_OK, HF_STORE_FAILED, HF_STORE_BUSY, HF_STORE_FORMAT, HF_NO_MEMORY.
+ * and with which path. HF_OK, HF_STORE_FAILED, HF_STORE_BUSY, HF_STORE_OTHER_FORMAT, HF_NO_MEMORY.
  */
 enum hf_reason hf_store_open(const struct hf_store_options *options, hf_store_replay_fn replay, void *context,
 	struct hf_store **out, char *message, size_t message_size);
@@ -94,6 +97,8 @@ uint64_t hf_log_head(const struct hf_log *log);           /* offset of the newes
 uint64_t hf_log_tail(const struct hf_log *log);     /* offset of the oldest entry that is left; head + 1 when none is */
 uint64_t hf_log_head_lsn(const struct hf_log *log); /* LSN of the newest entry, 0 when empty */
 int64_t hf_log_time(const struct hf_log *log);      /* time of the newest entry, 0 when empty */
+int64_t hf_log_oldest(const struct hf_log *log);    /* time of the entry at the tail; meaningless when none is left */
+uint64_t hf_log_bytes(const struct hf_log *log);    /* of the records that are left */
 
 /*
  * Append. Fills in session, lsn, offset, time_ms (the later of `now_ms` and the entry before) and what the audit needs,
@@ -103,6 +108,11 @@ int64_t hf_log_time(const struct hf_log *log);      /* time of the newest entry,
  * reason until hf_store_recover has found out; no offset is ever given twice.
  */
 enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t now_ms);
+
+/* A byte that the layer above keeps with the session; 0 at first. It is written by the next flush, and never removed.
+ * The session must have an entry, or have had one. */
+uint8_t hf_log_state(const struct hf_log *log);
+void hf_log_set_state(struct hf_log *log, uint8_t state);
 
 /* The first offset whose LSN is greater than `lsn`; head + 1 when there is none. Not below the tail. This and the
  * two that follow: HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED, HF_NO_MEMORY. */
@@ -114,6 +124,37 @@ enum hf_reason hf_log_offset_at(struct hf_log *log, int64_t time_ms, uint64_t *o
 /* The LSN of an offset in tail..head. Asking outside is a programmer's mistake (assert). */
 enum hf_reason hf_log_lsn_of(struct hf_log *log, uint64_t offset, uint64_t *lsn);
 
+/* ---- removing the oldest ------------------------------------------------------------------------------- */
+
+/*
+ * Remove the entries below `tail`, which is at most head + 1: at most HF_TRUNCATE_MAX of them, and only those that a
+ * hf_store_flush has taken, since the others are needed should the broker be killed. hf_log_tail says how far it came.
+ * What is pending is written along with it, in one batch: all of it happened or nothing. No scan of this log may be
+ * open. HF_OK; HF_STORE_FAILED as after a failed append: hf_store_recover finds out whether it happened;
+ * HF_RECORD_CORRUPT, HF_NO_MEMORY: nothing happened.
+ */
+enum hf_reason hf_log_truncate(struct hf_log *log, uint64_t tail);
+
+/* What was removed from a session, for readers who had not come so far. */
+struct hf_gone {
+	uint64_t stamp;                         /* when it last happened: see hf_store_stamp; 0: nothing was removed */
+	int64_t time_ms;                        /* of the newest entry that was removed */
+	uint64_t lsns[HF_KIND_LOGGED_LAST + 1]; /* by kind: LSN of the newest entry that was removed, 0: none was */
+};
+const struct hf_gone *hf_log_gone(const struct hf_log *log);
+
+/* The LSN of the newest entry of one of these kinds (HF_KIND_BIT) that was removed; 0: none was. */
+uint64_t hf_log_gone_lsn(const struct hf_log *log, uint32_t kinds);
+
+/* The stamp of the newest truncation of all, 0 when there was none. Stamps rise, and each is as great as the head of
+ * the store then: who has been given everything up to an LSN has missed nothing under a stamp that is not greater. */
+uint64_t hf_store_stamp(const struct hf_store *store);
+
+/* Visit the sessions that were truncated under a stamp greater than `after`, each once, in the order of stamps. Return
+ * false to stop. The visitor may get, acquire and release, but not put, append, truncate or flush. */
+typedef bool (*hf_truncated_fn)(void *context, uint64_t stamp, struct hf_slice session);
+enum hf_reason hf_truncated_each(struct hf_store *store, uint64_t after, hf_truncated_fn fn, void *context);
+
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
 /* Where an entry stands, without its record. */
@@ -121,6 +162,7 @@ struct hf_ref {
 	uint64_t offset;
 	uint64_t lsn;
 	enum hf_kind kind;
+	uint32_t size; /* of the record, bytes */
 };
 
 /* Walk a session upwards, without touching the records: cheap to pass over kinds that nobody wants. A scan
@@ -128,11 +170,13 @@ struct hf_ref {
  * resources; close it before returning to the broker. The log must stay acquired. */
 struct hf_scan;
 enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf_scan **out);
-bool hf_scan_next(struct hf_scan *scan, struct hf_ref *ref); /* false at the head, and when it cannot go on: */
+/* Or downwards, from the entry below `end_offset` (or the head, if that is less) to the tail. */
+enum hf_reason hf_scan_open_down(struct hf_log *log, uint64_t end_offset, struct hf_scan **out);
+bool hf_scan_next(struct hf_scan *scan, struct hf_ref *ref); /* false at the end, and when it cannot go on: */
 enum hf_reason hf_scan_reason(const struct hf_scan *scan);   /* HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED */
 void hf_scan_close(struct hf_scan *scan);                    /* NULL allowed */
 
-/* Read records by LSN. Reading upwards in small steps is fast (one iterator walks); jumps are a seek.
+/* Read records by LSN. Reading in small steps, upwards or downwards, is fast (one iterator walks); jumps are a seek.
  * Short-lived like a scan. The entry's slices are valid until the next call with this reader. */
 struct hf_records;
 enum hf_reason hf_records_open(struct hf_store *store, struct hf_records **out);
@@ -148,8 +192,8 @@ void hf_records_close(struct hf_records *records); /* NULL allowed */
  * is pending. *value is appended to; *found says whether there was one. A fact belongs to a session; its type is one
  * of the layer above (session/facts.h), its name any bytes. A subscription belongs to a device. HF_OK, HF_NO_MEMORY; a get also HF_STORE_FAILED,
  * HF_RECORD_CORRUPT. */
-enum hf_reason hf_fact_put(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
-	const struct hf_slice *value);
+enum hf_reason hf_fact_put(
+	struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name, const struct hf_slice *value);
 enum hf_reason hf_fact_get(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
 	struct hf_buffer *value, bool *found);
 enum hf_reason hf_device_put(struct hf_store *store, struct hf_slice device, const struct hf_slice *value);
@@ -167,16 +211,20 @@ typedef bool (*hf_device_fn)(
 	void *context, struct hf_slice device, struct hf_slice filter, struct hf_slice value);
 enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context);
 
-/* Visit every session in the order of ids, as of the last flush plus the replayed tail. */
+/* Visit the sessions behind the id `after` (empty: all of them) in the order of ids, with what is not flushed yet.
+ * Return false to stop. The visitor may get, acquire and release, but not put, append, truncate or flush. */
 struct hf_session_info {
 	struct hf_slice session;
 	uint64_t head;
 	uint64_t tail;
+	uint64_t bytes; /* as hf_log_bytes */
 	int64_t created_ms;
 	int64_t changed_ms;
+	int64_t oldest_ms; /* as hf_log_oldest */
+	uint8_t state;
 };
 typedef bool (*hf_session_fn)(void *context, const struct hf_session_info *info);
-enum hf_reason hf_session_each(struct hf_store *store, hf_session_fn fn, void *context);
+enum hf_reason hf_session_each(struct hf_store *store, struct hf_slice after, hf_session_fn fn, void *context);
 
 /* Anything to flush? And: are appends failing since a write failed? */
 bool hf_store_dirty(const struct hf_store *store);

@@ -6,6 +6,7 @@
  *     database.c  opening and closing RocksDB, its format mark, its errors
  *     store.c     the handle: open, close, head, sync
  *     log.c       the logs in memory: acquire, release, append
+ *     truncate.c  removing the oldest entries of a log
  *     chunk.c     the bytes of an index chunk; session.c: of a session's record, and the list of sessions
  *     index.c     from an offset to its place, from an LSN or a time to an offset
  *     scan.c, records.c  reading
@@ -31,6 +32,7 @@ enum hf_family {
 	HF_FAMILY_LOG,
 	HF_FAMILY_INDEX,
 	HF_FAMILY_SESSIONS,
+	HF_FAMILY_TRUNCATED,
 	HF_FAMILY_FACTS,
 	HF_FAMILY_DEVICES,
 	HF_FAMILY_COUNT
@@ -38,7 +40,7 @@ enum hf_family {
 
 #define HF_LSN_KEY_SIZE 8
 #define HF_INDEX_KEY_SIZE (HF_SESSION_ID_MAX + 1 + 8) /* at most */
-#define HF_SESSION_RECORD_SIZE 48
+#define HF_SESSION_RECORD_SIZE 146                    /* at most */
 #define HF_ERROR_SIZE 512
 
 /* A run of a session's entries, in memory. At most HF_CHUNK_MAX, dense from `first`. */
@@ -49,6 +51,7 @@ struct hf_chunk {
 	int64_t last_ms;
 	uint32_t count;
 	uint8_t kinds[HF_CHUNK_MAX];
+	uint32_t sizes[HF_CHUNK_MAX];
 	uint64_t lsns[HF_CHUNK_MAX];
 };
 
@@ -57,9 +60,13 @@ struct hf_session_record {
 	uint64_t head;
 	uint64_t tail;
 	uint64_t head_lsn;
-	uint64_t chunk; /* first offset of the newest chunk: its key in family "index" */
+	uint64_t chunk; /* first offset of the newest chunk: its key in family "index"; 0 when there is none left */
+	uint64_t bytes;
 	int64_t created_ms;
 	int64_t changed_ms;
+	int64_t oldest_ms;
+	uint8_t state;
+	struct hf_gone gone;
 };
 
 struct hf_log {
@@ -67,14 +74,10 @@ struct hf_log {
 	UT_hash_handle hh;
 	struct hf_log *dirty_next;
 	unsigned users;
-	bool dirty; /* has entries that the index does not know: on the store's dirty list */
-	uint64_t head;
-	uint64_t tail;
-	uint64_t head_lsn;
-	int64_t created_ms;
-	int64_t changed_ms;
-	struct hf_chunk *oldest; /* the full chunks that are not flushed, and behind them the open one */
-	struct hf_chunk *open;   /* NULL before the first entry; may be empty after a failed put */
+	bool dirty; /* has entries that the index does not know, or another state: on the store's dirty list */
+	struct hf_session_record record; /* as it is now; on disk as it was at the last flush */
+	struct hf_chunk *oldest;         /* the full chunks that are not flushed, and behind them the open one */
+	struct hf_chunk *open;           /* NULL before the first entry; may be empty after a failed put */
 	uint8_t session_len;
 	char session[HF_SESSION_ID_MAX];
 };
@@ -105,8 +108,11 @@ struct hf_store {
 	uint64_t head;      /* LSN of the newest entry */
 	uint64_t indexed;   /* LSN up to which the derived data on disk are complete */
 	uint64_t unflushed; /* entries whose index is in memory only */
+	uint64_t stamp;     /* of the newest truncation */
+	uint64_t lowest;    /* no record has a lower LSN: saves walking over what was removed */
 	bool failed;
-	struct hf_log *logs; /* uthash by session id */
+	struct hf_log *in_doubt; /* a truncation of it failed and may have happened */
+	struct hf_log *logs;     /* uthash by session id */
 	struct hf_log *dirty;
 	struct hf_pending *pending; /* uthash by key */
 	struct hf_chunk *spare;     /* kept to be used again, so that appending allocates nothing */
@@ -151,7 +157,7 @@ static inline uint64_t hf_get_le64(const void *in)
 enum hf_open_mode { HF_OPEN_CREATE, HF_OPEN_EXISTING, HF_OPEN_READ };
 
 /* Open RocksDB at store->path and check the format mark (writing it into a new store). On failure store->db is
- * NULL and store->error has the words. HF_OK, HF_STORE_FAILED, HF_STORE_BUSY, HF_STORE_FORMAT. */
+ * NULL and store->error has the words. HF_OK, HF_STORE_FAILED, HF_STORE_BUSY, HF_STORE_OTHER_FORMAT. */
 enum hf_reason hf_database_open(struct hf_store *store, enum hf_open_mode mode);
 
 /* Close RocksDB, keeping all that is in memory. Allowed when it is not open. */
@@ -221,17 +227,24 @@ bool hf_chunk_decode(struct hf_slice value, struct hf_chunk *out);
 
 /* ---- session.c ------------------------------------------------------------------------------------------- */
 
-void hf_session_record_encode(const struct hf_session_record *record, char out[HF_SESSION_RECORD_SIZE]);
+/* Returns the length. */
+size_t hf_session_record_encode(const struct hf_session_record *record, char out[HF_SESSION_RECORD_SIZE]);
 bool hf_session_record_decode(struct hf_slice value, struct hf_session_record *out);
-struct hf_session_record hf_log_record(const struct hf_log *log);
 
 /* ---- log.c ----------------------------------------------------------------------------------------------- */
 
 /* See that the log's open chunk has room for one entry. False: no memory. */
 bool hf_log_make_room(struct hf_log *log);
 
-/* Take an entry that is in the database into memory: the log's next one and the store's newest. There is room. */
-void hf_log_add(struct hf_log *log, const struct hf_entry *entry);
+/* Take an entry that is in the database, in a record of `size` bytes, into memory: the log's next one and the store's
+ * newest. There is room. */
+void hf_log_add(struct hf_log *log, const struct hf_entry *entry, size_t size);
+
+/* The tail has moved, as this record of the session says. */
+void hf_log_set_tail(struct hf_log *log, const struct hf_session_record *record);
+
+/* The session's record on disk; *found is false when there is none. */
+enum hf_reason hf_log_read(struct hf_log *log, struct hf_session_record *out, bool *found);
 
 /* The log's derived data are on disk: only its open chunk stays in memory, and that only while somebody holds the log.
  */
@@ -270,11 +283,14 @@ struct hf_overlay_item {
 	bool removed;
 };
 
-/* Visit all of a family whose key begins with `prefix`, in key order, the items taking the place of what is on
- * disk. Sorts `items`; all of them have the prefix. Stops when `fn` returns false. */
+/* Visit all of a family whose key begins with `prefix` and is greater than `after`, in key order, the items taking the
+ * place of what is on disk. Sorts `items`; all of them are such. Stops when `fn` returns false. */
 typedef bool (*hf_overlay_fn)(void *context, struct hf_slice key, struct hf_slice value);
 enum hf_reason hf_overlay_each(struct hf_store *store, enum hf_family family, struct hf_slice prefix,
-	struct hf_overlay_item *items, size_t count, hf_overlay_fn fn, void *context);
+	struct hf_slice after, struct hf_overlay_item *items, size_t count, hf_overlay_fn fn, void *context);
+
+/* By bytes, as RocksDB orders keys: less than, equal to or greater than 0. */
+int hf_key_compare(struct hf_slice a, struct hf_slice b);
 
 /* ---- derived.c ------------------------------------------------------------------------------------------- */
 
@@ -282,7 +298,18 @@ enum hf_reason hf_overlay_each(struct hf_store *store, enum hf_family family, st
 void hf_pending_batch(struct hf_store *store);
 void hf_pending_clear(struct hf_store *store);
 
+/* ---- truncate.c ------------------------------------------------------------------------------------------ */
+
+/* A truncation that failed before the database was opened again: did it happen? HF_OK, HF_STORE_FAILED. */
+enum hf_reason hf_truncate_settle(struct hf_store *store);
+
+/* Read the newest stamp. HF_OK, HF_STORE_FAILED. */
+enum hf_reason hf_stamp_read(struct hf_store *store);
+
 /* ---- flush.c --------------------------------------------------------------------------------------------- */
+
+/* Put what the index on disk lacks of a log into the store's batch, and `record`. HF_OK, HF_NO_MEMORY. */
+enum hf_reason hf_log_batch(struct hf_store *store, const struct hf_log *log, const struct hf_session_record *record);
 
 /* As hf_store_flush, but leaves the "indexed" mark where it is: the layers above may not have put all that derives from
  * the newest entries. */

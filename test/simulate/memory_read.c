@@ -15,8 +15,7 @@ uint64_t hf_log_head(const struct hf_log *log)
 
 uint64_t hf_log_tail(const struct hf_log *log)
 {
-	(void)log;
-	return 1; /* nothing truncates yet */
+	return log->tail;
 }
 
 uint64_t hf_log_head_lsn(const struct hf_log *log)
@@ -31,7 +30,7 @@ int64_t hf_log_time(const struct hf_log *log)
 
 enum hf_reason hf_log_offset_after(struct hf_log *log, uint64_t lsn, uint64_t *offset)
 {
-	*offset = 1;
+	*offset = log->tail;
 	while (*offset <= log->head && log->lsns[*offset] <= lsn) {
 		++*offset;
 	}
@@ -40,7 +39,7 @@ enum hf_reason hf_log_offset_after(struct hf_log *log, uint64_t lsn, uint64_t *o
 
 enum hf_reason hf_log_offset_at(struct hf_log *log, int64_t time_ms, uint64_t *offset)
 {
-	*offset = 1;
+	*offset = log->tail;
 	while (*offset <= log->head) {
 		struct hf_entry entry;
 		char *copy;
@@ -56,7 +55,7 @@ enum hf_reason hf_log_offset_at(struct hf_log *log, int64_t time_ms, uint64_t *o
 
 enum hf_reason hf_log_lsn_of(struct hf_log *log, uint64_t offset, uint64_t *lsn)
 {
-	must(offset >= 1 && offset <= log->head, "the LSN of offset %llu was asked, of %llu", (unsigned long long)offset,
+	must(offset >= log->tail && offset <= log->head, "the LSN of offset %llu was asked, of %llu", (unsigned long long)offset,
 		(unsigned long long)log->head);
 	*lsn = log->lsns[offset];
 	return HF_OK;
@@ -69,6 +68,7 @@ static struct hf_store *reading; /* one store at a time */
 struct hf_scan {
 	struct hf_log *log;
 	uint64_t next;
+	bool down;
 };
 
 enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf_scan **out)
@@ -78,21 +78,33 @@ enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf
 	if (!*out) {
 		return HF_NO_MEMORY;
 	}
-	**out = (struct hf_scan){ .log = log, .next = first_offset > 1 ? first_offset : 1 };
+	**out = (struct hf_scan){ .log = log, .next = first_offset > log->tail ? first_offset : log->tail };
 	return HF_OK;
+}
+
+enum hf_reason hf_scan_open_down(struct hf_log *log, uint64_t end_offset, struct hf_scan **out)
+{
+	enum hf_reason reason = hf_scan_open(log, log->tail, out);
+
+	if (reason == HF_OK) {
+		(*out)->next = end_offset > log->head ? log->head : end_offset > 0 ? end_offset - 1 : 0;
+		(*out)->down = true;
+	}
+	return reason;
 }
 
 bool hf_scan_next(struct hf_scan *scan, struct hf_ref *ref)
 {
-	if (scan->next > scan->log->head) {
+	if (scan->next > scan->log->head || scan->next < scan->log->tail) {
 		return false;
 	}
 	*ref = (struct hf_ref){
 		.offset = scan->next,
 		.lsn = scan->log->lsns[scan->next],
 		.kind = (enum hf_kind)scan->log->kinds[scan->next],
+		.size = scan->log->sizes[scan->next],
 	};
-	scan->next++;
+	scan->next += scan->down ? UINT64_MAX : 1;
 	return true;
 }
 
@@ -134,6 +146,9 @@ enum hf_reason hf_records_at(struct hf_records *records, uint64_t lsn, struct hf
 
 enum hf_reason hf_records_after(struct hf_records *records, uint64_t lsn, struct hf_entry *entry, bool *found)
 {
+	while (lsn < reading->head && disk->records[lsn + 1].len == 0) {
+		lsn++;
+	}
 	*found = lsn < reading->head;
 	return *found ? hf_records_at(records, lsn + 1, entry) : HF_OK;
 }
@@ -348,14 +363,3 @@ enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *con
 	return HF_OK;
 }
 
-enum hf_reason hf_session_each(struct hf_store *store, hf_session_fn fn, void *context)
-{
-	for (unsigned i = 0; i < store->log_count; i++) {
-		const struct hf_log *log = &store->logs[i];
-		struct hf_session_info info = { .session = hf_log_session(log), .head = log->head, .tail = 1, .changed_ms = log->time_ms };
-		if (log->head > 0 && !fn(context, &info)) {
-			break;
-		}
-	}
-	return HF_OK;
-}

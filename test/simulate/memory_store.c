@@ -6,7 +6,7 @@
 
 struct disk *disk;
 bool disk_fails;
-static struct hf_store *open_store;
+struct hf_store *open_store;
 
 /* ---- for the schedule */
 
@@ -21,8 +21,8 @@ void store_control_make(void)
 
 void store_control_begin(void)
 {
-	disk->head = disk->indexed = 0;
-	disk->used = disk->values = 0;
+	disk->head = disk->indexed = disk->stamp = 0;
+	disk->used = disk->values = disk->told_count = 0;
 }
 
 void store_control_end(void)
@@ -72,6 +72,7 @@ static struct hf_log *log_of(struct hf_store *store, struct hf_slice session)
 	struct hf_log *log = &store->logs[store->log_count++];
 	memcpy(log->session, session.data, session.len);
 	log->session_len = session.len;
+	told_read(log);
 	return log;
 }
 
@@ -89,13 +90,14 @@ bool record_read(uint64_t lsn, struct hf_entry *entry, char **copy)
 	return true;
 }
 
-static void log_add(struct hf_log *log, const struct hf_entry *entry)
+static void log_add(struct hf_log *log, const struct hf_entry *entry, uint32_t size)
 {
 	must(entry->offset == log->head + 1, "offset %llu of %s is given after %llu", (unsigned long long)entry->offset,
 		log->session, (unsigned long long)log->head);
 	log->head = entry->offset;
 	log->lsns[log->head] = entry->lsn;
 	log->kinds[log->head] = (uint8_t)entry->kind;
+	log->sizes[log->head] = size;
 	log->time_ms = entry->time_ms;
 }
 
@@ -105,8 +107,14 @@ static void take_up(struct hf_store *store)
 	while (store->head < disk->head) {
 		struct hf_entry entry;
 		char *copy;
+		uint32_t len = disk->records[store->head + 1].len;
+		if (len == 0) {
+			store->head++;
+			must(store->head <= disk->indexed, "record %llu was removed before it was flushed", (unsigned long long)store->head);
+			continue;
+		}
 		must(record_read(store->head + 1, &entry, &copy), "record %llu does not decode", (unsigned long long)store->head + 1);
-		log_add(log_of(store, entry.session), &entry);
+		log_add(log_of(store, entry.session), &entry, len);
 		store->head++;
 		if (store->head > disk->indexed && store->replay) {
 			store->replay(store->context, &entry);
@@ -128,7 +136,11 @@ enum hf_reason hf_store_open(const struct hf_store_options *options, hf_store_re
 	}
 	store->replay = replay;
 	store->context = context;
+	store->stamp = disk->stamp;
 	*out = open_store = store;
+	for (unsigned i = 0; i < disk->told_count; i++) {
+		log_of(store, hf_slice_from(disk->told[i].session, disk->told[i].session_len));
+	}
 	take_up(store);
 	values_write(store);
 	disk->indexed = store->head;
@@ -217,7 +229,7 @@ enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t
 		return HF_STORE_FAILED;
 	}
 	append_record(store, entry);
-	log_add(log, entry);
+	log_add(log, entry, disk->records[disk->head].len);
 	store->head++;
 	store->unflushed++;
 	store->dirty = true;
@@ -245,6 +257,9 @@ static enum hf_reason write_pending(struct hf_store *store, bool index)
 		memcpy(kept, store->pending, sizeof(store->pending));
 	}
 	values_write(store);
+	for (unsigned i = 0; index && i < store->log_count; i++) {
+		told_write(&store->logs[i]);
+	}
 	if (index) {
 		disk->indexed = store->head;
 	}
@@ -296,6 +311,7 @@ enum hf_reason hf_store_recover(struct hf_store *store)
 	if (disk_fails) {
 		return HF_STORE_FAILED;
 	}
+	truncate_settle(store);
 	take_up(store);
 	store->failed = false;
 	return hf_store_flush(store);

@@ -26,11 +26,22 @@ struct value {
 	char value[VALUE_SIZE];
 };
 
+/* The record of a session: what its entries do not tell. */
+struct told {
+	char session[HF_SESSION_ID_MAX];
+	size_t session_len;
+	uint64_t tail;
+	struct hf_gone gone;
+	uint8_t state;
+};
+
 struct disk {
-	uint64_t head, indexed;
+	uint64_t head, indexed, stamp;
 	struct {
-		uint32_t at, len;
+		uint32_t at, len; /* len 0: removed */
 	} records[ENTRIES + 2]; /* by LSN */
+	unsigned told_count;
+	struct told told[LOGS];
 	uint32_t used;
 	unsigned values; /* of each array, the first so many are in use */
 	struct value value[VALUES];
@@ -40,33 +51,46 @@ struct disk {
 struct hf_log {
 	char session[HF_SESSION_ID_MAX + 1];
 	size_t session_len;
-	uint64_t head;
+	uint64_t head, tail;
 	int64_t time_ms;
 	uint64_t lsns[ENTRIES + 2]; /* by offset */
 	uint8_t kinds[ENTRIES + 2];
+	uint32_t sizes[ENTRIES + 2];
+	struct hf_gone gone;
+	uint8_t state;
 	unsigned users;
 };
 
 struct hf_store {
 	hf_store_replay_fn replay;
 	void *context;
-	uint64_t head;
+	uint64_t head, stamp;
 	bool failed, dirty, visiting;
 	unsigned readers; /* scans and records that are open */
 	unsigned unflushed;
 	unsigned pending_count;
 	struct value pending[VALUES];
+	struct hf_log *in_doubt; /* a truncation failed and may have happened: the next start, or recovery, will see */
+	uint64_t in_doubt_tail;
 	unsigned log_count;
 	struct hf_log logs[LOGS];
 };
 
 extern struct disk *disk;
 extern bool disk_fails;
+extern struct hf_store *open_store;
 
 /* The record at an LSN of the disk, decoded; the caller frees *copy. */
 bool record_read(uint64_t lsn, struct hf_entry *entry, char **copy);
 
 /* What is pending, to disk. */
 void values_write(struct hf_store *store);
+
+/* memory_truncate.c: the sessions' records, to disk and back. */
+void told_write(const struct hf_log *log);
+void told_read(struct hf_log *log);
+
+/* The truncation that failed happened, or not. */
+void truncate_settle(struct hf_store *store);
 
 #endif

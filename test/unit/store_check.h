@@ -128,15 +128,16 @@ static inline void check_entry(const struct hf_entry *entry, struct hf_slice ses
 		ck_abort_msg("payload '%.*s', not '%s'", (int)entry->payload.len, entry->payload.data, text);
 }
 
-/* The log has exactly what append() made, to `head`, readable in every way; LSNs rise. */
+/* The log has exactly what append() made, from its tail to `head`, readable in every way; LSNs rise. */
 static inline void check_log(struct hf_store *store, struct hf_log *log, uint64_t head)
 {
 	struct hf_scan *scan;
 	struct hf_records *records;
 	struct hf_ref ref;
 	struct hf_entry entry;
-	uint64_t offset = 0;
-	uint64_t before = 0;
+	uint64_t offset = hf_log_tail(log) - 1;
+	uint64_t before = hf_log_gone_lsn(log, HF_KINDS_LOGGED);
+	uint64_t bytes = 0;
 
 	ck_assert_uint_eq(hf_log_head(log), head);
 	ck_assert_ok(hf_scan_open(log, 1, &scan));
@@ -150,10 +151,12 @@ static inline void check_log(struct hf_store *store, struct hf_log *log, uint64_
 		check(entry.kind == ref.kind);
 		check_entry(&entry, hf_log_session(log), offset);
 		before = ref.lsn;
+		bytes += ref.size;
 	}
 	ck_assert_ok(hf_scan_reason(scan));
 	ck_assert_uint_eq(offset, head);
 	ck_assert_uint_eq(before, hf_log_head_lsn(log));
+	ck_assert_uint_eq(bytes, hf_log_bytes(log));
 	hf_scan_close(scan);
 	hf_records_close(records);
 }

@@ -298,7 +298,7 @@ static const char *sessions(struct hf_store *store, int most)
 	static struct listing listing;
 
 	listing = (struct listing){.left = most};
-	ck_assert_ok(hf_session_each(store, list_session, &listing));
+	ck_assert_ok(hf_session_each(store, HF_SLICE_NONE, list_session, &listing));
 	return listing.text;
 }
 

@@ -16,6 +16,9 @@
 
 struct model {
 	uint64_t head;
+	uint64_t indexed; /* up to here entries may be removed */
+	uint64_t stamp;
+	uint64_t lowest; /* all LSNs below are gone */
 	struct {
 		uint8_t session;
 		uint8_t kind;
@@ -24,6 +27,10 @@ struct model {
 	} entries[ENTRIES_MAX + 1]; /* by LSN */
 	struct {
 		uint64_t head;
+		uint64_t tail;
+		uint64_t stamp;
+		uint64_t gone[HF_KIND_LOGGED_LAST + 1];
+		uint8_t state;
 		uint64_t lsns[ENTRIES_MAX + 1]; /* by offset */
 	} sessions[SESSIONS];
 	uint64_t chance;
@@ -47,9 +54,14 @@ static void derive(uint64_t lsn)
 	check(hf_device_put(store, hf_slice_of(device), &value) == HF_OK);
 }
 
+static bool is_gone(uint64_t lsn)
+{
+	return model->entries[lsn].offset < model->sessions[model->entries[lsn].session].tail;
+}
+
 static void check_entry_of_model(const struct hf_entry *entry, uint64_t lsn)
 {
-	check(lsn >= 1 && lsn <= model->head);
+	check(lsn >= 1 && lsn <= model->head && !is_gone(lsn));
 	check(entry->lsn == lsn);
 	check(entry->offset == model->entries[lsn].offset);
 	check(entry->time_ms == model->entries[lsn].time_ms);
@@ -76,6 +88,8 @@ static void open_again(void)
 	check(model->replayed == 0 || model->replayed == model->head);
 	check(hf_store_head(store) == model->head);
 	check(!hf_store_dirty(store));
+	check(hf_store_stamp(store) == model->stamp);
+	model->indexed = model->head;
 }
 
 static struct hf_log *hold(unsigned session)
@@ -90,7 +104,11 @@ static struct hf_log *hold(unsigned session)
 		users[session]--;
 	}
 	check(hf_log_head(logs[session]) == model->sessions[session].head);
+	check(hf_log_tail(logs[session]) == model->sessions[session].tail);
+	check(hf_log_state(logs[session]) == model->sessions[session].state);
 	check(hf_log_head_lsn(logs[session]) == model->sessions[session].lsns[model->sessions[session].head]);
+	for (enum hf_kind kind = 1; kind <= HF_KIND_LOGGED_LAST; kind++)
+		check(hf_log_gone_lsn(logs[session], HF_KIND_BIT(kind)) == model->sessions[session].gone[kind]);
 	return logs[session];
 }
 
@@ -138,11 +156,12 @@ static void call_scan(unsigned session)
 	struct hf_scan *scan;
 	struct hf_ref ref;
 	uint64_t head = model->sessions[session].head;
+	uint64_t tail = model->sessions[session].tail;
 	uint64_t offset = chance(head + 3);
 
 	check(hf_scan_open(log, offset, &scan) == HF_OK);
-	if (offset == 0)
-		offset = 1;
+	if (offset < tail)
+		offset = tail;
 	uint64_t end = chance(3) == 0 ? UINT64_MAX : offset + chance(600);
 	while (offset < end && hf_scan_next(scan, &ref)) {
 		check(ref.offset == offset);
@@ -155,13 +174,36 @@ static void call_scan(unsigned session)
 	hf_scan_close(scan);
 }
 
+static void call_scan_down(unsigned session)
+{
+	struct hf_log *log = hold(session);
+	struct hf_scan *scan;
+	struct hf_ref ref;
+	uint64_t head = model->sessions[session].head;
+	uint64_t tail = model->sessions[session].tail;
+	uint64_t end = chance(head + 3);
+	uint64_t left = chance(3) == 0 ? UINT64_MAX : chance(600);
+
+	check(hf_scan_open_down(log, end, &scan) == HF_OK);
+	end = end > head ? head + 1 : end;
+	for (; left > 0 && hf_scan_next(scan, &ref); left--) {
+		check(ref.offset == --end);
+		check(ref.lsn == model->sessions[session].lsns[end]);
+		check(ref.kind == (enum hf_kind)model->entries[ref.lsn].kind);
+	}
+	check(hf_scan_reason(scan) == HF_OK);
+	check(left == 0 || end <= tail);
+	hf_scan_close(scan);
+}
+
 static void call_search(unsigned session)
 {
 	struct hf_log *log = hold(session);
 	const uint64_t *lsns = model->sessions[session].lsns;
 	uint64_t head = model->sessions[session].head;
+	uint64_t tail = model->sessions[session].tail;
 	uint64_t lsn = chance(model->head + 3);
-	uint64_t wanted = 1;
+	uint64_t wanted = tail;
 	uint64_t offset;
 
 	while (wanted <= head && lsns[wanted] <= lsn)
@@ -170,14 +212,14 @@ static void call_search(unsigned session)
 	check(offset == wanted);
 
 	int64_t time_ms = (int64_t)chance(model->head * 3 + 300) - 150;
-	wanted = 1;
+	wanted = tail;
 	while (wanted <= head && model->entries[lsns[wanted]].time_ms < time_ms)
 		wanted++;
 	check(hf_log_offset_at(log, time_ms, &offset) == HF_OK);
 	check(offset == wanted);
 
-	if (head > 0) {
-		offset = 1 + chance(head);
+	if (head >= tail) {
+		offset = tail + chance(head + 1 - tail);
 		check(hf_log_lsn_of(log, offset, &lsn) == HF_OK);
 		check(lsn == lsns[offset]);
 	}
@@ -192,21 +234,68 @@ static void call_records(void)
 	if (model->head == 0)
 		return;
 	check(hf_records_open(store, &records) == HF_OK);
-	uint64_t lsn = 1 + chance(model->head);
+	while (model->lowest <= model->head && is_gone(model->lowest))
+		model->lowest++;
+	bool down = chance(2) == 0;
+	/* Mostly where something is left: RocksDB walks over what was removed, and takes its time. */
+	uint64_t lsn = chance(20) == 0 ? 1 : model->lowest;
+	lsn += chance(model->head + 1 - (lsn < model->head ? lsn : model->head));
 	for (uint64_t left = chance(60); left > 0 && lsn <= model->head; left--) {
 		if (chance(2) == 0) {
-			check(hf_records_at(records, lsn, &entry) == HF_OK);
-			check_entry_of_model(&entry, lsn);
-			lsn += 1 + chance(20);
+			check(hf_records_at(records, lsn, &entry) == (is_gone(lsn) ? HF_RECORD_CORRUPT : HF_OK));
+			if (!is_gone(lsn))
+				check_entry_of_model(&entry, lsn);
+			uint64_t step = chance(20);
+			lsn = down && step < lsn ? lsn - step : lsn + 1 + step;
 		} else {
+			uint64_t next = lsn + 1 > model->lowest ? lsn + 1 : model->lowest;
+			while (next <= model->head && is_gone(next))
+				next++;
 			check(hf_records_after(records, lsn, &entry, &found) == HF_OK);
-			check(found == (lsn < model->head));
+			check(found == (next <= model->head));
 			if (found)
-				check_entry_of_model(&entry, lsn + 1);
+				check_entry_of_model(&entry, next);
 			lsn++;
 		}
 	}
 	hf_records_close(records);
+}
+
+static void call_truncate(unsigned session)
+{
+	struct hf_log *log = hold(session);
+	uint64_t head = model->sessions[session].head;
+	uint64_t tail = model->sessions[session].tail;
+	uint64_t wanted = tail + chance(chance(3) == 0 ? 700 : 20);
+	bool any = false;
+
+	if (wanted > head + 1)
+		wanted = head + 1;
+	check(hf_log_truncate(log, wanted) == HF_OK);
+	for (; tail < wanted && model->sessions[session].lsns[tail] <= model->indexed; tail++) {
+		uint64_t lsn = model->sessions[session].lsns[tail];
+		model->sessions[session].gone[model->entries[lsn].kind] = lsn;
+		any = true;
+	}
+	if (any) {
+		model->stamp = model->stamp >= model->head ? model->stamp + 1 : model->head;
+		model->sessions[session].stamp = model->stamp;
+	}
+	model->sessions[session].tail = tail;
+	check(hf_log_tail(log) == tail);
+	check(hf_store_stamp(store) == model->stamp);
+}
+
+static bool visit_truncated(void *context, uint64_t stamp, struct hf_slice name)
+{
+	uint64_t *last = context;
+	unsigned session = 0;
+
+	while (!hf_slice_is(name, names[session]))
+		check(++session < SESSIONS);
+	check(stamp > *last && stamp == model->sessions[session].stamp);
+	*last = stamp;
+	return true;
 }
 
 static bool visit_session(void *context, const struct hf_session_info *info)
@@ -219,7 +308,10 @@ static bool visit_session(void *context, const struct hf_session_info *info)
 	unsigned session = by_name[(*next)++];
 	const uint64_t *lsns = model->sessions[session].lsns;
 	check(hf_slice_is(info->session, names[session]));
-	check(info->head == model->sessions[session].head && info->tail == 1);
+	check(info->head == model->sessions[session].head && info->tail == model->sessions[session].tail);
+	check(info->state == model->sessions[session].state);
+	if (info->tail <= info->head)
+		check(info->oldest_ms == model->entries[lsns[info->tail]].time_ms);
 	check(info->created_ms == model->entries[lsns[1]].time_ms);
 	check(info->changed_ms == model->entries[lsns[info->head]].time_ms);
 	return true;
@@ -231,9 +323,12 @@ static void call_lists(void)
 	unsigned next = 0;
 	bool found;
 
-	check(hf_session_each(store, visit_session, &next) == HF_OK);
+	check(hf_session_each(store, HF_SLICE_NONE, visit_session, &next) == HF_OK);
 	for (; next < SESSIONS; next++)
 		check(model->sessions[by_name[next]].head == 0);
+	uint64_t last = chance(model->stamp + 2);
+	check(hf_truncated_each(store, last, visit_truncated, &last) == HF_OK);
+	check(last >= model->stamp);
 	for (uint64_t lsn = model->head; lsn > 0 && lsn + DEVICES > model->head; lsn--) {
 		char device[8];
 		snprintf(device, sizeof device, "d%d", (int)(lsn % DEVICES));
@@ -266,7 +361,7 @@ static void live(void *context)
 	call_lists();
 	for (int i = 0; i < CALLS; i++) {
 		unsigned session = (unsigned)chance(SESSIONS);
-		switch (chance(16)) {
+		switch (chance(20)) {
 		case 0:
 		case 1:
 			let_go(session);
@@ -274,6 +369,7 @@ static void live(void *context)
 		case 2:
 			check(hf_store_flush(store) == HF_OK);
 			check(!hf_store_dirty(store));
+			model->indexed = model->head;
 			break;
 		case 3:
 		case 4:
@@ -294,6 +390,21 @@ static void live(void *context)
 			if (chance(20) == 0)
 				call_reopen();
 			break;
+		case 11:
+			call_truncate(session);
+			break;
+		case 12:
+			call_scan_down(session);
+			break;
+		case 13:
+			if (model->sessions[session].head > 0) {
+				struct hf_log *log = hold(session);
+				model->sessions[session].state = (uint8_t)chance(256);
+				hf_log_set_state(log, model->sessions[session].state);
+				check(hf_store_flush(store) == HF_OK); /* else a kill forgets it */
+				model->indexed = model->head;
+			}
+			break;
 		default:
 			call_append(session);
 			break;
@@ -312,6 +423,9 @@ START_TEST(the_store_is_what_the_model_is)
 	model = shared_memory(sizeof *model);
 	chance_seed();
 	model->chance = chance_state;
+	model->lowest = 1;
+	for (unsigned i = 0; i < SESSIONS; i++)
+		model->sessions[i].tail = 1;
 	for (int i = 0; i < LIVES; i++) {
 		int status = run_child(live, NULL);
 		ck_assert_msg(

@@ -131,10 +131,10 @@ START_TEST(another_format_is_refused)
 
 	hf_store_close(open_store());
 	raw_put("format", "\1\0\0\0", 4);
-	check_refused(HF_STORE_FORMAT, false, "its format is 1");
-	check_refused(HF_STORE_FORMAT, true, "its format is 1");
+	check_refused(HF_STORE_OTHER_FORMAT, false, "its format is 1");
+	check_refused(HF_STORE_OTHER_FORMAT, true, "its format is 1");
 	raw_put("format", now, 3);
-	check_refused(HF_STORE_FORMAT, false, "format");
+	check_refused(HF_STORE_OTHER_FORMAT, false, "format");
 	raw_put("format", now, 4);
 	hf_store_close(open_store());
 }
@@ -147,16 +147,21 @@ START_TEST(a_later_version_s_families_are_refused)
 	char *error = NULL;
 
 	rocksdb_options_set_create_missing_column_families(options, 1);
-	const char *names[] = {"default", "log", "index", "sessions", "facts", "devices", "receipts"};
-	const rocksdb_options_t *families[] = {options, options, options, options, options, options, options};
-	rocksdb_column_family_handle_t *handles[7];
-	rocksdb_t *db = rocksdb_open_column_families(options, store_path, 7, names, families, handles, &error);
+	const char *names[HF_FAMILY_COUNT + 1];
+	const rocksdb_options_t *families[HF_FAMILY_COUNT + 1];
+	rocksdb_column_family_handle_t *handles[HF_FAMILY_COUNT + 1];
+	for (int i = 0; i <= HF_FAMILY_COUNT; i++) {
+		names[i] = i < HF_FAMILY_COUNT ? hf_family_names[i] : "of a later version";
+		families[i] = options;
+	}
+	rocksdb_t *db =
+		rocksdb_open_column_families(options, store_path, HF_FAMILY_COUNT + 1, names, families, handles, &error);
 	ck_assert_msg(error == NULL, "%s", error);
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i <= HF_FAMILY_COUNT; i++)
 		rocksdb_column_family_handle_destroy(handles[i]);
 	rocksdb_close(db);
 	rocksdb_options_destroy(options);
-	check_refused(HF_STORE_FORMAT, false, "later version");
+	check_refused(HF_STORE_OTHER_FORMAT, false, "later version");
 }
 END_TEST
 

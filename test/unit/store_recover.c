@@ -174,7 +174,7 @@ static void check_closed(struct hf_store *store, struct hf_log *held)
 	ck_assert_reason(hf_log_acquire(store, hf_slice_of("c"), true, &log), HF_STORE_FAILED);
 	ck_assert_reason(hf_device_get(store, hf_slice_of("none"), &value, &found), HF_STORE_FAILED);
 	ck_assert_reason(hf_device_each(store, NULL, NULL), HF_STORE_FAILED);
-	ck_assert_reason(hf_session_each(store, NULL, NULL), HF_STORE_FAILED);
+	ck_assert_reason(hf_session_each(store, HF_SLICE_NONE, NULL, NULL), HF_STORE_FAILED);
 	ck_assert_reason(hf_store_sync(store), HF_STORE_FAILED);
 	/* What is in memory is known all the same. */
 	ck_assert_ok(hf_scan_open(held, 1, &scan));
