@@ -46,6 +46,7 @@ int hf_on_connect(int event, void *data, void *userdata)
 
 	(void)event;
 	authenticated(plugin);
+	plugin->will_delay_s = 0;
 	if (id) {
 		struct hf_connection connection = {
 			.device = id,
@@ -61,7 +62,25 @@ int hf_on_connect(int event, void *data, void *userdata)
 	return MOSQ_ERR_SUCCESS;
 }
 
-static void gone(struct hf_plugin *plugin, const struct mosquitto *client)
+/* The reasons are those of do_disconnect's callers. A DISCONNECT with reason code 0x04 looks like a goodbye here: that it
+ * is none, its will tells. */
+static enum hf_why why_of(int reason)
+{
+	switch (reason) {
+	case MOSQ_ERR_SUCCESS:
+		return HF_WHY_GOODBYE;
+	case MOSQ_ERR_KEEPALIVE:
+		return HF_WHY_KEEPALIVE;
+	case MOSQ_ERR_SESSION_TAKEN_OVER:
+		return HF_WHY_TAKEN_OVER;
+	case MOSQ_ERR_ADMINISTRATIVE_ACTION:
+		return HF_WHY_KICKED;
+	default:
+		return HF_WHY_CONNECTION_LOST;
+	}
+}
+
+static void gone(struct hf_plugin *plugin, const struct mosquitto *client, int reason)
 {
 	const char *id = mosquitto_client_id(client);
 
@@ -72,7 +91,7 @@ static void gone(struct hf_plugin *plugin, const struct mosquitto *client)
 		plugin->checked = NULL;
 	}
 	if (id) {
-		hf_disconnected(plugin->hub, id, client);
+		hf_disconnected(plugin->hub, id, client, why_of(reason));
 	}
 }
 
@@ -81,7 +100,7 @@ int hf_on_disconnect(int event, void *data, void *userdata)
 	const struct mosquitto_evt_disconnect *disconnect = data;
 
 	(void)event;
-	gone(userdata, disconnect->client);
+	gone(userdata, disconnect->client, disconnect->reason);
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -90,6 +109,6 @@ int hf_on_client_offline(int event, void *data, void *userdata)
 	const struct mosquitto_evt_client_offline *offline = data;
 
 	(void)event;
-	gone(userdata, offline->client);
+	gone(userdata, offline->client, offline->reason);
 	return MOSQ_ERR_SUCCESS;
 }

@@ -26,7 +26,7 @@ int hf_on_persist_client(int event, void *data, void *userdata)
 		.retain_available = client->retain_available,
 	};
 
-	(void)event;
+	plugin->will_delay_s = event == MOSQ_EVT_PERSIST_CLIENT_UPDATE ? client->will_delay_interval : 0;
 	/* UPDATE also comes for sessions that end with their connection (will_delay.c): nothing to keep of those. */
 	if (client->session_expiry_interval > 0 && hf_durable_set(plugin->hub, &durable) != HF_OK) {
 		hf_log_limited(plugin, MOSQ_LOG_ERR, "the durable client %s could not be stored", client->clientid);

@@ -47,6 +47,7 @@ struct hf_plugin {
 	struct hf_refused *refused;
 	struct hf_resumed *resumed;
 	struct hf_will *wills;
+	uint32_t will_delay_s;         /* of the client whose PERSIST_CLIENT_UPDATE came last; 0: none */
 	struct hf_buffer properties;   /* scratch */
 	struct hf_buffer topic;        /* scratch */
 	timer_t timer;
@@ -99,10 +100,17 @@ int hf_on_persist_client_msg_delete(int event, void *data, void *userdata);
 int hf_on_persist_will_add(int event, void *data, void *userdata);
 int hf_on_persist_restore(int event, void *data, void *userdata);
 
+/* How a publish came to us. */
+enum hf_way {
+	HF_WAY_PUBLISH,
+	HF_WAY_AGAIN, /* that very one was stored already */
+	HF_WAY_WILL,
+};
+
 /* publishing.c: the part of ACL CHECK for access WRITE; and what it remembers of clients until they are gone. */
 int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event);
 enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
-	const mosquitto_property *properties, uint8_t qos, bool again, enum hf_reason *reason);
+	const mosquitto_property *properties, uint8_t qos, enum hf_way way, enum hf_reason *reason);
 void hf_resumed_released(struct hf_plugin *plugin, const char *id); /* PUBREL of the oldest one */
 void hf_resumed_forget(struct hf_plugin *plugin, const struct mosquitto *client);
 void hf_publishing_end(struct hf_plugin *plugin);

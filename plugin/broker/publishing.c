@@ -203,7 +203,7 @@ void hf_publishing_end(struct hf_plugin *plugin)
 /* ---- publishes */
 
 enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
-	const mosquitto_property *properties, uint8_t qos, bool again, enum hf_reason *reason)
+	const mosquitto_property *properties, uint8_t qos, enum hf_way way, enum hf_reason *reason)
 {
 	struct hf_publish_properties picked;
 
@@ -220,7 +220,8 @@ enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client
 		.correlation = picked.correlation,
 		.conditions = picked.conditions,
 		.qos = qos,
-		.again = again,
+		.again = way == HF_WAY_AGAIN,
+		.will = way == HF_WAY_WILL,
 	};
 	return hf_publish(plugin->hub, &publish, reason);
 }
@@ -236,12 +237,14 @@ int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check 
 	if (!known && event->qos == 2) {
 		resumed_remember(plugin, event);
 	}
-	if (!hf_under_root(plugin, event->topic)) {
-		return MOSQ_ERR_PLUGIN_IGNORE;
-	}
 	bool taken_over = plugin->authenticating && strcmp(plugin->authenticating, id) == 0;
-	if (known && (!connected || taken_over || hf_will_is(plugin, event))) {
-		return hf_will_publish(plugin, event);
+	bool will = known && (!connected || taken_over || hf_will_is(plugin, event));
+	int rc = !hf_under_root(plugin, event->topic) ? MOSQ_ERR_PLUGIN_IGNORE : will ? hf_will_publish(plugin, event) : MOSQ_ERR_SUCCESS;
+	if (will) {
+		hf_will_sent(plugin->hub, id);
+	}
+	if (will || rc != MOSQ_ERR_SUCCESS) {
+		return rc;
 	}
 	if (connected) {
 		plugin->checked = event->client;
@@ -278,7 +281,7 @@ int hf_on_message_in(int event, void *data, void *userdata)
 		return refuse(plugin, message, reason);
 	}
 	switch (hf_publish_of(plugin, message->client, message->topic, hf_slice_from(message->payload, message->payloadlen),
-		message->properties, message->qos, is_repeat(plugin, message), &reason)) {
+		message->properties, message->qos, is_repeat(plugin, message) ? HF_WAY_AGAIN : HF_WAY_PUBLISH, &reason)) {
 	case HF_VERDICT_OUTSIDE:
 	case HF_VERDICT_STORED:
 		return MOSQ_ERR_SUCCESS;

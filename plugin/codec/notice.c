@@ -9,6 +9,17 @@ static const char *const names[HF_NOTICE_COUNT] = {
 #undef HF_NOTICE_NAME
 };
 
+static const char *const closed_names[] = {
+	[HF_CLOSED_AGENT_LOST] = "agent-lost",
+	[HF_CLOSED_AGENT_LEFT] = "agent-left",
+	[HF_CLOSED_INTERRUPTED] = "interrupted",
+};
+
+const char *hf_closed_name(enum hf_closed closed)
+{
+	return closed_names[closed];
+}
+
 /* The keys in the order they are written: shorter first, then by bytes (RFC 8949, section 4.2.1). */
 static const struct field {
 	const char *key;
@@ -19,8 +30,12 @@ static const struct field {
 	{"id", FIELD_TEXT, offsetof(struct hf_notice, id)},
 	{"from", FIELD_TEXT, offsetof(struct hf_notice, from)},
 	{"last", FIELD_UINT, offsetof(struct hf_notice, last)},
+	{"role", FIELD_TEXT, offsetof(struct hf_notice, role)},
 	{"first", FIELD_UINT, offsetof(struct hf_notice, first)},
+	{"state", FIELD_TEXT, offsetof(struct hf_notice, state)},
 	{"notice", FIELD_KIND, 0},
+	{"reason", FIELD_TEXT, offsetof(struct hf_notice, reason)},
+	{"identity", FIELD_TEXT, offsetof(struct hf_notice, identity)},
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 
@@ -108,7 +123,15 @@ enum hf_reason hf_notice_decode(struct hf_slice payload, struct hf_notice *out)
 {
 	struct hf_cbor_reader reader = hf_cbor_reader_of(payload);
 	struct hf_notice notice = {
-		.kind = HF_NOTICE_COUNT, .by = HF_SLICE_NONE, .id = HF_SLICE_NONE, .from = HF_SLICE_NONE};
+		.kind = HF_NOTICE_COUNT,
+		.by = HF_SLICE_NONE,
+		.id = HF_SLICE_NONE,
+		.from = HF_SLICE_NONE,
+		.identity = HF_SLICE_NONE,
+		.role = HF_SLICE_NONE,
+		.state = HF_SLICE_NONE,
+		.reason = HF_SLICE_NONE,
+	};
 	struct hf_cbor_map map;
 	struct hf_slice key;
 	bool more = false;

@@ -16,7 +16,9 @@
 #define HF_NOTICE_TABLE(X) \
 	X(TRUNCATED, "truncated") /* retention removed the oldest entries: first, last */ \
 	X(CLOSED, "closed")       /* the session has ended, this is its last entry: by */ \
-	X(ASK_EXPIRED, "ask-expired") /* nobody answered in time: id of the question, from whom it was */
+	X(ASK_EXPIRED, "ask-expired") /* nobody answered in time: id of the question, from whom it was */ \
+	X(PRESENCE, "presence")   /* a participant turned: identity, role, state, reason (codec/presence.h) */ \
+	X(RESPONSE_CLOSED, "response-closed") /* Holdfast ended a response: id, from, reason (enum hf_closed) */
 
 enum hf_notice_kind {
 #define HF_NOTICE_NUMBER(number, name) HF_NOTICE_##number,
@@ -30,11 +32,23 @@ enum hf_notice_kind {
 struct hf_notice {
 	enum hf_notice_kind kind;
 	struct hf_slice by;   /* identity of who asked for it */
-	struct hf_slice id;   /* of what the publishers number themselves: a question */
+	struct hf_slice id;   /* of what the publishers number themselves: a question, a response */
 	struct hf_slice from; /* identity of whose it is */
+	struct hf_slice identity;
+	struct hf_slice role;
+	struct hf_slice state;
+	struct hf_slice reason;
 	uint64_t first;     /* offsets */
 	uint64_t last;
 };
+
+/* Why Holdfast ended a response. */
+enum hf_closed {
+	HF_CLOSED_AGENT_LOST, /* "agent-lost": its connection broke, and it did not come back in time */
+	HF_CLOSED_AGENT_LEFT, /* "agent-left": it said goodbye, or may not take part any more */
+	HF_CLOSED_INTERRUPTED, /* "interrupted": it was to end it, and did not */
+};
+const char *hf_closed_name(enum hf_closed closed); /* static */
 
 /* Append in the deterministic encoding of RFC 8949, section 4.2.1. False: no memory; the end of `out` is undefined. */
 bool hf_notice_encode(const struct hf_notice *notice, struct hf_buffer *out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The one way into the log: store, derive, hand on. For publishes, and for what Holdfast itself has to say. */
-#include "session/internal.h"
+#include "session/presence.h"
 
 static enum hf_reason store(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry)
 {
@@ -27,7 +27,7 @@ static void writes_are_due(struct hf_hub *hub)
 	}
 }
 
-enum hf_reason hf_append(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry, const struct hf_incoming *incoming)
+enum hf_reason hf_append(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry, struct hf_incoming *incoming)
 {
 	enum hf_reason reason = store(hub, session, entry);
 
@@ -35,6 +35,9 @@ enum hf_reason hf_append(struct hf_hub *hub, struct hf_session *session, struct 
 		return reason;
 	}
 	/* From here on the entry exists: nothing below may fail it. */
+	if (entry->offset == 1) {
+		hf_participants_begin(hub, session);
+	}
 	if (incoming) {
 		hf_publish_apply(hub, incoming, entry);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices: who is connected, who may come back. */
-#include "session/internal.h"
+#include "session/presence.h"
 
 #include <utlist.h>
 
@@ -66,6 +66,7 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 		device->durable = false;
 	}
 	hf_subscriptions_free(hub, device);
+	hf_members_free(hub, &device->members);
 	hf_ring_clear(device);
 	hf_owed_clear(device);
 	if (device->pending) {
@@ -173,6 +174,9 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 {
 	struct hf_device *device = hf_device_find(hub, connection->device);
 
+	if (device && device->online) { /* its end was not told */
+		hf_connection_gone(hub, device, HF_WHY_TAKEN_OVER);
+	}
 	if (device && connection->clean) {
 		hf_device_forget(hub, device);
 		device = NULL;
@@ -191,6 +195,7 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 		hf_device_dirty(hub, device);
 	}
 	hf_unseen_begin(device);
+	hf_connection_back(hub, device);
 	device->token = connection->token;
 	device->online = true;
 	hf_subscriptions_allow(hub, device);
@@ -211,13 +216,14 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	return HF_OK;
 }
 
-void hf_disconnected(struct hf_hub *hub, const char *id, const void *token)
+void hf_disconnected(struct hf_hub *hub, const char *id, const void *token, enum hf_why why)
 {
 	struct hf_device *device = hf_device_find(hub, id);
 
 	if (!device || !device->online || device->token != token) {
 		return;
 	}
+	hf_connection_gone(hub, device, why);
 	if (!device->durable) {
 		hf_device_forget(hub, device);
 		return;

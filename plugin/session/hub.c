@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The hub: opening, closing, and what is due when. */
-#include "session/internal.h"
+#include "session/presence.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,6 +77,7 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 	}
 	hub->options = *options;
 	hub->broker = *broker;
+	hub->restart_grace_until_ms = broker->monotonic_ms(broker->context) + options->restart_grace_ms;
 	enum hf_reason reason = hf_access_load(options->roles, &hub->access, message, message_size);
 	if (reason == HF_OK) {
 		reason = hf_store_open(&store, hf_replay, hub, &hub->store, message, message_size);
@@ -89,6 +90,12 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 	}
 	if (reason == HF_OK) {
 		reason = start_clock(hub);
+	}
+	if (reason == HF_OK) {
+		reason = hf_sessions_resume(hub);
+		if (reason != HF_OK) {
+			snprintf(message, message_size, "the active sessions in %s cannot be read: %s", options->store, hf_store_error(hub->store));
+		}
 	}
 	if (reason != HF_OK) {
 		hf_hub_close(hub);
@@ -114,6 +121,7 @@ void hf_hub_close(struct hf_hub *hub)
 		device->durable = false; /* it stays in the store */
 		hf_device_forget(hub, device);
 	}
+	hf_losses_free(hub);
 	hf_sessions_rest(hub, true);
 	hf_store_close(hub->store);
 	hf_access_free(hub->access);
@@ -138,6 +146,7 @@ enum hf_reason hf_hub_reload(struct hf_hub *hub, char *message, size_t message_s
 		if (device->online) {
 			hf_subscriptions_detach(hub, device); /* what they know of its roles */
 			hf_subscriptions_attach(hub, device);
+			hf_members_check_roles(hub, device);
 		}
 	}
 	return HF_OK;
@@ -248,6 +257,8 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_CURSORS] = write_cursors,
 	[HF_TIMER_SYNC] = sync_log,
 	[HF_TIMER_ASKS] = hf_asks_expire,
+	[HF_TIMER_LOST] = hf_losses_due,
+	[HF_TIMER_PRESENCE] = hf_presence_tell,
 	[HF_TIMER_AUDIENCE] = hf_sessions_look_at_audiences,
 	[HF_TIMER_STATE] = hf_sessions_announce,
 	[HF_TIMER_REST] = rest,

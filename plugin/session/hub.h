@@ -14,6 +14,7 @@
 #define HF_SESSION_HUB_H
 
 #include "codec/conditions.h"
+#include "codec/presence.h"
 #include "session/broker.h"
 #include "session/options.h"
 
@@ -57,7 +58,12 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 
 /* A connection has ended. A durable device is kept, another one forgotten. Ignored unless `token` is the
  * connection that hf_connected last saw for this client id (failed logins and take-overs come here too). */
-void hf_disconnected(struct hf_hub *hub, const char *device, const void *token);
+void hf_disconnected(struct hf_hub *hub, const char *device, const void *token, enum hf_why why);
+
+/* The broker will send the will of this client, whose connection ends or has ended, in so many seconds, unless it comes
+ * back. And: the broker sends it now. */
+void hf_will_waits(struct hf_hub *hub, const char *device, uint32_t delay_s);
+void hf_will_sent(struct hf_hub *hub, const char *device);
 
 /* The token of the live connection of this client id, NULL when it has none. */
 const void *hf_connection_of(const struct hf_hub *hub, const char *device);
@@ -105,6 +111,7 @@ struct hf_publish {
 	struct hf_conditions conditions;
 	uint8_t qos;
 	bool again;            /* the caller knows that this very publish was stored already */
+	bool will;             /* of a client that is gone, or as good as gone */
 	enum hf_reason unfit; /* not HF_OK: why the caller cannot even pass it on; it is refused, and told so */
 };
 
@@ -136,9 +143,10 @@ enum hf_reason hf_subscription_keep(struct hf_hub *hub, const char *device, cons
 /* The subscription is gone, and its cursor with it. As above for *plain; HF_TOPIC_OUTSIDE likewise. */
 enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *device, const char *filter, struct hf_slice *plain);
 
-/* May the broker itself deliver a message on this topic to this client (its own fan-out, or retained)? HF_OK for
- * live-only and retained topics of sessions it may read; HF_NOT_PERMITTED for entries, always; HF_TOPIC_OUTSIDE. */
-enum hf_reason hf_may_receive(struct hf_hub *hub, const char *device, const char *identity, const char *topic);
+/* May the broker itself deliver this message to this client (its own fan-out, or retained)? HF_OK for live-only and
+ * retained topics of sessions it may read; HF_NOT_PERMITTED for entries, always, and for a retained document that a newer
+ * one has overtaken on its way; HF_TOPIC_OUTSIDE. */
+enum hf_reason hf_may_receive(struct hf_hub *hub, const char *device, const char *identity, const char *topic, struct hf_slice payload);
 
 /* The broker itself gives this client a message with a Packet Identifier of its own choice: ours must stay clear of it. */
 void hf_packet_sent(struct hf_hub *hub, const char *device);

@@ -23,14 +23,16 @@
 #include "codec/document.h"
 #include "codec/filter.h"
 #include "codec/notice.h"
+#include "codec/presence.h"
 #include "codec/token.h"
 #include "session/access.h"
 #include "session/facts.h"
 #include "session/hub.h"
 
 #define HF_NO_LOCAL 0x04
-#define HF_OPEN_RESPONSES_MAX 1000
-#define HF_OPEN_ASKS_MAX 100 /* of one identity in a session */
+#define HF_OPEN_RESPONSES_MAX 1000     /* of a session ... */
+#define HF_OPEN_RESPONSES_EACH_MAX 250 /* ... and of one identity in it */
+#define HF_OPEN_ASKS_MAX 100           /* the same of questions */
 #define HF_HANDED_BYTES_MAX (4u << 20) /* of one device, handed over and unacknowledged */
 #define HF_SLICE_ENTRIES 256          /* one go of a catch-up, before others get their turn */
 #define HF_SLICE_REFS 20000
@@ -58,6 +60,7 @@ struct hf_response {
 	uint64_t next_seq;
 	uint64_t last_offset;
 	enum hf_end end;
+	struct hf_member *member; /* while it is open: who sent the last batch; NULL: not known */
 	size_t identity_len;
 	size_t key_len;
 	char key[];
@@ -82,8 +85,13 @@ struct hf_session {
 	size_t open_count;
 	bool responses_dirty;
 	struct hf_open_ask *asks; /* asks.h */
+	struct hf_participant *participants; /* presence.h: those that are there, or of whom something is to be told */
+	size_t changed_count; /* of the latter */
+	size_t member_count;
+	bool active; /* the store knows it to be: HF_FACT_ACTIVE */
 	bool state_dirty; /* differs from what the broker retains */
-	bool state_shown; /* the broker retains one */
+	bool state_shown; /* the broker retains one ... */
+	unsigned int state_hash; /* ... or will: the newest that it was given */
 	int64_t state_told_ms; /* when it was announced last ... */
 	int64_t state_next_ms; /* ... and may be again */
 	struct hf_audience state_audience; /* as it was then */
@@ -156,6 +164,9 @@ struct hf_device {
 	bool any_session; /* a filter of it names no one session */
 	struct hf_device *wild_prev, *wild_next;
 	struct hf_attachment *attachments;
+	struct hf_member *members; /* presence.h */
+	struct hf_member *recent;  /* the one last asked for, or NULL */
+	int64_t will_delay_ms;     /* its will would have waited, but it is being taken over; 0: not so */
 
 	struct hf_owed *owed; /* in the order of LSNs, each once */
 	size_t owed_count;
@@ -192,6 +203,8 @@ enum hf_timer {
 	HF_TIMER_CURSORS, /* write cursors */
 	HF_TIMER_SYNC,    /* durability interval */
 	HF_TIMER_ASKS,    /* questions that expire */
+	HF_TIMER_LOST,    /* connections that have ended: they will not come back */
+	HF_TIMER_PRESENCE, /* tell how participants are */
 	HF_TIMER_AUDIENCE, /* of the sessions that are shown: it may have changed */
 	HF_TIMER_STATE,   /* announce the states of sessions */
 	HF_TIMER_REST,    /* look for sessions to put to rest */
@@ -210,6 +223,9 @@ struct hf_hub {
 	uint64_t counting; /* which walk over an audience it is */
 	struct hf_device *pending;
 	struct hf_device *dirty;
+	struct hf_lost *lost, *losses;            /* presence.h: by client id; by time */
+	struct hf_participant *changed, *later;   /* presence.h */
+	int64_t restart_grace_until_ms;           /* on the monotonic clock */
 	struct hf_buffer scratch, page;
 	struct hf_buffer fact;  /* the value of one that was read or is to be put */
 	int64_t clock_ahead_ms; /* of hf_hub_clock_ms to the monotonic clock */
@@ -220,10 +236,13 @@ struct hf_hub {
 /* sessions.c */
 struct hf_session *hf_session_use(struct hf_hub *hub, struct hf_slice id); /* NULL: no memory */
 enum hf_reason hf_session_begin(struct hf_hub *hub, struct hf_session *session); /* session->log is there after HF_OK */
+void hf_session_active(struct hf_hub *hub, struct hf_session *session); /* after a restart it must be looked at */
+enum hf_reason hf_sessions_resume(struct hf_hub *hub); /* those that were active when the broker ended */
 void hf_sessions_rest(struct hf_hub *hub, bool all);
 void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bool at_once);
 struct hf_slice hf_session_id(const struct hf_session *session);
 void hf_session_show_state(struct hf_hub *hub, struct hf_session *session);
+bool hf_session_is_news(const struct hf_hub *hub, const struct hf_topic *topic, struct hf_slice payload); /* no newer one has overtaken it */
 void hf_sessions_announce(struct hf_hub *hub);
 void hf_wild_changed(struct hf_hub *hub); /* who has a filter with a wildcard in the session */
 void hf_sessions_look_at_audiences(struct hf_hub *hub);
@@ -238,6 +257,7 @@ struct hf_incoming {
 	enum hf_role role;
 	struct hf_slice identity; /* empty: anonymous */
 	struct hf_session *session;
+	struct hf_member *member; /* once it is stored; NULL: of a client that is gone, or no memory */
 	union {
 		struct hf_token_batch batch;
 		struct hf_ask ask;
@@ -252,9 +272,9 @@ struct hf_incoming {
 /* append.c: the only way into the log, for publishes and for what Holdfast itself has to say. */
 /* Append, derive, hand on. Fills in session, lsn, offset and time of the entry; `incoming` is the publish that it comes
  * from, NULL when none. Reasons as hf_log_append: after anything but HF_OK nothing was handed on. */
-enum hf_reason hf_append(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry, const struct hf_incoming *incoming);
+enum hf_reason hf_append(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry, struct hf_incoming *incoming);
 enum hf_reason hf_append_notice(struct hf_hub *hub, struct hf_session *session, const struct hf_notice *notice);
-void hf_publish_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry); /* publish.c */
+void hf_publish_apply(struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_entry *entry); /* publish.c */
 
 /* replay.c: entries that the derived data may not know yet, at open and after the store had failed. */
 void hf_replay(void *hub, const struct hf_entry *entry);
@@ -273,7 +293,11 @@ void hf_tokens_apply(struct hf_hub *hub, const struct hf_incoming *incoming, con
 enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session);
 enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session);
 void hf_responses_free(struct hf_session *session);
+/* Close, by a notice each, the open responses of which this member sent the last batch. Not HF_OK: some are still open. */
+enum hf_reason hf_responses_close(struct hf_hub *hub, struct hf_member *member, enum hf_closed closed);
+void hf_responses_forget(struct hf_member *member); /* they stay open, nobody's */
 void hf_response_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: NULL when not in memory */
+void hf_response_replay_closed(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
 
 /* asks.c: questions and answers. Each kind's check and apply; what the facts say of a session that comes into memory;
  * replay; the timer. */

@@ -18,6 +18,7 @@ void hf_options_defaults(struct hf_options *options)
 		.payload_max = 256 * 1024,
 		.history_page = 1000,
 		.ask_expiry_s = 86400,
+		.restart_grace_ms = 10000,
 	};
 }
 
@@ -126,6 +127,29 @@ static bool set_ask_expiry(struct hf_options *options, const char *value)
 	return set_number(&options->ask_expiry_s, value, 1, HF_ASK_EXPIRES_MAX_MS / 1000);
 }
 
+static bool set_agent_grace(struct hf_options *options, const char *value)
+{
+	return set_number(&options->agent_grace_ms, value, 0, 3600000);
+}
+
+static bool set_restart_grace(struct hf_options *options, const char *value)
+{
+	return set_number(&options->restart_grace_ms, value, 0, 3600000);
+}
+
+static bool set_presence_notices(struct hf_options *options, const char *value)
+{
+	static const char *const names[] = { [HF_NOTICES_ALL] = "all", [HF_NOTICES_AGENTS] = "agents", [HF_NOTICES_NONE] = "none" };
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			options->presence_notices = (enum hf_notices)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static const struct {
 	const char *name;
 	bool (*set)(struct hf_options *options, const char *value);
@@ -142,6 +166,9 @@ static const struct {
 	{ "payload_max", set_payload_max, "a number of bytes, 1 to 67108864" },
 	{ "history_page", set_history_page, "a number of entries, 1 to 10000" },
 	{ "ask_expiry", set_ask_expiry, "seconds, 1 to 31622400" },
+	{ "agent_grace", set_agent_grace, "milliseconds, 0 to 3600000" },
+	{ "restart_grace", set_restart_grace, "milliseconds, 0 to 3600000" },
+	{ "presence_notices", set_presence_notices, "all, agents or none" },
 };
 
 bool hf_options_set(struct hf_options *options, const char *name, const char *value, char *message, size_t message_size)

@@ -6,6 +6,13 @@
 #include "codec/entry.h"
 #include "store/store.h"
 
+/* Whose presence transitions are notices in the log. */
+enum hf_notices {
+	HF_NOTICES_ALL,
+	HF_NOTICES_AGENTS,
+	HF_NOTICES_NONE,
+};
+
 struct hf_options {
 	char root[257];
 	char store[4096];
@@ -19,6 +26,9 @@ struct hf_options {
 	unsigned int payload_max;
 	unsigned int history_page;
 	unsigned int ask_expiry_s; /* of questions that do not say when they expire */
+	unsigned int agent_grace_ms;
+	unsigned int restart_grace_ms;
+	enum hf_notices presence_notices;
 };
 
 /* The defaults; store stays "" (the caller knows the broker's persistence location). */

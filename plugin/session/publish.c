@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a client publishes under the root: checked, stored, handed on. */
-#include "session/internal.h"
+#include "session/presence.h"
 
 static enum hf_reason check_topic(const struct hf_topic *topic, enum hf_role role, bool anonymous)
 {
@@ -32,9 +32,12 @@ static const struct {
 	[HF_KIND_ANSWER] = { hf_answer_check, hf_answer_apply },
 };
 
-void hf_publish_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry)
+void hf_publish_apply(struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_entry *entry)
 {
 	hf_id_apply(hub, entry);
+	if (incoming->device && incoming->device->online && !incoming->publish->will) {
+		incoming->member = hf_join(hub, incoming->device, incoming->session, false);
+	}
 	if (kinds[entry->kind].apply) {
 		kinds[entry->kind].apply(hub, incoming, entry);
 	}
@@ -174,6 +177,9 @@ enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish,
 	if (*reason == HF_TOPIC_OUTSIDE) {
 		return HF_VERDICT_OUTSIDE;
 	}
+	if (hub->losses && !publish->will) {
+		hf_losses_due(hub); /* before anything else: what they streamed is over */
+	}
 	if (publish->again) {
 		*reason = HF_OK;
 		recognise(hub, &incoming);
@@ -187,7 +193,7 @@ enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish,
 	return pass ? HF_VERDICT_PASS : HF_VERDICT_STORED;
 }
 
-enum hf_reason hf_may_receive(struct hf_hub *hub, const char *id, const char *identity, const char *text)
+enum hf_reason hf_may_receive(struct hf_hub *hub, const char *id, const char *identity, const char *text, struct hf_slice payload)
 {
 	struct hf_device *device = hf_device_find(hub, id);
 	struct hf_topic topic;
@@ -200,7 +206,7 @@ enum hf_reason hf_may_receive(struct hf_hub *hub, const char *id, const char *id
 		return HF_NOT_PERMITTED;
 	}
 	enum hf_role role = device ? hf_device_role(hub, device, topic.session) : hf_identity_role(hub, identity, topic.session);
-	return hf_role_may_read(role) ? HF_OK : HF_NOT_PERMITTED;
+	return hf_role_may_read(role) && hf_session_is_news(hub, &topic, payload) ? HF_OK : HF_NOT_PERMITTED;
 }
 
 enum hf_reason hf_may_keep(struct hf_hub *hub, const char *identity, const char *text)

@@ -1,6 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What derives from the log, derived again. Deriving twice does no harm. */
-#include "session/internal.h"
+#include "session/presence.h"
+
+static void replay_notice(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry)
+{
+	struct hf_notice notice;
+
+	if (hf_notice_decode(entry->payload, &notice) != HF_OK) {
+		return; /* of a later version */
+	}
+	switch (notice.kind) {
+	case HF_NOTICE_ASK_EXPIRED:
+		hf_ask_replay(hub, session, entry);
+		break;
+	case HF_NOTICE_PRESENCE:
+		hf_presence_replay(hub, session, entry, &notice);
+		break;
+	case HF_NOTICE_RESPONSE_CLOSED:
+		hf_response_replay_closed(hub, session, entry, &notice);
+		break;
+	default:
+		break;
+	}
+}
 
 void hf_replay(void *context, const struct hf_entry *entry)
 {
@@ -18,8 +40,10 @@ void hf_replay(void *context, const struct hf_entry *entry)
 		break;
 	case HF_KIND_ASK:
 	case HF_KIND_ANSWER:
-	case HF_KIND_NOTICE:
 		hf_ask_replay(hub, session && session->log ? session : NULL, entry);
+		break;
+	case HF_KIND_NOTICE:
+		replay_notice(hub, session && session->log ? session : NULL, entry);
 		break;
 	default:
 		break;

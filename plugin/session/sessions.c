@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sessions in memory: those that somebody watches or has just written to. All others cost disk only. */
-#include "session/internal.h"
+#include "session/presence.h"
 
 #include <utlist.h>
 
@@ -11,6 +11,7 @@ struct hf_slice hf_session_id(const struct hf_session *session)
 
 static void session_free(struct hf_hub *hub, struct hf_session *session)
 {
+	hf_participants_free(hub, session);
 	hf_responses_free(session);
 	hf_asks_free(session);
 	if (session->log) {
@@ -29,7 +30,10 @@ static enum hf_reason open_log(struct hf_hub *hub, struct hf_session *session, b
 		session->log = NULL;
 		return reason;
 	}
-	reason = hf_responses_load(hub, session);
+	reason = hf_participants_load(hub, session);
+	if (reason == HF_OK) {
+		reason = hf_responses_load(hub, session);
+	}
 	if (reason == HF_OK) {
 		reason = hf_asks_load(hub, session);
 	}
@@ -75,6 +79,54 @@ uint64_t hf_session_head(const struct hf_session *session)
 	return session->log ? hf_log_head(session->log) : 0;
 }
 
+/* Nobody is in it, nothing is going on, nothing is to be told. */
+static bool is_idle(const struct hf_session *session, int64_t now)
+{
+	return !session->attached && session->member_count == 0 && session->open_count == 0 && session->changed_count == 0 &&
+		!session->responses_dirty && now - session->used_ms >= HF_IDLE_MS;
+}
+
+void hf_session_active(struct hf_hub *hub, struct hf_session *session)
+{
+	static const struct hf_slice nothing = { .data = "", .len = 0 };
+
+	if (session->active || !session->log) {
+		return;
+	}
+	session->active = hf_fact_put(hub->store, HF_SLICE_NONE, HF_FACT_ACTIVE, hf_session_id(session), &nothing) == HF_OK;
+	hf_hub_due(hub, HF_TIMER_INDEX, HF_INDEX_FLUSH_MS);
+}
+
+struct ids {
+	struct hf_buffer text; /* one behind another, each ended by a zero */
+	bool complete;
+};
+
+static bool collect_one(void *context, struct hf_slice name, struct hf_slice value)
+{
+	struct ids *ids = context;
+
+	(void)value;
+	ids->complete = hf_buffer_append(&ids->text, name.data, name.len) && hf_buffer_append(&ids->text, "", 1);
+	return ids->complete;
+}
+
+enum hf_reason hf_sessions_resume(struct hf_hub *hub)
+{
+	struct ids ids = { .complete = true };
+	enum hf_reason reason = hf_fact_each(hub->store, HF_SLICE_NONE, HF_FACT_ACTIVE, collect_one, &ids);
+	const char *id = (const char *)ids.text.data, *end = id + ids.text.len;
+
+	for (; reason == HF_OK && id < end; id += strlen(id) + 1) {
+		struct hf_session *session = hf_session_use(hub, hf_slice_of(id)); /* one that cannot be read was told of */
+		if (session) {
+			session->active = true;
+		}
+	}
+	hf_buffer_free(&ids.text);
+	return reason == HF_OK && !ids.complete ? HF_NO_MEMORY : reason;
+}
+
 void hf_sessions_rest(struct hf_hub *hub, bool all)
 {
 	struct hf_session *session, *next;
@@ -82,9 +134,12 @@ void hf_sessions_rest(struct hf_hub *hub, bool all)
 
 	HASH_ITER(hh, hub->sessions, session, next)
 	{
-		bool idle = !session->attached && !session->responses_dirty && now - session->used_ms >= HF_IDLE_MS;
+		bool idle = is_idle(session, now);
 		if (idle && session->state_shown && !all) { /* at the end the broker has thrown them away itself */
 			hub->broker.unretain(hub->broker.context, hf_session_id(session), hf_slice_of("state"));
+		}
+		if (idle && session->active && !all) {
+			hf_fact_put(hub->store, HF_SLICE_NONE, HF_FACT_ACTIVE, hf_session_id(session), NULL);
 		}
 		if (all || idle) {
 			session_free(hub, session);
@@ -138,9 +193,25 @@ static bool write_state(struct hf_hub *hub, struct hf_session *session)
 		hf_buffer_clear(&hub->scratch);
 		ok = hf_document_state(&hub->scratch, &state);
 	}
+	HASH_VALUE(hub->scratch.data, hub->scratch.len, session->state_hash);
 	free(open);
 	free(asks);
 	return ok;
+}
+
+/* What is announced goes out at the next turn of the broker's loop. Who subscribes before that is shown a newer one, and
+ * must not get the older one behind it. */
+bool hf_session_is_news(const struct hf_hub *hub, const struct hf_topic *topic, struct hf_slice payload)
+{
+	const struct hf_session *session;
+	unsigned int hash;
+
+	if (topic->kind != HF_KIND_STATE) {
+		return true;
+	}
+	HASH_FIND(hh, hub->sessions, topic->session.data, topic->session.len, session);
+	HASH_VALUE(payload.data, payload.len, hash);
+	return !session || !session->state_shown || hash == session->state_hash;
 }
 
 void hf_session_show_state(struct hf_hub *hub, struct hf_session *session)

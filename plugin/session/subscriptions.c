@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Filters of devices: where each begins, which sessions they watch. */
-#include "session/internal.h"
+#include "session/presence.h"
 
 #include <utlist.h>
 
@@ -116,6 +116,7 @@ static void attach(struct hf_hub *hub, struct hf_device *device, struct hf_subsc
 	if (!attachment) {
 		return;
 	}
+	hf_join(hub, device, subscription->session, true);
 	bool watched = hf_attachment_watches(attachment);
 	attachment->role = hf_device_role(hub, device, subscription->parsed.session);
 	attachment->tokens = attachment->tokens || (subscription->parsed.kinds & HF_KIND_BIT(HF_KIND_TOKENS));
@@ -538,6 +539,16 @@ enum hf_reason hf_subscription_keep(struct hf_hub *hub, const char *id, const ch
 	return hf_devices_write(hub);
 }
 
+static bool names(const struct hf_device *device, const struct hf_session *session)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		if (device->subscriptions[i].session == session) {
+			return true;
+		}
+	}
+	return false;
+}
+
 enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *id, const char *text, struct hf_slice *plain)
 {
 	struct hf_device *device = hf_device_find(hub, id);
@@ -548,10 +559,14 @@ enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *id, const char *te
 	struct hf_subscription *subscription = device ? find(device, *plain) : NULL;
 	if (subscription) {
 		bool online = device->online;
+		struct hf_session *session = subscription->session;
 		hf_subscriptions_detach(hub, device);
 		drop(hub, device, subscription);
 		if (online) {
 			hf_subscriptions_attach(hub, device);
+		}
+		if (session && !names(device, session)) {
+			hf_leave(hub, device, session);
 		}
 		hf_device_dirty(hub, device);
 		hf_devices_write(hub); /* before the UNSUBACK; should it fail, the tick tries again */

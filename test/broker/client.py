@@ -14,6 +14,7 @@ import cbor2
 import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 import documents
@@ -448,8 +449,8 @@ class Client:
             reset(sock)
         return self._end()
 
-    def disconnect(self):
-        self.paho.disconnect()
+    def disconnect(self, reason=None):
+        self.paho.disconnect(None if reason is None else ReasonCode(PacketTypes.DISCONNECT, identifier=reason))
         return self._end()
 
     def _end(self):

@@ -176,6 +176,9 @@ class Broker:
         if roles is not None:
             self.roles_file.write_text(roles, encoding="utf-8")
         self.options = {"store": self.store, "roles": self.roles_file if roles is not None else None}
+        # The log has what a test puts there, and nothing because somebody comes or goes. The tests of presence have the
+        # defaults: None here.
+        self.options.update({"presence_notices": "none", "agent_grace": "60000"})
         self.options.update(options or {})
         self.conf = {
             "user": pwd.getpwuid(os.getuid()).pw_name,  # as root, Mosquitto would become another user

@@ -81,7 +81,7 @@ static void disconnected(unsigned index, const void *token)
 	struct context *context = &contexts[index];
 	const char *device = people[index].device;
 
-	hf_disconnected(hub, device, token);
+	hf_disconnected(hub, device, token, HF_WHY_CONNECTION_LOST);
 	if (context->connected) {
 		context->connected = false;
 		reader_disconnected(index);
@@ -144,7 +144,7 @@ void login_fails(unsigned index)
 		people[index].device);
 	must(hf_may_connect(hub, people[index].device, other, &owner) == !taken, "%s %s the client id %s", other,
 		taken ? "may have" : "may not have", people[index].device);
-	hf_disconnected(hub, people[index].device, (const void *)++tokens);
+	hf_disconnected(hub, people[index].device, (const void *)++tokens, HF_WHY_GOODBYE);
 	must((hf_connection_of(hub, people[index].device) != NULL) == contexts[index].connected,
 		"a failed login disconnects %s", people[index].device);
 }

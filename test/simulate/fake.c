@@ -24,11 +24,13 @@ static unsigned writing; /* inside the broker's own writing: the hub may keep bo
 
 struct own {
 	unsigned session;
+	struct hf_buffer payload;
 	struct own *next;
 };
 static struct own *own_first, **own_last = &own_first;
 static bool state_retained[SESSIONS], state_untold[SESSIONS];
 static uint64_t state_of[SESSIONS]; /* the session's head when its state was last told */
+static struct hf_buffer newest[SESSIONS]; /* that state */
 
 /* ---- lists of messages */
 
@@ -429,6 +431,8 @@ static void check_state(struct hf_slice session, struct hf_slice rest, struct hf
 
 	must(index >= 0 && hf_slice_is(rest, "state"), "a retained message of no session, or not its state");
 	must(store_control_failed() || log_state_is((unsigned)index, payload), "the state of %s is not true", session_names[index]);
+	hf_buffer_clear(&newest[index]);
+	must(hf_buffer_append(&newest[index], payload.data, payload.len), "out of memory");
 	state_retained[index] = true;
 	state_of[index] = log_session_head((unsigned)index);
 }
@@ -441,15 +445,14 @@ static void retain(void *unused, struct hf_slice session, struct hf_slice rest, 
 
 static void announce(void *unused, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
 {
-	struct own *own = malloc(sizeof(*own));
+	struct own *own = calloc(1, sizeof(*own));
 
 	(void)unused;
 	check_state(session, rest, payload);
-	if (own) {
-		*own = (struct own){ .session = (unsigned)session_of(session) };
-		*own_last = own;
-		own_last = &own->next;
-	}
+	must(own && hf_buffer_append(&own->payload, payload.data, payload.len), "out of memory");
+	own->session = (unsigned)session_of(session);
+	*own_last = own;
+	own_last = &own->next;
 }
 
 static void unretain(void *unused, struct hf_slice session, struct hf_slice rest)
@@ -461,7 +464,7 @@ static void unretain(void *unused, struct hf_slice session, struct hf_slice rest
 	state_retained[index] = false;
 }
 
-static void deliver_state(unsigned session, unsigned index, const char *filter, uint8_t options)
+static void deliver_state(unsigned session, unsigned index, const char *filter, uint8_t options, struct hf_slice payload)
 {
 	char topic[64];
 
@@ -469,9 +472,10 @@ static void deliver_state(unsigned session, unsigned index, const char *filter, 
 	if (!contexts[index].connected || !filter_matches(filter, topic)) {
 		return;
 	}
-	bool allowed = hf_may_receive(hub, people[index].device, people[index].identity, topic) == HF_OK;
-	must(allowed == reads(role_of(index, session)), "the state of %s for %s: %s", session_names[session], people[index].device,
-		allowed ? "allowed" : "denied");
+	bool allowed = hf_may_receive(hub, people[index].device, people[index].identity, topic, payload) == HF_OK;
+	bool overtaken = !hf_slice_equal(payload, hf_buffer_slice(&newest[session]));
+	must(allowed == (reads(role_of(index, session)) && !overtaken), "the state of %s for %s: %s", session_names[session],
+		people[index].device, allowed ? "allowed" : "denied");
 	if (allowed) {
 		uint8_t qos = options & 0x03;
 		hand_other(index, topic, qos > 1 ? 1 : qos);
@@ -490,10 +494,11 @@ void deliver_own(void)
 			for (unsigned i = 0; i < FILTERS && world->readers[index].exists; i++) {
 				const struct filter *filter = &world->readers[index].filters[i];
 				if (filter->used) {
-					deliver_state(own->session, index, filter->plain, filter->options);
+					deliver_state(own->session, index, filter->plain, filter->options, hf_buffer_slice(&own->payload));
 				}
 			}
 		}
+		hf_buffer_free(&own->payload);
 		free(own);
 	}
 }
@@ -502,7 +507,7 @@ void show_retained(unsigned index, const char *filter)
 {
 	for (unsigned session = 0; session < SESSIONS; session++) {
 		if (state_retained[session]) {
-			deliver_state(session, index, filter, 1);
+			deliver_state(session, index, filter, 1, hf_buffer_slice(&newest[session]));
 		}
 	}
 }

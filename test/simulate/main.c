@@ -74,6 +74,9 @@ static void open_hub(void)
 	made.anonymous_role = world->config.anonymous_role;
 	made.window = world->config.window;
 	made.ack_flush_ms = world->config.ack_flush_ms;
+	/* The model has no notices yet: nothing may be said of who comes and goes, and no response be closed. */
+	made.presence_notices = HF_NOTICES_NONE;
+	made.agent_grace_ms = made.restart_grace_ms = 3600000;
 	must(hf_hub_open(&made, &broker, &hub, message, sizeof(message)) == HF_OK, "the hub does not open: %s", message);
 }
 

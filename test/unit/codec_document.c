@@ -9,6 +9,7 @@
 #include "codec/ask.h"
 #include "codec/document.h"
 #include "codec/notice.h"
+#include "codec/presence.h"
 #include "codec/properties.h"
 #include "codec/token.h"
 
@@ -120,6 +121,35 @@ static bool write_notice_ask_expired(struct hf_buffer *out)
 	return hf_notice_encode(
 		&(struct hf_notice){
 			.kind = HF_NOTICE_ASK_EXPIRED, .id = hf_slice_of("a-2"), .from = hf_slice_of("agent")},
+		out);
+}
+
+static bool write_notice_presence(struct hf_buffer *out)
+{
+	return hf_notice_encode(&(struct hf_notice){.kind = HF_NOTICE_PRESENCE,
+								.identity = hf_slice_of("agent-1"),
+								.role = hf_slice_of("agent"),
+								.state = hf_slice_of(hf_presence_name(HF_PRESENCE_CRASHED)),
+								.reason = hf_slice_of(hf_why_name(HF_WHY_CONNECTION_LOST))},
+		out);
+}
+
+static bool write_notice_online(struct hf_buffer *out)
+{
+	return hf_notice_encode(&(struct hf_notice){.kind = HF_NOTICE_PRESENCE,
+								.identity = hf_slice_of("bob"),
+								.role = hf_slice_of("user"),
+								.state = hf_slice_of(hf_presence_name(HF_PRESENCE_ONLINE)),
+								.reason = hf_slice_of(hf_why_name(HF_WHY_NONE))},
+		out);
+}
+
+static bool write_notice_response_closed(struct hf_buffer *out)
+{
+	return hf_notice_encode(&(struct hf_notice){.kind = HF_NOTICE_RESPONSE_CLOSED,
+								.id = hf_slice_of("r-7"),
+								.from = hf_slice_of("agent-1"),
+								.reason = hf_slice_of(hf_closed_name(HF_CLOSED_AGENT_LOST))},
 		out);
 }
 
@@ -235,6 +265,15 @@ static const struct {
 	{"notice.closed", write_notice_closed, "a2 626279 656f73636172 666e6f74696365 66636c6f736564"},
 	{"notice.ask-expired", write_notice_ask_expired,
 		"a3 626964 63612d32 6466726f6d 656167656e74 666e6f74696365 6b61736b2d65787069726564"},
+	{"notice.presence", write_notice_presence,
+		"a5 64726f6c65 656167656e74 657374617465 6763726173686564 666e6f74696365 6870726573656e6365 "
+		"66726561736f6e 6f636f6e6e656374696f6e2d6c6f7374 686964656e74697479 676167656e742d31"},
+	{"notice.online", write_notice_online,
+		"a4 64726f6c65 6475736572 657374617465 666f6e6c696e65 666e6f74696365 6870726573656e6365 "
+		"686964656e74697479 63626f62"},
+	{"notice.response-closed", write_notice_response_closed,
+		"a4 626964 63722d37 6466726f6d 676167656e742d31 666e6f74696365 6f726573706f6e73652d636c6f736564 "
+		"66726561736f6e 6a6167656e742d6c6f7374"},
 	{"error.filter", write_error, NULL},
 	{"error.expected", write_error_expected, NULL},
 	{"error.by", write_error_by, NULL},

@@ -19,15 +19,29 @@ START_TEST(each_kind_comes_back)
 {
 	for (unsigned int kind = 0; kind < HF_NOTICE_COUNT; kind++) {
 		struct hf_notice notice = {
-			.kind = (enum hf_notice_kind)kind, .by = hf_slice_of("oscar"), .id = hf_slice_of("a-2"), .from = hf_slice_of("agent"), .first = 7, .last = UINT64_MAX};
+			.kind = (enum hf_notice_kind)kind,
+			.by = hf_slice_of("oscar"),
+			.id = hf_slice_of("r-7"),
+			.from = hf_slice_of("agent-1"),
+			.identity = hf_slice_of("alice"),
+			.role = hf_slice_of("user"),
+			.state = hf_slice_of("online"),
+			.reason = hf_slice_of("left"),
+			.first = 7,
+			.last = UINT64_MAX,
+		};
 		struct hf_notice seen;
 		struct hf_buffer bytes = {0};
 		ck_assert(hf_notice_encode(&notice, &bytes));
 		ck_assert_reason(hf_notice_decode(hf_buffer_slice(&bytes), &seen), HF_OK, "a notice");
 		ck_assert_uint_eq(seen.kind, kind);
 		ck_assert_slice(seen.by, "oscar");
-		ck_assert_slice(seen.id, "a-2");
-		ck_assert_slice(seen.from, "agent");
+		ck_assert_slice(seen.id, "r-7");
+		ck_assert_slice(seen.from, "agent-1");
+		ck_assert_slice(seen.identity, "alice");
+		ck_assert_slice(seen.role, "user");
+		ck_assert_slice(seen.state, "online");
+		ck_assert_slice(seen.reason, "left");
 		ck_assert_uint_eq(seen.first, 7);
 		ck_assert_uint_eq(seen.last, UINT64_MAX);
 		hf_buffer_free(&bytes);

@@ -209,6 +209,34 @@ START_TEST(wildcard_readers_change_the_state_of_every_session)
 }
 END_TEST
 
+/* What is announced is on its way until the next turn of the loop. Who is shown a newer state before must not get it. */
+START_TEST(a_state_that_was_overtaken)
+{
+	char old[512];
+	size_t old_len;
+
+	say("a", "hello");
+	connect_as("watch", "ann", true);
+	subscribe("watch", "sessions/a/state");
+	pass(1000);
+	settle();
+	say("a", "more");
+	pass(1000);
+	tick();
+	memcpy(old, fake.state, fake.state_len);
+	old_len = fake.state_len;
+	ck_assert_ok(hf_may_receive(hub, "watch", "ann", "sessions/a/state", hf_slice_from(old, old_len)));
+	say("a", "and more");
+	unsigned int retained = fake.retained;
+	connect_as("late", "olga", true);
+	subscribe("late", "sessions/a/state");
+	ck_assert_uint_eq(fake.retained, retained + 1);
+	ck_assert_ok(hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(fake.state, fake.state_len)));
+	ck_assert_reason(hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(old, old_len)), HF_NOT_PERMITTED);
+	ck_assert_reason(hf_may_receive(hub, "watch", "ann", "sessions/a/state", hf_slice_from(old, old_len)), HF_NOT_PERMITTED);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("session: audience");
@@ -222,5 +250,6 @@ int main(void)
 	tcase_add_test(tests, anonymous_devices_count_one_by_one);
 	tcase_add_test(tests, told_at_once_and_not_more_often_than_it_may);
 	tcase_add_test(tests, wildcard_readers_change_the_state_of_every_session);
+	tcase_add_test(tests, a_state_that_was_overtaken);
 	return run_suite(suite);
 }

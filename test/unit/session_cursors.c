@@ -537,8 +537,8 @@ START_TEST(other_connections_do_not_count)
 	connect_durable("phone", "ann");
 	subscribe("phone", "sessions/a/#");
 	settle();
-	hf_disconnected(hub, "phone", "another");
-	hf_disconnected(hub, "nobody", "another");
+	hf_disconnected(hub, "phone", "another", HF_WHY_TAKEN_OVER);
+	hf_disconnected(hub, "nobody", "another", HF_WHY_GOODBYE);
 	ck_assert_ptr_eq(hf_connection_of(hub, "phone"), "phone");
 	fake.count = 0;
 	say("a", "still there");

@@ -226,6 +226,8 @@ static inline void make_options(void)
 	hf_options_defaults(&options);
 	snprintf(options.store, sizeof(options.store), "%s/store", directory);
 	snprintf(options.roles, sizeof(options.roles), "%s/roles", directory);
+	options.presence_notices = HF_NOTICES_NONE; /* offsets are those that the tests make */
+	options.agent_grace_ms = 0;
 	write_roles("agent agent *\nann user *\nolga operator *\nwatcher observer a*\nauditor auditor *\n");
 }
 
@@ -297,7 +299,7 @@ static inline void connect_durable(const char *device, const char *identity)
 
 static inline void disconnect(const char *device)
 {
-	hf_disconnected(hub, device, device);
+	hf_disconnected(hub, device, device, HF_WHY_GOODBYE);
 }
 
 /* As the broker does it: permission, subscription, persistence. Returns the first that is not HF_OK. */

@@ -62,6 +62,9 @@ START_TEST(defaults)
 	ck_assert_uint_gt(options.payload_max, 0);
 	ck_assert_uint_gt(options.history_page, 0);
 	ck_assert_uint_gt(options.ask_expiry_s, 0);
+	ck_assert_uint_eq(options.agent_grace_ms, 0);
+	ck_assert_uint_eq(options.restart_grace_ms, 10000);
+	ck_assert_int_eq(options.presence_notices, HF_NOTICES_ALL);
 }
 END_TEST
 
@@ -72,6 +75,22 @@ START_TEST(numbers)
 	check_numbers("payload_max", &options.payload_max, 1, 67108864);
 	check_numbers("history_page", &options.history_page, 1, 10000);
 	check_numbers("ask_expiry", &options.ask_expiry_s, 1, 31622400);
+	check_numbers("agent_grace", &options.agent_grace_ms, 0, 3600000);
+	check_numbers("restart_grace", &options.restart_grace_ms, 0, 3600000);
+}
+END_TEST
+
+START_TEST(presence_notices)
+{
+	check_set("presence_notices", "none");
+	ck_assert_int_eq(options.presence_notices, HF_NOTICES_NONE);
+	check_set("presence_notices", "agents");
+	ck_assert_int_eq(options.presence_notices, HF_NOTICES_AGENTS);
+	check_set("presence_notices", "all");
+	ck_assert_int_eq(options.presence_notices, HF_NOTICES_ALL);
+	check_refused("presence_notices", "some");
+	check_refused("presence_notices", "");
+	check_refused("presence_notices", NULL);
 }
 END_TEST
 
@@ -224,6 +243,7 @@ int main(void)
 
 	tcase_add_test(tests, defaults);
 	tcase_add_test(tests, numbers);
+	tcase_add_test(tests, presence_notices);
 	tcase_add_test(tests, paths);
 	tcase_add_test(tests, root);
 	tcase_add_test(tests, anonymous_role);

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Agents that are lost: their responses are closed, everybody hears of it, once. */
+#include "session_notices.h"
+
+static void stream(const char *session, const char *id, uint64_t seq)
+{
+	enum hf_reason reason;
+	enum hf_verdict verdict = tokens("agent", session, id, seq, HF_END_NONE, &reason);
+
+	ck_assert_msg(verdict == HF_VERDICT_STORED, "%s %" PRIu64 ": %s", id, seq, hf_reason_name(reason));
+}
+
+static void refused(const char *session, const char *id, uint64_t seq)
+{
+	enum hf_reason reason;
+
+	ck_assert_int_eq(tokens("agent", session, id, seq, HF_END_NONE, &reason), HF_VERDICT_REFUSED);
+	ck_assert_reason(reason, HF_RESPONSE_CLOSED);
+}
+
+static void lose(const char *device, enum hf_why why)
+{
+	hf_disconnected(hub, device, device, why);
+}
+
+/* A will on a logged topic, as the broker sends it: the connection is gone for us, or as good as gone. */
+static void will(const char *device, const char *topic)
+{
+	struct hf_publish publish = {
+		.device = device,
+		.identity = device,
+		.topic = topic,
+		.payload = hf_slice_of("my will"),
+		.properties = HF_SLICE_NONE,
+		.correlation = HF_SLICE_NONE,
+		.qos = 1,
+		.will = true,
+	};
+	enum hf_reason reason;
+
+	ck_assert_int_eq(hf_publish(hub, &publish, &reason), HF_VERDICT_STORED);
+	hf_will_sent(hub, device);
+}
+
+static void set_up(void)
+{
+	make_options();
+	options.presence_notices = HF_NOTICES_AGENTS;
+}
+
+static void begin(unsigned int agent_grace_ms)
+{
+	options.agent_grace_ms = agent_grace_ms;
+	open_hub();
+	connect_as("agent", "agent", true);
+	stream("a", "r", 0);
+	stream("a", "r", 1);
+	settle();
+	pass(1000); /* one notice of an identity may follow the other at once */
+}
+
+#define ONLINE "tokens\ntokens\nagent online\n"
+#define CLOSED "closed r agent agent-lost\n"
+
+START_TEST(closes_its_responses_and_says_so_once)
+{
+	begin(0);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	ck_assert_told("a", ONLINE CLOSED "agent crashed connection-lost\n");
+	pass(100000);
+	ck_assert_told("a", ONLINE CLOSED "agent crashed connection-lost\n");
+	refused("a", "r", 2);
+	stream("a", "r", 1); /* a repeat of what is stored is acknowledged all the same */
+	connect_as("agent", "agent", true);
+	refused("a", "r", 2);
+	stream("a", "r2", 0);
+	ck_assert_told("a", ONLINE CLOSED "agent crashed connection-lost\ntokens\nagent online\n");
+}
+END_TEST
+
+START_TEST(in_every_session)
+{
+	begin(0);
+	for (int i = 0; i < 300; i++) { /* more than one go */
+		char session[16];
+		snprintf(session, sizeof(session), "s%d", i);
+		stream(session, "x", 0);
+		stream(session, "y", 0);
+	}
+	subscribe("agent", "sessions/quiet/input");
+	say("quiet", "hello");
+	settle();
+	pass(1000);
+	lose("agent", HF_WHY_KEEPALIVE);
+	ck_assert_told("a", ONLINE CLOSED "agent crashed keepalive\n");
+	ck_assert_told("quiet", "input\nagent online\nagent crashed keepalive\n");
+	for (int i = 0; i < 300; i += 23) {
+		char session[16];
+		snprintf(session, sizeof(session), "s%d", i);
+		ck_assert_told(session, "tokens\ntokens\nagent online\nclosed x agent agent-lost\nclosed y agent agent-lost\n"
+			"agent crashed keepalive\n");
+	}
+}
+END_TEST
+
+START_TEST(before_the_next_publish)
+{
+	begin(0);
+	lose("agent", HF_WHY_TAKEN_OVER);
+	connect_as("agent", "agent", true); /* in the same turn of the loop */
+	refused("a", "r", 2);
+	say("a", "after it");
+	ck_assert_told("a", ONLINE CLOSED "input\nagent crashed taken-over\n");
+}
+END_TEST
+
+START_TEST(within_its_grace_it_goes_on)
+{
+	begin(2000);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	pass(1900);
+	settle();
+	connect_as("agent", "agent", true);
+	pass(60000);
+	stream("a", "r", 2);
+	ck_assert_told("a", ONLINE "tokens\n");
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	pass(2000);
+	ck_assert_told("a", ONLINE "tokens\n" CLOSED "agent crashed connection-lost\n");
+	connect_as("agent", "agent", true);
+	refused("a", "r", 3);
+}
+END_TEST
+
+START_TEST(the_same_client_id_of_somebody_else_is_not_its_return)
+{
+	begin(2000);
+	lose("agent", HF_WHY_TAKEN_OVER);
+	connect_as("agent", "ann", true);
+	settle();
+	ck_assert_told("a", ONLINE CLOSED "agent crashed taken-over\n");
+}
+END_TEST
+
+START_TEST(another_device_may_go_on)
+{
+	enum hf_reason reason;
+	struct hf_buffer payload = { .data = NULL };
+	struct hf_token_batch batch = { .id = hf_slice_of("r"), .seq = 2, .text = HF_SLICE_NONE, .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE };
+
+	begin(2000);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	connect_as("agent/2", "agent", true);
+	ck_assert(hf_token_encode(&batch, &payload));
+	ck_assert_int_eq(publish_bytes("agent/2", "agent", "sessions/a/tokens", hf_buffer_slice(&payload), &reason), HF_VERDICT_STORED);
+	hf_buffer_free(&payload);
+	pass(5000);
+	ck_assert_told("a", ONLINE "tokens\n");
+	lose("agent/2", HF_WHY_KICKED);
+	pass(5000);
+	ck_assert_told("a", ONLINE "tokens\n" CLOSED "agent crashed kicked\n");
+}
+END_TEST
+
+/* It was on one device, another one of the identity is there: the response is lost, the identity is not. */
+START_TEST(one_of_two_devices)
+{
+	begin(0);
+	connect_as("agent/2", "agent", true);
+	subscribe("agent/2", "sessions/a/input");
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	ck_assert_told("a", ONLINE CLOSED);
+	disconnect("agent/2");
+	ck_assert_told("a", ONLINE CLOSED "agent offline goodbye\n");
+}
+END_TEST
+
+START_TEST(a_goodbye)
+{
+	begin(0);
+	lose("agent", HF_WHY_GOODBYE);
+	ck_assert_told("a", ONLINE "closed r agent agent-left\nagent offline goodbye\n");
+}
+END_TEST
+
+/* One that sends each batch over a connection of its own. */
+START_TEST(a_goodbye_with_an_open_response_has_the_grace)
+{
+	begin(2000);
+	for (uint64_t seq = 2; seq < 5; seq++) {
+		lose("agent", HF_WHY_GOODBYE);
+		pass(1000);
+		settle();
+		connect_as("agent", "agent", true);
+		stream("a", "r", seq);
+	}
+	enum hf_reason reason;
+	ck_assert_int_eq(tokens("agent", "a", "r", 5, HF_END_COMPLETE, &reason), HF_VERDICT_STORED);
+	lose("agent", HF_WHY_GOODBYE);
+	ck_assert_told("a", ONLINE "tokens\ntokens\ntokens\ntokens\nagent offline goodbye\n");
+}
+END_TEST
+
+/* ---- wills */
+
+START_TEST(the_will_comes_first)
+{
+	begin(0);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	will("agent", "sessions/a/event");
+	ck_assert_told("a", ONLINE "event\n" CLOSED "agent crashed connection-lost\n");
+}
+END_TEST
+
+START_TEST(a_disconnect_with_will)
+{
+	begin(0);
+	lose("agent", HF_WHY_GOODBYE); /* what reason code 0x04 looks like */
+	will("agent", "sessions/a/event");
+	ck_assert_told("a", ONLINE "event\n" CLOSED "agent crashed connection-lost\n");
+}
+END_TEST
+
+START_TEST(the_will_delay_is_the_grace)
+{
+	begin(1000);
+	make_durable("agent", 0);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	hf_will_waits(hub, "agent", 30);
+	pass(29000);
+	settle();
+	connect_as("agent", "agent", false);
+	stream("a", "r", 2);
+	ck_assert_told("a", ONLINE "tokens\n");
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	hf_will_waits(hub, "agent", 30);
+	pass(29200); /* the broker is early */
+	ck_assert_told("a", ONLINE "tokens\n");
+	will("agent", "sessions/a/event");
+	ck_assert_told("a", ONLINE "tokens\nevent\n" CLOSED "agent crashed connection-lost\n");
+}
+END_TEST
+
+START_TEST(a_will_that_does_not_come)
+{
+	begin(0);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	hf_will_waits(hub, "agent", 5);
+	pass(6500);
+	ck_assert_told("a", ONLINE);
+	pass(1000);
+	ck_assert_told("a", ONLINE CLOSED "agent crashed connection-lost\n");
+}
+END_TEST
+
+START_TEST(a_disconnect_with_a_will_that_waits)
+{
+	begin(0);
+	lose("agent", HF_WHY_GOODBYE);
+	hf_will_waits(hub, "agent", 5);
+	pass(4000);
+	ck_assert_told("a", ONLINE);
+	connect_as("agent", "agent", true);
+	pass(60000);
+	ck_assert_told("a", ONLINE);
+}
+END_TEST
+
+/* The broker says that the will waits before it says that the old connection is gone. */
+START_TEST(a_take_over_within_the_will_delay)
+{
+	begin(0);
+	hf_will_waits(hub, "agent", 5);
+	lose("agent", HF_WHY_TAKEN_OVER);
+	connect_as("agent", "agent", true);
+	stream("a", "r", 2);
+	pass(60000);
+	ck_assert_told("a", ONLINE "tokens\n");
+	lose("agent", HF_WHY_CONNECTION_LOST); /* this connection has none */
+	ck_assert_told("a", ONLINE "tokens\n" CLOSED "agent crashed connection-lost\n");
+}
+END_TEST
+
+START_TEST(a_take_over_of_a_durable_agent_within_the_will_delay_it_had_before)
+{
+	struct hf_durable durable = { .device = "agent", .session_expiry_interval = 3600, .will_delay_interval = 5, .max_qos = 2 };
+
+	begin(0);
+	ck_assert_ok(hf_durable_set(hub, &durable));
+	lose("agent", HF_WHY_TAKEN_OVER);
+	connect_as("agent", "agent", false);
+	stream("a", "r", 2);
+	pass(60000);
+	ck_assert_told("a", ONLINE "tokens\n");
+}
+END_TEST
+
+/* ---- restarts */
+
+START_TEST(the_broker_is_killed_and_it_comes_back)
+{
+	begin(0);
+	reopen();
+	connect_as("agent", "agent", true);
+	pass(60000);
+	settle();
+	stream("a", "r", 2);
+	ck_assert_told("a", ONLINE "tokens\n");
+}
+END_TEST
+
+START_TEST(the_broker_is_killed_and_it_does_not_come_back)
+{
+	begin(0);
+	reopen();
+	pass(options.restart_grace_ms - 100);
+	ck_assert_told("a", ONLINE);
+	pass(100);
+	ck_assert_told("a", ONLINE CLOSED "agent crashed broker-restart\n");
+	reopen();
+	pass(60000);
+	ck_assert_told("a", ONLINE CLOSED "agent crashed broker-restart\n");
+	connect_as("agent", "agent", true);
+	refused("a", "r", 2);
+}
+END_TEST
+
+/* Nobody asks for the session: it is looked at by itself, and then is at rest. */
+START_TEST(a_session_that_nobody_uses_any_more)
+{
+	begin(0);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	settle();
+	for (int i = 0; i < 20; i++) {
+		pass(1000);
+		settle();
+	}
+	reopen();
+	pass(60000);
+	ck_assert_told("a", ONLINE CLOSED "agent crashed connection-lost\n");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("session: lost agents");
+	TCase *tests = tcase_create("lost");
+
+	tcase_add_checked_fixture(tests, set_up, stop);
+	tcase_set_timeout(tests, 60);
+	suite_add_tcase(suite, tests);
+	tcase_add_test(tests, closes_its_responses_and_says_so_once);
+	tcase_add_test(tests, in_every_session);
+	tcase_add_test(tests, before_the_next_publish);
+	tcase_add_test(tests, within_its_grace_it_goes_on);
+	tcase_add_test(tests, the_same_client_id_of_somebody_else_is_not_its_return);
+	tcase_add_test(tests, another_device_may_go_on);
+	tcase_add_test(tests, one_of_two_devices);
+	tcase_add_test(tests, a_goodbye);
+	tcase_add_test(tests, a_goodbye_with_an_open_response_has_the_grace);
+	tcase_add_test(tests, the_will_comes_first);
+	tcase_add_test(tests, a_disconnect_with_will);
+	tcase_add_test(tests, the_will_delay_is_the_grace);
+	tcase_add_test(tests, a_will_that_does_not_come);
+	tcase_add_test(tests, a_disconnect_with_a_will_that_waits);
+	tcase_add_test(tests, a_take_over_within_the_will_delay);
+	tcase_add_test(tests, a_take_over_of_a_durable_agent_within_the_will_delay_it_had_before);
+	tcase_add_test(tests, the_broker_is_killed_and_it_comes_back);
+	tcase_add_test(tests, the_broker_is_killed_and_it_does_not_come_back);
+	tcase_add_test(tests, a_session_that_nobody_uses_any_more);
+	return run_suite(suite);
+}
