@@ -8,7 +8,7 @@
  *     connections.c  CONNECT, DISCONNECT, CLIENT_OFFLINE, BASIC_AUTH
  *     publishing.c   ACL WRITE, MESSAGE_IN, refusals
  *     wills.c        PERSIST_WILL_ADD, and the wills among the ACL WRITEs
- *     reading.c      ACL READ and SUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE, MESSAGE_OUT
+ *     reading.c      ACL READ and SUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE
  *     persistence.c  PERSIST_*: durable clients, acknowledgements, restore
  *     limited_log.c  the broker's log, without floods
  */
@@ -92,7 +92,6 @@ int hf_on_message_in(int event, void *data, void *userdata);
 int hf_on_acl_check(int event, void *data, void *userdata);
 int hf_on_subscribe(int event, void *data, void *userdata);
 int hf_on_unsubscribe(int event, void *data, void *userdata);
-int hf_on_message_out(int event, void *data, void *userdata);
 int hf_on_persist_client(int event, void *data, void *userdata);
 int hf_on_persist_client_delete(int event, void *data, void *userdata);
 int hf_on_persist_subscription_add(int event, void *data, void *userdata);

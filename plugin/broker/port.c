@@ -130,36 +130,20 @@ static bool socket_has_room(struct hf_plugin *plugin, const char *device, uint16
 	return room;
 }
 
-/* Of a message that no other client has. */
-static enum hf_handover outcome_of(int rc, const struct mosquitto_client_msg *client_msg)
+/*
+ * What the client's Receive Maximum has no room for is taken back from the broker's queue: it would go out by itself, but
+ * if the socket's queue is full then, it is thrown away without a word, and its place in flight is never free again.
+ */
+static enum hf_handover outcome_of(struct hf_plugin *plugin, int rc, struct mosquitto_client_msg *client_msg)
 {
 	if (rc == MOSQ_ERR_SUCCESS) {
 		return HF_HANDED;
 	}
-	/* Queued or dropped? The broker keeps a message that somebody has. */
-	mosquitto_persist_base_msg_delete(client_msg->store_id);
-	return rc == RC_NOT_IN_FLIGHT && client_msg->qos > 0 && base_exists(*client_msg) ? HF_WAITING : HF_DROPPED;
-}
-
-/*
- * Another device may have the same entry in flight; then the broker has it already. False: it has not, or what became
- * of it cannot be told, since others keep it alive. Then nothing has happened, and *client_msg names a message of its
- * own, which must be added first.
- */
-static bool hand_shared(struct hf_plugin *plugin, struct mosquitto_client_msg *client_msg, enum hf_handover *outcome)
-{
-	int rc = mosquitto_persist_client_msg_add(client_msg);
-
-	if (rc == MOSQ_ERR_NOT_FOUND) {
-		return false;
-	}
 	if (rc == RC_NOT_IN_FLIGHT && client_msg->qos > 0) {
 		take_back(plugin, client_msg);
-		client_msg->store_id = HF_STORE_ID_OTHER | ++plugin->other_id;
-		return false;
 	}
-	*outcome = rc == MOSQ_ERR_SUCCESS ? HF_HANDED : HF_DROPPED;
-	return true;
+	mosquitto_persist_base_msg_delete(client_msg->store_id); /* unless somebody else has it */
+	return HF_DROPPED;
 }
 
 static const char *topic_of_message(struct hf_plugin *plugin, const struct hf_message *message)
@@ -175,8 +159,6 @@ static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_
 {
 	struct hf_slice payload = message->entry ? message->entry->payload : message->payload;
 	mosquitto_property *properties = NULL;
-	enum hf_handover outcome;
-	bool shared = client_msg->store_id >= HF_STORE_ID_ENTRY;
 
 	if (message->max_packet > 0) {
 		if (!hf_properties_write(message, &properties)) {
@@ -189,9 +171,11 @@ static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_
 		}
 		*message->outgrown = large; /* if it goes out */
 	}
-	if (shared && hand_shared(plugin, client_msg, &outcome)) {
+	/* Another device may have the same entry in flight; then the broker has it already. */
+	int rc = client_msg->store_id >= HF_STORE_ID_ENTRY ? mosquitto_persist_client_msg_add(client_msg) : MOSQ_ERR_NOT_FOUND;
+	if (rc != MOSQ_ERR_NOT_FOUND) {
 		mosquitto_property_free_all(&properties);
-		return outcome;
+		return outcome_of(plugin, rc, client_msg);
 	}
 	if (!mosquitto_client(client_msg->clientid) || (!properties && !hf_properties_write(message, &properties))) {
 		mosquitto_property_free_all(&properties);
@@ -200,7 +184,7 @@ static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_
 	if (!add_base(topic_of_message(plugin, message), payload, properties, client_msg->store_id, message->qos, false)) {
 		return HF_DROPPED;
 	}
-	return outcome_of(mosquitto_persist_client_msg_add(client_msg), client_msg);
+	return outcome_of(plugin, mosquitto_persist_client_msg_add(client_msg), client_msg);
 }
 
 /* Not with several Subscription Identifiers, which are properties of the message; not where it must be found out if the
@@ -210,17 +194,6 @@ static bool may_share(const char *device, const struct hf_message *message)
 {
 	return message->entry && message->subscription_id_count <= 1 && !message->check_size &&
 		mosquitto_client_protocol_version(mosquitto_client(device)) == 5;
-}
-
-/* What is larger than the client's Maximum Packet Size is given up when it is to be written (database.c), and its place in
- * flight with it. One that waits to be written some day tells nothing. */
-static enum hf_handover check_size(struct hf_plugin *plugin, struct mosquitto_client_msg *client_msg, enum hf_handover outcome)
-{
-	if (outcome == HF_WAITING) {
-		take_back(plugin, client_msg);
-		return HF_DROPPED;
-	}
-	return outcome == HF_HANDED && !base_exists(*client_msg) ? HF_TOO_LARGE : outcome;
 }
 
 static enum hf_handover hand(void *context, const char *device, const struct hf_message *message, uint64_t *handle)
@@ -244,7 +217,8 @@ static enum hf_handover hand(void *context, const char *device, const struct hf_
 		flush(context, device); /* the room for the next one is in the socket */
 	}
 	if (message->check_size) {
-		outcome = check_size(plugin, &client_msg, outcome);
+		/* One that is too large is given up when it is written (database.c). */
+		outcome = outcome == HF_HANDED && !base_exists(client_msg) ? HF_TOO_LARGE : outcome;
 		*message->outgrown = *message->outgrown && outcome == HF_HANDED;
 	}
 	return outcome;

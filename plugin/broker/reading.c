@@ -125,16 +125,3 @@ int hf_on_unsubscribe(int event, void *data, void *userdata)
 	}
 	return rewrite(&unsubscribe->data.topic_filter, plain);
 }
-
-int hf_on_message_out(int event, void *data, void *userdata)
-{
-	const struct mosquitto_evt_message *message = data;
-	struct hf_plugin *plugin = userdata;
-	const char *id = mosquitto_client_id(message->client);
-
-	(void)event;
-	if (id && hf_under_root(plugin, message->topic)) {
-		hf_transmitted(plugin->hub, id, message->topic);
-	}
-	return MOSQ_ERR_SUCCESS;
-}

@@ -27,7 +27,12 @@ void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_pub
 	};
 	uint64_t handle;
 
-	if (hub->broker.hand(hub->broker.context, device->id, &message, &handle) != HF_DROPPED) {
+	enum hf_handover outcome = hub->broker.hand(hub->broker.context, device->id, &message, &handle);
+	if (outcome == HF_DROPPED && message.qos > 0) {
+		message.qos = 0; /* its Receive Maximum is used up: so, rather than not at all */
+		outcome = hub->broker.hand(hub->broker.context, device->id, &message, &handle);
+	}
+	if (outcome != HF_DROPPED) {
 		device->packets++;
 		hub->broker.flush(hub->broker.context, device->id);
 	}

@@ -13,8 +13,7 @@
 /* What became of a message handed to a connected client. */
 enum hf_handover {
 	HF_HANDED,    /* in flight: written at the next flush at the latest; QoS 0: written, or in the socket's queue */
-	HF_WAITING,   /* queued by the broker behind the client's Receive Maximum, goes out by itself in its turn */
-	HF_DROPPED,   /* the broker has no room for this client, or the client is gone: nothing happened */
+	HF_DROPPED,   /* the client's Receive Maximum is used up, the broker has no room for it, or it is gone: nothing happened */
 	HF_TOO_LARGE, /* larger than max_packet: nothing happened */
 };
 

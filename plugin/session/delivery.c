@@ -86,23 +86,39 @@ bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct 
 /* Will an event of the broker bring us back to this device? */
 static bool comes_back(const struct hf_device *device)
 {
-	return device->durable ? device->unacknowledged > 0 : device->waiting > 0;
+	return device->unacknowledged > 0;
 }
 
 static bool has_room(const struct hf_hub *hub, const struct hf_device *device)
 {
-	size_t window = hub->options.window;
-
-	if (!device->durable) {
-		return device->waiting <= window / 2;
-	}
-	return device->unacknowledged + device->hollow_count < window && device->handed_bytes < HF_HANDED_BYTES_MAX;
+	return device->unacknowledged + device->hollow_count < hub->options.window && device->handed_bytes < HF_HANDED_BYTES_MAX;
 }
 
-/* A message of QoS 0 is never queued (database.c, db__message_insert_outgoing): it would overtake what is. */
-bool hf_overtakes(const struct hf_device *device, uint8_t qos)
+/* Has it acknowledged so much that it is worth going on? Opening the log costs more than reading an entry of it. */
+static bool has_drained(const struct hf_hub *hub, const struct hf_device *device)
 {
-	return qos == 0 && device->waiting > 0;
+	size_t burst = device->burst < hub->options.window ? device->burst : hub->options.window;
+
+	return device->unacknowledged <= burst / 2;
+}
+
+/* Nothing tells when a socket that is full has room again, nor that messages outside the root were acknowledged, or those
+ * of a client whose session the broker does not keep. Its acknowledgement brings a turn of the broker's loop, and with it a
+ * tick, so the next few are worth a try. But who does not read must not keep the broker busy. */
+static void try_later(struct hf_hub *hub, struct hf_device *device)
+{
+	unsigned int known = comes_back(device), tries = device->tries++, max = known ? HF_RETRY_KNOWN_MAX_MS : HF_RETRY_MAX_MS;
+
+	if (known) {
+		device->burst = device->unacknowledged;
+	} else if (tries < HF_RETRY_TURNS) {
+		hf_device_pend(hub, device, HF_RETRY_MS);
+		return;
+	} else {
+		tries -= HF_RETRY_TURNS;
+	}
+	unsigned int ms = tries < 16 ? 1u << tries : max;
+	hf_device_wait(hub, device, ms < max ? ms : max);
 }
 
 /* Hand over and keep the books of it. Entries and marks count; `handed` has LSN and size. */
@@ -123,8 +139,7 @@ static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struc
 	enum hf_handover outcome = hub->broker.hand(hub->broker.context, device->id, message, &handed->handle);
 	hf_unseen_handed(device, message, outcome);
 	device->facts.max_packet_size = outgrown ? 0 : device->facts.max_packet_size;
-	if (outcome == HF_HANDED || outcome == HF_WAITING) {
-		device->waiting += outcome == HF_WAITING;
+	if (outcome == HF_HANDED) {
 		struct hf_handed *hollow = handed->mark && handed->lsn > 0 ? hf_ring_hollow(device, handed->lsn) : NULL;
 		handed->packet = device->packets;
 		if (tracked && hollow) {
@@ -132,6 +147,8 @@ static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struc
 		} else if (tracked) {
 			hf_ring_push(device, handed);
 		}
+		device->tries = 0;
+		device->burst = device->unacknowledged > device->burst ? device->unacknowledged : device->burst;
 	}
 	return outcome;
 }
@@ -147,8 +164,8 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 	struct hf_handed handed = { .lsn = entry->lsn, .filters = match->filters, .bytes = (uint32_t)entry->payload.len };
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
-	if (outcome == HF_TOO_LARGE) {
-		hf_mark_too_large(hub, device, entry, match->filters);
+	if (outcome == HF_TOO_LARGE && !hf_mark_too_large(hub, device, entry, match->filters)) {
+		outcome = HF_DROPPED; /* the mark has the place of the entry */
 	}
 	if (outcome != HF_DROPPED) {
 		device->sent = entry->lsn;
@@ -181,8 +198,13 @@ static bool hand_document(
 		.qos = hf_document_qos(device, kind),
 	};
 	struct hf_handed handed = { .lsn = gap.lsn, .filters = gap.filters, .bytes = (uint32_t)payload.len, .mark = true };
+	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
-	return hand(hub, device, &message, &handed) != HF_DROPPED;
+	if (outcome == HF_DROPPED && message.qos > 0 && kind == HF_KIND_ERROR) {
+		message.qos = 0; /* it has no place in any order: so, rather than not at all */
+		outcome = hand(hub, device, &message, &handed);
+	}
+	return outcome != HF_DROPPED;
 }
 
 bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload)
@@ -201,7 +223,7 @@ bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice s
  * device that fell behind once would stay behind. So a publish helps it along, too, where it has room for a burst. */
 static void catch_up(struct hf_hub *hub, struct hf_device *device)
 {
-	if (device->durable && !device->busy && device->unacknowledged <= hub->options.window / 2) {
+	if (device->durable && !device->busy && has_drained(hub, device)) {
 		hf_pump(hub, device);
 	}
 }
@@ -217,16 +239,19 @@ static void offer(struct hf_hub *hub, struct hf_device *device, const struct hf_
 	if (!hf_device_wants(hub, device, entry, &match)) {
 		return;
 	}
-	if (device->busy || !has_room(hub, device) || hf_overtakes(device, match.qos)) {
+	if (device->busy || !has_room(hub, device)) {
 		device->at_head = false;
-	} else {
-		device->busy = true;
-		device->at_head = hand_entry(hub, device, entry, &match) != HF_DROPPED;
-		hub->broker.flush(hub->broker.context, device->id);
-		device->busy = false;
+		if (!comes_back(device)) {
+			hf_device_pend(hub, device, HF_RETRY_MS);
+		}
+		return;
 	}
-	if (!device->at_head && !comes_back(device)) {
-		hf_device_pend(hub, device, HF_RETRY_MS);
+	device->busy = true;
+	device->at_head = hand_entry(hub, device, entry, &match) != HF_DROPPED;
+	hub->broker.flush(hub->broker.context, device->id);
+	device->busy = false;
+	if (!device->at_head) {
+		try_later(hub, device);
 	}
 }
 
@@ -251,7 +276,7 @@ void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_
 
 enum pumped {
 	PUMPED_ALL,    /* at the head */
-	PUMPED_FULL,   /* no room: an acknowledgement, or a transmission, goes on */
+	PUMPED_FULL,   /* the window is: an acknowledgement goes on */
 	PUMPED_PAUSED, /* it had its share of this turn */
 	PUMPED_REFUSED, /* the broker has no room */
 };
@@ -272,7 +297,7 @@ static enum pumped pump_entry(struct pump *pump, const struct hf_entry *entry)
 		pump->device->sent = entry->lsn;
 		return PUMPED_ALL;
 	}
-	if (!has_room(pump->hub, pump->device) || hf_overtakes(pump->device, match.qos)) {
+	if (!has_room(pump->hub, pump->device)) {
 		return PUMPED_FULL;
 	}
 	if (pump->entries == 0) {
@@ -281,7 +306,6 @@ static enum pumped pump_entry(struct pump *pump, const struct hf_entry *entry)
 	if (hand_entry(pump->hub, pump->device, entry, &match) == HF_DROPPED) {
 		return PUMPED_REFUSED;
 	}
-	pump->device->retry_ms = 0;
 	pump->entries--;
 	return PUMPED_ALL;
 }
@@ -487,31 +511,12 @@ static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
 	return pumped;
 }
 
-/* Nothing tells when a socket that is full has room again. Who does not read must not keep the broker busy. */
-static bool too_early(struct hf_hub *hub, struct hf_device *device)
-{
-	if (device->retry_ms == 0) {
-		return false;
-	}
-	int64_t left = device->retry_at_ms - hub->broker.monotonic_ms(hub->broker.context);
-	if (left > 0) {
-		hf_device_pend(hub, device, (unsigned int)left);
-	}
-	return left > 0;
-}
-
-static void try_later(struct hf_hub *hub, struct hf_device *device)
-{
-	device->retry_ms = device->retry_ms == 0 ? HF_RETRY_MS : device->retry_ms < HF_RETRY_MAX_MS ? 2 * device->retry_ms : device->retry_ms;
-	device->retry_at_ms = hub->broker.monotonic_ms(hub->broker.context) + device->retry_ms;
-	hf_device_pend(hub, device, device->retry_ms);
-}
-
 void hf_pump(struct hf_hub *hub, struct hf_device *device)
 {
-	if (!device->online || too_early(hub, device)) {
+	if (!device->online || device->not_before_ms > hub->broker.monotonic_ms(hub->broker.context)) {
 		return;
 	}
+	device->not_before_ms = 0;
 	device->busy = true;
 	hf_mark_gaps(hub, device);
 	bool was_at_head = device->at_head;
@@ -519,16 +524,16 @@ void hf_pump(struct hf_hub *hub, struct hf_device *device)
 	device->at_head = pumped == PUMPED_ALL;
 	if (device->at_head && !hf_mark_caught_up(hub, device)) {
 		device->at_head = false;
-		pumped = PUMPED_FULL;
+		pumped = PUMPED_REFUSED;
 	}
 	if (device->at_head && !was_at_head) {
 		hf_audience_caught_up(hub, device);
 	}
 	hub->broker.flush(hub->broker.context, device->id);
 	device->busy = false;
-	if (pumped == PUMPED_REFUSED) {
+	if (pumped == PUMPED_REFUSED || (pumped == PUMPED_FULL && !comes_back(device))) {
 		try_later(hub, device);
-	} else if (pumped == PUMPED_PAUSED || (pumped == PUMPED_FULL && !comes_back(device))) {
+	} else if (pumped == PUMPED_PAUSED) {
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	}
 }
@@ -568,10 +573,15 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 	} else {
 		hf_ring_done(device, handed);
 	}
-	device->waiting = device->unacknowledged > 0 ? device->waiting : 0;
 	hf_device_dirty(hub, device);
-	/* In bursts of half a window: opening the log costs more than reading an entry of it. */
-	if (device->online && !device->at_head && device->unacknowledged <= hub->options.window / 2) {
+	if (!device->online || device->at_head) {
+		return;
+	}
+	device->tries = 0;
+	if (has_drained(hub, device)) {
+		device->not_before_ms = 0;
 		hf_device_pend(hub, device, HF_RETRY_MS);
+	} else {
+		hf_device_wait(hub, device, HF_LINGER_MS); /* it may keep the others for as long as it likes */
 	}
 }

@@ -58,6 +58,18 @@ struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char 
 	return device;
 }
 
+static bool unlink_pending(struct hf_device **list, const struct hf_device *device)
+{
+	while (*list && *list != device) {
+		list = &(*list)->pending_next;
+	}
+	if (!*list) {
+		return false;
+	}
+	*list = device->pending_next;
+	return true;
+}
+
 void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 {
 	hf_subscriptions_detach(hub, device);
@@ -69,8 +81,11 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 	hf_members_free(hub, &device->members);
 	hf_ring_clear(device);
 	hf_owed_clear(device);
-	if (device->pending) {
-		LL_DELETE2(hub->pending, device, pending_next);
+	if (device->pending && !unlink_pending(&hub->pending, device)) {
+		unlink_pending(&hub->turn, device);
+	}
+	if (device->waiting) {
+		LL_DELETE2(hub->waiting, device, waiting_next);
 	}
 	if (device->dirty) {
 		LL_DELETE2(hub->dirty, device, dirty_next);
@@ -88,6 +103,53 @@ void hf_device_pend(struct hf_hub *hub, struct hf_device *device, unsigned int i
 		LL_PREPEND2(hub->pending, device, pending_next);
 	}
 	hub->broker.wake(hub->broker.context, in_ms);
+}
+
+void hf_devices_go_on(struct hf_hub *hub)
+{
+	hub->turn = hub->pending;
+	hub->pending = NULL; /* who pends again now has its turn at the next tick */
+	while (hub->turn) {
+		struct hf_device *device = hub->turn;
+		hub->turn = device->pending_next;
+		device->pending = false;
+		hf_pump(hub, device);
+	}
+}
+
+void hf_device_wait(struct hf_hub *hub, struct hf_device *device, unsigned int ms)
+{
+	int64_t at = hub->broker.monotonic_ms(hub->broker.context) + ms;
+
+	if (device->not_before_ms == 0 || at < device->not_before_ms) {
+		device->not_before_ms = at;
+		hf_hub_due_by(hub, HF_TIMER_WAITING, ms);
+	}
+	if (!device->waiting) {
+		device->waiting = true;
+		LL_PREPEND2(hub->waiting, device, waiting_next);
+	}
+}
+
+void hf_devices_wait_over(struct hf_hub *hub)
+{
+	int64_t now = hub->broker.monotonic_ms(hub->broker.context);
+	struct hf_device *waiting = hub->waiting, *device, *next;
+
+	hub->waiting = NULL;
+	LL_FOREACH_SAFE2(waiting, device, next, waiting_next)
+	{
+		if (device->not_before_ms > now) {
+			LL_PREPEND2(hub->waiting, device, waiting_next);
+			hf_hub_due_by(hub, HF_TIMER_WAITING, (unsigned int)(device->not_before_ms - now));
+		} else {
+			device->waiting = false;
+			if (device->not_before_ms > 0) { /* else it has gone on meanwhile */
+				device->not_before_ms = 0;
+				hf_device_pend(hub, device, HF_RETRY_MS);
+			}
+		}
+	}
 }
 
 void hf_device_dirty(struct hf_hub *hub, struct hf_device *device)
@@ -128,7 +190,6 @@ static void start_anew(struct hf_hub *hub, struct hf_device *device)
 	hf_subscriptions_free(hub, device);
 	hf_ring_clear(device);
 	hf_owed_clear(device);
-	device->waiting = 0;
 	device->sent = hf_store_head(hub->store);
 	device->at_head = true;
 	hf_device_dirty(hub, device);

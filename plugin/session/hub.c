@@ -204,21 +204,6 @@ static void rest(struct hf_hub *hub)
 	hf_sessions_rest(hub, false);
 }
 
-static void go_on_with_devices(struct hf_hub *hub)
-{
-	struct hf_device *waiting = hub->pending, *device, *next;
-
-	hub->pending = NULL; /* who pends again now has its turn at the next tick */
-	LL_FOREACH2(waiting, device, pending_next)
-	{
-		device->pending = false;
-	}
-	LL_FOREACH_SAFE2(waiting, device, next, pending_next)
-	{
-		hf_pump(hub, device);
-	}
-}
-
 /* An entry that was given up for lost is in the log after all: nobody has been handed it. */
 static void all_go_on(struct hf_hub *hub)
 {
@@ -253,6 +238,7 @@ static void recover(struct hf_hub *hub)
 /* In this order, where several are due. One is set again by whoever finds that there is more to do. */
 static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_RECOVER] = recover,
+	[HF_TIMER_WAITING] = hf_devices_wait_over,
 	[HF_TIMER_INDEX] = write_index,
 	[HF_TIMER_CURSORS] = write_cursors,
 	[HF_TIMER_SYNC] = sync_log,
@@ -269,7 +255,7 @@ void hf_hub_tick(struct hf_hub *hub)
 	int64_t now = 0;
 
 	if (hub->pending) {
-		go_on_with_devices(hub);
+		hf_devices_go_on(hub);
 	}
 	if (hf_store_failed(hub->store)) {
 		hf_hub_due(hub, HF_TIMER_RECOVER, HF_RECOVER_MS); /* whichever write it was that failed */

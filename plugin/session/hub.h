@@ -164,8 +164,4 @@ enum hf_outcome {
 };
 void hf_delivered(struct hf_hub *hub, const char *device, uint64_t handle, enum hf_outcome outcome);
 
-/* A message on this topic was transmitted to this client: all that the broker shows of clients whose session it
- * does not keep. */
-void hf_transmitted(struct hf_hub *hub, const char *device, const char *topic);
-
 #endif

@@ -40,7 +40,10 @@
 #define HF_STATE_AT_ONCE_MS 20    /* ... and for the rest */
 #define HF_INDEX_FLUSH_MS 1000
 #define HF_RETRY_MS 1
-#define HF_RETRY_MAX_MS 64
+#define HF_RETRY_MAX_MS 64      /* who waits for room in the broker ... */
+#define HF_RETRY_KNOWN_MAX_MS 1024 /* ... and will be heard of when it has read */
+#define HF_RETRY_TURNS 16 /* of the broker's loop, before it is left to a clock */
+#define HF_LINGER_MS 5 /* an acknowledgement waits for others as long as this */
 #define HF_RECOVER_MS 1000
 #define HF_IDLE_MS 5000 /* a session nobody uses leaves memory after this */
 #define HF_IDS_MAX 16
@@ -177,20 +180,20 @@ struct hf_device {
 	size_t ring_size, ring_head, ring_count;
 	size_t unacknowledged; /* of the ring */
 	size_t handed_bytes;
-	size_t waiting;   /* handed over and queued by the broker behind the Receive Maximum; durable: or since acknowledged ... */
-	size_t unwritten; /* ... and, not durable, those before them: in flight but not transmitted yet */
 	uint32_t packets, packets_read; /* sent to it on this connection, ours and others'; of those, certainly read */
 	bool size_known; /* facts.max_packet_size is of this connection */
 	uint32_t size_taken, size_refused; /* if not: the largest entry it took, the smallest that was too large; 0: none */
-	unsigned int retry_ms; /* the broker had no room for it: when to try again, later each time */
-	int64_t retry_at_ms;
+	size_t burst; /* as many as it had in flight when the broker had no room for more */
+	unsigned int tries;    /* the broker has had no room for it since it was handed something last */
+	int64_t not_before_ms; /* when to try again; 0: at any time */
 	size_t hollow_count; /* of the ring */
 
 	bool busy;    /* handing over right now */
-	bool pending; /* in hub->pending: the next tick goes on with it */
+	bool pending; /* in hub->pending or hub->turn: the next tick goes on with it, or this one */
+	bool waiting; /* in hub->waiting, for not_before_ms */
 	bool packet_id_moved; /* by the start of the broker, and not written since */
 	bool dirty;   /* cursor or subscriptions differ from the store */
-	struct hf_device *pending_next, *dirty_next;
+	struct hf_device *pending_next, *waiting_next, *dirty_next;
 
 	char role_session[HF_SESSION_ID_MAX + 1]; /* one remembered answer of hf_access_role */
 	enum hf_role role;
@@ -199,6 +202,7 @@ struct hf_device {
 /* What waits for its time: see the table in hub.c. */
 enum hf_timer {
 	HF_TIMER_RECOVER, /* the store, after a write failed */
+	HF_TIMER_WAITING, /* devices that the broker had no room for */
 	HF_TIMER_INDEX,   /* write all that is derived */
 	HF_TIMER_CURSORS, /* write cursors */
 	HF_TIMER_SYNC,    /* durability interval */
@@ -221,7 +225,8 @@ struct hf_hub {
 	struct hf_person *people;
 	struct hf_device *wild;
 	uint64_t counting; /* which walk over an audience it is */
-	struct hf_device *pending;
+	struct hf_device *pending, *turn;
+	struct hf_device *waiting;
 	struct hf_device *dirty;
 	struct hf_lost *lost, *losses;            /* presence.h: by client id; by time */
 	struct hf_participant *changed, *later;   /* presence.h */
@@ -325,6 +330,9 @@ struct hf_device *hf_device_find(const struct hf_hub *hub, const char *id);
 struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char *identity);
 void hf_device_forget(struct hf_hub *hub, struct hf_device *device);
 void hf_device_pend(struct hf_hub *hub, struct hf_device *device, unsigned int in_ms);
+void hf_device_wait(struct hf_hub *hub, struct hf_device *device, unsigned int ms); /* it goes on then; sooner, if it waits already */
+void hf_devices_go_on(struct hf_hub *hub);    /* those that pend */
+void hf_devices_wait_over(struct hf_hub *hub); /* HF_TIMER_WAITING */
 void hf_device_dirty(struct hf_hub *hub, struct hf_device *device);
 enum hf_role hf_device_role(struct hf_hub *hub, struct hf_device *device, struct hf_slice session);
 enum hf_role hf_identity_role(const struct hf_hub *hub, const char *identity, struct hf_slice session);
@@ -363,7 +371,6 @@ struct hf_match {
 bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match);
 void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry);
 void hf_pump(struct hf_hub *hub, struct hf_device *device);
-bool hf_overtakes(const struct hf_device *device, uint8_t qos);
 uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind);
 bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload);
 /* As above; a mark that an entry will not come. */
@@ -383,7 +390,6 @@ void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
 void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription); /* it owes nothing any more */
 void hf_ring_clear(struct hf_device *device);
 void hf_ring_give_up(struct hf_device *device, struct hf_handed *handed); /* hollow from now on */
-bool hf_ring_push_hollow(struct hf_device *device, struct hf_gap gap); /* false: no memory */
 struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t lsn); /* 0: the oldest; NULL: there is none */
 void hf_ring_fill(struct hf_device *device, struct hf_handed *hollow, const struct hf_handed *mark);
 void hf_ring_told(struct hf_device *device, struct hf_handed *hollow); /* and nothing to wait for */
@@ -392,7 +398,8 @@ void hf_ring_told(struct hf_device *device, struct hf_handed *hollow); /* and no
 void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, const struct hf_refusal *refusal);
 bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device);
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
-void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters);
+/* That the client will not get this entry. True: it was told, or does not want to know. */
+bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters);
 void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last);
 
 /* answers.c: what only the client that asked is told, on the Response Topic it named */

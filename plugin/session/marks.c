@@ -40,7 +40,7 @@ bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device)
 		}
 		struct hf_slice session = subscription->parsed.session;
 		if (!subscription->parsed.any_session && listens_for_marks(hub, device, session) &&
-			(hf_overtakes(device, hf_document_qos(device, HF_KIND_MARK)) || !mark_one(hub, device, session))) {
+			!mark_one(hub, device, session)) {
 			return false;
 		}
 		for (size_t j = 0; j < device->subscription_count; j++) {
@@ -73,32 +73,27 @@ void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_s
 	mark_gap(hub, device, session, first, last, "truncated", (struct hf_gap){ .lsn = 0 });
 }
 
-/* Where it cannot be told now it is at the next tick that finds room: until then its cursor stays below. */
-void hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters)
+bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters)
 {
 	struct hf_gap gap = { .lsn = entry->lsn, .filters = filters };
-	bool told = mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", gap);
-	struct hf_handed *hollow = hf_ring_hollow(device, entry->lsn);
 
-	if (told && hollow) {
-		hf_ring_told(device, hollow);
-	} else if (!told && !hollow) {
-		hf_ring_push_hollow(device, gap);
-	}
-	if (!told) {
-		hf_device_pend(hub, device, HF_RETRY_MS);
-	}
+	return mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", gap);
 }
 
-/* Should the role be gone by now, the entry is owed once more when it comes back: and the mark with it. */
+/* Where it cannot be told now it is at the next tick that finds room: until then its cursor stays below. Should the role be
+ * gone by now, the entry is owed once more when it comes back: and the mark with it. */
 static void tell_of_hollow(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry)
 {
 	struct hf_handed *hollow = hf_ring_hollow(device, entry->lsn);
+	bool reads = hf_role_may_read(hf_device_role(hub, device, entry->session));
+	bool settled = reads ? hf_mark_too_large(hub, device, entry, hollow->filters) : hf_owed_add(device, entry->lsn, hollow->filters);
 
-	if (hf_role_may_read(hf_device_role(hub, device, entry->session))) {
-		hf_mark_too_large(hub, device, entry, hollow->filters);
-	} else if (hf_owed_add(device, entry->lsn, hollow->filters)) {
+	hollow = hf_ring_hollow(device, entry->lsn); /* unless the mark is in its place now */
+	if (settled && hollow) {
 		hf_ring_told(device, hollow);
+		hf_device_dirty(hub, device);
+	} else if (!settled) {
+		hf_device_pend(hub, device, HF_RETRY_MS);
 	}
 }
 

@@ -91,22 +91,19 @@ void hf_ring_done(struct hf_device *device, struct hf_handed *handed)
 
 void hf_ring_give_up(struct hf_device *device, struct hf_handed *handed)
 {
+	struct hf_handed *other = hf_ring_hollow(device, handed->lsn);
+
+	if (other) { /* another copy: the client is told once */
+		other->filters |= handed->filters;
+		hf_ring_done(device, handed);
+		return;
+	}
 	device->unacknowledged--;
 	device->handed_bytes -= handed->bytes;
 	device->hollow_count++;
 	handed->hollow = true;
 	handed->handle = 0;
 	handed->bytes = 0;
-}
-
-bool hf_ring_push_hollow(struct hf_device *device, struct hf_gap gap)
-{
-	if (!hf_ring_reserve(device)) {
-		return false;
-	}
-	hf_ring_push(device, &(struct hf_handed){.lsn = gap.lsn, .filters = gap.filters});
-	hf_ring_give_up(device, at(device, device->ring_count - 1));
-	return true;
 }
 
 struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t lsn)
@@ -130,6 +127,7 @@ void hf_ring_fill(struct hf_device *device, struct hf_handed *hollow, const stru
 	hollow->handle = mark->handle;
 	hollow->bytes = mark->bytes;
 	hollow->packet = mark->packet;
+	hollow->filters |= mark->filters;
 }
 
 void hf_ring_told(struct hf_device *device, struct hf_handed *hollow)

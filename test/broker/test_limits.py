@@ -200,6 +200,36 @@ class Queue(Clients, harness.BrokerTest):
                     reader.ack(packet)
             self.assertEqual(offsets, list(range(1, 1501)))
 
+    def test_a_socket_that_others_keep_full(self):
+        """
+        Mosquitto throws packets away without a word when too many wait for a socket, also those of QoS 1 that have just
+        found room in the client's Receive Maximum. So entries must not wait for that in the broker.
+        """
+        self.start_broker(options={"window": "10"}, conf={"max_queued_messages": "20"})
+        flood, entries = b"x" * 50000, 24
+        for name, arguments in (
+            ("kept", {"clean": False, "properties": {"session_expiry": 600, "receive_maximum": 2}}),
+            ("unkept", {"properties": {"receive_maximum": 2}}),
+        ):
+            with self.subTest(reader=name):
+                writer = self.client(f"alice-{name}")
+                reader = self.raw(f"bob-{name}", **arguments)
+                reader.subscribe(f"sessions/{name}/input")
+                reader.subscribe("other/#", qos=0)
+                dropped = f"Outgoing messages are being dropped for client bob-{name}"
+                while dropped not in self.broker.log():
+                    writer.publish("other/x", flood)
+                self.fill(name, entries)
+                offsets = []
+                while len(offsets) < entries:
+                    packet = reader.recv()
+                    if packet.topic == f"sessions/{name}/input":
+                        offsets.append(packet.offset)
+                    elif len(offsets) < entries - 2:
+                        writer.publish("other/x", flood)  # in place of the one that was read
+                    reader.ack(packet)
+                self.assertEqual(offsets, list(range(1, entries + 1)))
+
     def test_queue_of_qos_0_for_a_durable_reader(self):
         """What was published at QoS 0 is in the log and reaches a device that was away."""
         self.start_broker()

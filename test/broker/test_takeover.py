@@ -133,7 +133,8 @@ class Resend(Clients, harness.BrokerTest):
         self.live = self.device("bob-live").subscribe("sessions/s/#", 2)
 
     def stored(self):
-        late = self.client("bob-late").subscribe("$from/earliest/sessions/s/#", 2).settle()
+        late = self.client("bob-late").subscribe("$from/earliest/sessions/s/#", 2)
+        late.wait_mark()
         payloads = late.payloads()
         late.close()
         return payloads

@@ -66,11 +66,27 @@ bool filter_begins_before(const struct filter *filter, uint64_t lsn)
 	return entry->offset + filter->last_n > head;
 }
 
+/* At QoS 0 nothing tells if it was too large. Of a client that came back, the hub then believes what it knows of before:
+ * rather a mark too many than none. */
+static bool believed_unfit(unsigned index, uint64_t lsn)
+{
+	const struct reader *reader = &world->readers[index];
+	unsigned asking = entry_may(index, lsn);
+	uint8_t best = 0;
+
+	for (unsigned i = 0; i < FILTERS; i++) {
+		uint8_t granted = asking & 1u << i ? (uint8_t)(reader->filters[i].options & 0x03) : 0;
+		best = granted > best ? granted : best;
+	}
+	uint32_t max = reader->outgrown ? 0 : reader->facts.max_packet_size;
+	return best == 0 && !reader->size_known && max > 0 && world->entries[lsn].size > max;
+}
+
 bool entry_unfit(unsigned index, uint64_t lsn)
 {
 	const struct reader *reader = &world->readers[index];
 
-	return !reader->size_known && reader->max_packet > 0 && world->entries[lsn].size > reader->max_packet;
+	return (reader->max_packet > 0 && world->entries[lsn].size > reader->max_packet) || believed_unfit(index, lsn);
 }
 
 unsigned entry_must(unsigned index, uint64_t lsn)
@@ -78,7 +94,7 @@ unsigned entry_must(unsigned index, uint64_t lsn)
 	unsigned open = world->readers[index].debts[lsn].open;
 
 	open = open ? open & filters_matching(index, lsn) : 0;
-	/* Having found that out, the hub passes over others like it. But the client is told. */
+	/* It is passed over. But the client is told. */
 	return open && entry_unfit(index, lsn) && !reader_listens(index, world->entries[lsn].session, "mark") ? 0 : open;
 }
 

@@ -19,7 +19,6 @@ uint64_t activity;
 struct refusal refusal;
 
 static uint64_t others;
-static uint64_t given_up; /* the entry last given up because of its size */
 static unsigned writing; /* inside the broker's own writing: the hub may keep books, no more */
 
 struct own {
@@ -106,16 +105,10 @@ static bool transmit(unsigned index, size_t at)
 		return true;
 	}
 	activity++;
-	if (strncmp(message->topic, "sessions/", 9) == 0) {
-		writing++;
-		hf_transmitted(hub, people[index].device, message->topic);
-		writing--;
-	}
 	if (context->max_packet > 0 && message->size > context->max_packet) {
 		struct message gone = *message;
 		note("  %s: a message of %u bytes is given up", people[index].device, (unsigned)gone.size);
 		message_remove(&context->inflight, at);
-		given_up = gone.what == WHAT_ENTRY ? gone.lsn : given_up;
 		if (gone.what == WHAT_ENTRY && gone.qos == 0) {
 			world->readers[index].debts[gone.lsn].lost = true; /* without a gap mark: the broker does not tell */
 		}
@@ -204,10 +197,10 @@ static bool has_room(unsigned index, uint8_t qos)
 	const struct context *context = &contexts[index];
 	size_t limit = world->config.max_queued;
 
-	return qos == 0 ? context->outbox.count < limit : context->quota > 0 || context->queued.count < limit + context->receive_maximum;
+	return qos == 0 ? context->outbox.count < limit : context->quota > 0;
 }
 
-/* As db__message_insert_outgoing. */
+/* As db__message_insert_outgoing; what the hub hands over does not stay in the queue. */
 static enum hf_handover insert(unsigned index, struct message *message)
 {
 	struct context *context = &contexts[index];
@@ -223,7 +216,7 @@ static enum hf_handover insert(unsigned index, struct message *message)
 		context->quota--;
 		return message_add(&context->inflight, message) ? HF_HANDED : HF_DROPPED;
 	}
-	return message_add(&context->queued, message) ? HF_WAITING : HF_DROPPED;
+	return HF_DROPPED;
 }
 
 static uint16_t next_mid(uint16_t *last)
@@ -302,7 +295,7 @@ static enum hf_handover hand_document(unsigned index, const struct hf_message *m
 	must(session >= 0 && reader_listens(index, (unsigned)session, rest), "%s gets %s of %.*s without having asked", device, rest,
 		(int)message->session.len, message->session.data);
 	if (!has_room(index, message->qos)) {
-		refusal.told = refusal.told || strcmp(rest, "error") == 0;
+		refusal.told = refusal.told || (strcmp(rest, "error") == 0 && message->qos == 0);
 		return HF_DROPPED;
 	}
 	if (strcmp(rest, "error") == 0) {
@@ -314,7 +307,7 @@ static enum hf_handover hand_document(unsigned index, const struct hf_message *m
 		made->after = world->readers[index].last[session];
 	}
 	enum hf_handover outcome = insert(index, made);
-	note("  %s: %s of %s (%s)", device, rest, session_names[session], outcome == HF_HANDED ? "handed" : "waiting");
+	note("  %s: %s of %s (%s)", device, rest, session_names[session], outcome == HF_HANDED ? "handed" : "dropped");
 	return outcome;
 }
 
@@ -331,22 +324,25 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	made->size = log_packet_size(entry);
 	snprintf(made->topic, sizeof(made->topic), "sessions/%.*s/%.*s", (int)entry->session.len, entry->session.data,
 		(int)entry->topic.len, entry->topic.data);
-	if (!message->check_size && message->max_packet > 0 && made->size > message->max_packet) {
-		reader_too_large(index, entry->lsn);
+	bool known = !message->check_size && message->max_packet > 0 && made->size > message->max_packet;
+	bool found_out = message->check_size && entry_unfit(index, entry->lsn) && has_room(index, message->qos);
+	if (known || found_out) {
 		note("  %s: entry %" PRIu64 " is too large", people[index].device, entry->lsn);
+		if (found_out && contexts[index].persisted) {
+			hf_delivered(hub, people[index].device, made->handle, HF_OUTCOME_UNSENT); /* whatever that may be */
+		}
+		if (!reader_listens(index, world->entries[entry->lsn].session, "mark")) {
+			reader_too_large(index, entry->lsn);
+		}
 		return HF_TOO_LARGE;
 	}
 	enum hf_handover outcome = insert(index, made);
-	if (message->check_size && outcome == HF_WAITING) {
-		contexts[index].queued.count--; /* whether it is too large cannot be found out now: taken back */
-		outcome = HF_DROPPED;
-	}
 	if (outcome != HF_DROPPED) {
 		reader_handed(index, entry->lsn, message->qos);
 	}
 	note("  %s: entry %" PRIu64 " (%s %" PRIu64 ") %s, QoS %u", people[index].device, entry->lsn,
 		session_names[world->entries[entry->lsn].session], entry->offset,
-		outcome == HF_HANDED ? "handed" : outcome == HF_WAITING ? "waiting" : "dropped", message->qos);
+		outcome == HF_HANDED ? "handed" : "dropped", message->qos);
 	return outcome;
 }
 
@@ -356,7 +352,6 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 	struct message made = { .qos = message->qos };
 
 	(void)unused;
-	activity++;
 	if (log_pending()) {
 		log_commit(false); /* what is being published is in the log, or nothing would be handed over now */
 	}
@@ -392,13 +387,9 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 			(int)message->topic.len, message->topic.data);
 		outcome = hand_document((unsigned)index, message, &made);
 	}
-	given_up = 0;
+	activity += outcome == HF_HANDED;
 	if (outcome == HF_HANDED && (message->qos == 0 || message->check_room || message->check_size)) {
 		fill_and_write((unsigned)index);
-	}
-	if (message->check_size && message->entry && given_up == message->entry->lsn) {
-		reader_too_large((unsigned)index, given_up);
-		return HF_TOO_LARGE;
 	}
 	if (message->check_size && outcome == HF_HANDED && message->max_packet > 0 && made.size > message->max_packet) {
 		*message->outgrown = world->readers[index].outgrown = true;
@@ -413,15 +404,14 @@ void hand_other(unsigned index, const char *topic, uint8_t qos)
 	struct context *context = &contexts[index];
 	struct message message = { .what = WHAT_OTHER, .qos = qos, .size = DOCUMENT_SIZE };
 
-	if (context->blocked && context->outbox.count >= world->config.max_queued / 2) {
-		return; /* what the broker would discard is not ours to look after */
-	}
 	hf_packet_sent(hub, people[index].device);
 	snprintf(message.topic, sizeof(message.topic), "%s", topic);
 	if (qos > 0) {
 		message.mid = ++context->last_mid ? context->last_mid : ++context->last_mid;
 	}
-	insert(index, &message);
+	if (insert(index, &message) == HF_DROPPED && qos > 0 && context->queued.count < world->config.max_queued / 4) {
+		must(message_add(&context->queued, &message), "out of memory");
+	}
 	fill_and_write(index);
 }
 

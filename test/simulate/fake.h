@@ -124,6 +124,7 @@ void client_receive(unsigned reader, const struct message *message);
 void client_receive_pubrel(unsigned reader, uint16_t mid);
 bool client_answer(unsigned reader, bool nicely); /* one of what it received; false: there is nothing */
 void client_unblock(unsigned reader);
+void client_read_some(unsigned reader, size_t count); /* and no more for now */
 void client_lost_socket(unsigned reader);
 
 #endif

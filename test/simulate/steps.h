@@ -13,8 +13,9 @@ const char *roles_path(void);
 /* One step. False: the life ends here (world->ending says how). */
 bool step(void);
 
-/* Let everybody read, answer and be woken until nothing happens any more; then everybody must be at the head. */
-void settle(void);
+/* Let everybody read, answer all but `keep` messages, and be woken, until nothing happens any more; then everybody whom
+ * those do not hold up must be at the head. */
+void settle(unsigned keep);
 
 /* The end of a schedule: all come back, and a new one reads the whole log. */
 void finale(void);

@@ -163,6 +163,51 @@ START_TEST(one_that_is_not_acknowledged_holds_up_one_place)
 }
 END_TEST
 
+/* A client may keep most of its window for itself: what it acknowledges is used, if not at once. */
+START_TEST(a_client_that_keeps_most_of_its_window)
+{
+	hf_hub_close(hub);
+	options.window = 10;
+	open_hub();
+	connect_durable("phone", "ann");
+	subscribe("phone", "sessions/a/#");
+	settle();
+	acknowledge_all();
+	say_many("a", 20);
+	ck_assert_str_eq(got("phone"), "a1 a2 a3 a4 a5 a6 a7 a8 a9 a10");
+	acknowledge(entry_handed(3));
+	acknowledge(entry_handed(7));
+	fake.count = 0;
+	ck_assert_got("phone", "a11 a12");
+}
+END_TEST
+
+/* The broker has no room, and nothing in flight will tell when it has: the device asks again by itself, and not all the time. */
+START_TEST(asks_again_when_the_broker_has_no_room)
+{
+	unsigned wakes = 0;
+
+	connect_durable("phone", "ann");
+	subscribe("phone", "sessions/a/#");
+	settle();
+	acknowledge_all();
+	fake.outcome = HF_DROPPED;
+	say_many("a", 3);
+	for (int64_t begun = fake.monotonic_ms; fake.monotonic_ms < begun + 10000;) {
+		ck_assert_int_ne(fake.wake_at_ms, 0);
+		pass(fake.wake_at_ms > fake.monotonic_ms ? fake.wake_at_ms - fake.monotonic_ms : 0);
+		fake.wake_at_ms = 0;
+		tick();
+		hf_hub_rewake(hub);
+		wakes++;
+	}
+	ck_assert_uint_lt(wakes, 500);
+	fake.outcome = HF_HANDED;
+	pass(100);
+	ck_assert_got("phone", "a1 a2 a3");
+}
+END_TEST
+
 START_TEST(what_is_unsent_or_rejected_counts)
 {
 	connect_durable("phone", "ann");
@@ -555,6 +600,8 @@ int main(void)
 	tcase_add_test(tests, acknowledged_in_any_order);
 	tcase_add_test(tests, a_filter_that_begins_earlier_repeats_nothing);
 	tcase_add_test(tests, one_that_is_not_acknowledged_holds_up_one_place);
+	tcase_add_test(tests, a_client_that_keeps_most_of_its_window);
+	tcase_add_test(tests, asks_again_when_the_broker_has_no_room);
 	tcase_add_test(tests, what_is_unsent_or_rejected_counts);
 	tcase_add_test(tests, a_gap_waits_for_the_client);
 	tcase_add_test(tests, never_more_than_the_window);
