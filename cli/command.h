@@ -15,6 +15,8 @@ enum hf_exit {
 /* A sub-command. argv[0] is its whole name, such as "holdfast say". Returns the exit status. */
 int hf_command_say(int argc, char **argv);
 int hf_command_watch(int argc, char **argv);
+int hf_command_ask(int argc, char **argv);
+int hf_command_answer(int argc, char **argv);
 int hf_command_sessions(int argc, char **argv);
 
 /* A line on standard error: "holdfast: " and the text. */

@@ -350,12 +350,13 @@ unsigned int hf_client_receive_max(const struct hf_client *client)
 	return client->receive_max;
 }
 
-enum hf_sent hf_client_publish(struct hf_client *client, const char *topic, const void *payload, size_t len, int *mid)
+enum hf_sent hf_client_publish(struct hf_client *client, const char *topic, const void *payload, size_t len,
+	const mosquitto_property *properties, int *mid)
 {
 	if (!hf_client_is_up(client)) {
 		return HF_SENT_NOT;
 	}
-	int rc = mosquitto_publish_v5(client->mosq, mid, topic, (int)len, payload, 1, false, NULL);
+	int rc = mosquitto_publish_v5(client->mosq, mid, topic, (int)len, payload, 1, false, properties);
 	switch (rc) {
 	case MOSQ_ERR_SUCCESS:
 		return HF_SENT;

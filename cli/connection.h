@@ -67,8 +67,9 @@ enum hf_sent {
 	HF_SENT_NEVER, /* the broker would not take it; the user was told */
 };
 
-/* Publish at QoS 1. *mid is what `acknowledged` will be called with. */
-enum hf_sent hf_client_publish(struct hf_client *client, const char *topic, const void *payload, size_t len, int *mid);
+/* Publish at QoS 1, with these properties (NULL: none). *mid is what `acknowledged` will be called with. */
+enum hf_sent hf_client_publish(struct hf_client *client, const char *topic, const void *payload, size_t len,
+	const mosquitto_property *properties, int *mid);
 
 /* Subscribe to filters at QoS 1, in one packet. False when the connection is gone. */
 bool hf_client_subscribe(struct hf_client *client, char *const *filters, int count);

@@ -25,6 +25,8 @@ static const struct {
 } commands[] = {
 	{"say", (char[]){"holdfast say"}, hf_command_say},
 	{"watch", (char[]){"holdfast watch"}, hf_command_watch},
+	{"ask", (char[]){"holdfast ask"}, hf_command_ask},
+	{"answer", (char[]){"holdfast answer"}, hf_command_answer},
 	{"sessions", (char[]){"holdfast sessions"}, hf_command_sessions},
 };
 
@@ -51,7 +53,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			}
 		}
 		if (found->command == COMMAND_COUNT) {
-			argp_error(state, "there is no command '%s'; there are say, watch and sessions", arg);
+			argp_error(state, "there is no command '%s'", arg);
 			return EINVAL;
 		}
 		/* The rest is the sub-command's to parse. */
@@ -61,7 +63,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which command? There are say, watch and sessions");
+		argp_error(state, "which command?");
 		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -79,9 +81,11 @@ static const struct argp argp = {
 	.args_doc = "COMMAND [ARGUMENT...]",
 	.doc = "Durable sessions between AI agents and people, from the command line.\v"
 		   "Commands:\n\n"
-		   "  say SESSION [FILE]   stream text into a session, as an agent does\n"
-		   "  watch SESSION        print a session, from any position, and follow it\n"
-		   "  sessions             list the sessions of a store\n\n"
+		   "  say SESSION [FILE]           stream text into a session, as an agent does\n"
+		   "  watch SESSION                print a session, from any position, and follow it\n"
+		   "  ask SESSION QUESTION         ask people, as an agent does, and wait for the answer\n"
+		   "  answer SESSION ID [CHOICE]   answer a question\n"
+		   "  sessions                     list the sessions of a store\n\n"
 		   "'holdfast COMMAND --help' tells more about one, holdfast(1) about all.",
 };
 

@@ -12,6 +12,7 @@
 #include "codec/token.h"
 #include "codec/utf8.h"
 #include "command.h"
+#include "describe.h"
 
 #define OUT_BUFFER 65536
 #define KINDS_CBOR                                                                                                     \
@@ -193,13 +194,14 @@ static cJSON *cbor_payload(const struct hf_shown *shown)
 static void text_other(struct hf_printer *printer, const struct hf_shown *shown)
 {
 	cJSON *json = cbor_payload(shown);
-	char *printed = json ? cJSON_PrintUnformatted(json) : NULL;
+	char *words = json ? hf_describe(shown->topic.kind, json) : NULL;
+	char *printed = json && !words ? cJSON_PrintUnformatted(json) : NULL;
 	char size[48];
 
 	put_head(printer, shown);
 	put(printer, "  ", 2);
-	if (printed) {
-		put_safe(printer, hf_slice_of(printed), "");
+	if (words || printed) {
+		put_safe(printer, hf_slice_of(words ? words : printed), "         ");
 	} else if (hf_utf8_valid(shown->payload)) {
 		struct hf_slice text = shown->payload;
 		while (text.len > 0 && text.data[text.len - 1] == '\n') {
@@ -212,6 +214,7 @@ static void text_other(struct hf_printer *printer, const struct hf_shown *shown)
 		put_safe(printer, shown->type, "");
 	}
 	put(printer, "\n", 1);
+	free(words);
 	cJSON_free(printed);
 	cJSON_Delete(json);
 }

@@ -185,7 +185,7 @@ static void send_due(struct stream *stream)
 	while (!stream->failed && hf_client_is_up(stream->client) && stream->sent < stream->count && stream->sent < max) {
 		struct batch *batch = batch_at(stream, stream->sent);
 		enum hf_sent sent =
-			hf_client_publish(stream->client, stream->topic, batch->payload.data, batch->payload.len, &batch->mid);
+			hf_client_publish(stream->client, stream->topic, batch->payload.data, batch->payload.len, NULL, &batch->mid);
 		if (sent == HF_SENT_NOT) {
 			return;
 		}

@@ -13,6 +13,9 @@ from cli import Cli, find_cli
 from harness import wait_until
 
 
+COMMANDS = ("say", "watch", "ask", "answer", "sessions")
+
+
 class Sessions(Cli):
     def list(self, *arguments, **options):
         return self.run_cli("sessions", "--store", self.broker.store, *arguments, **options)
@@ -125,7 +128,7 @@ class Usage(unittest.TestCase):
             self.assertEqual(done.stdout, b"", arguments)
 
     def test_help_and_version(self):
-        for command in ([], ["say"], ["watch"], ["sessions"]):
+        for command in ([], *([command] for command in COMMANDS)):
             for option in ("--help", "-h"):
                 done = self.run_cli(*command, option)
                 self.assertEqual((done.returncode, done.stderr), (0, b""), command)
@@ -136,7 +139,7 @@ class Usage(unittest.TestCase):
 
     def test_manual_page_names_every_option(self):
         page = (harness.SOURCE / "cli" / "holdfast.1").read_text(encoding="utf-8").replace("\\-", "-")
-        for command in ("say", "watch", "sessions"):
+        for command in COMMANDS:
             usage = self.run_cli(command, "--help").stdout.decode()
             options = set(re.findall(r"--[a-z-]+", usage)) - {"--usage"}
             self.assertGreater(len(options), 3)

@@ -202,7 +202,8 @@ class Output(Cli):
         got = self.watch("s", "--from", "earliest", "--json", "--topics", "input,shared").objects()
         self.assertEqual([o["offset"] for o in got], [1, 7, 8])
         got = self.watch("s", "--from", "earliest", "--json", "--topics", "state").objects()
-        self.assertEqual([(o["topic"], o["payload"]["head"]) for o in got], [("state", 9)])
+        # once more where the audience has changed, which watch itself is in
+        self.assertEqual({(o["topic"], o["payload"]["head"]) for o in got}, {("state", 9)})
         self.assertNotIn("offset", got[0])
 
     def test_reader_goes_away(self):
