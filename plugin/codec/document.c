@@ -36,11 +36,28 @@ static bool put_audience(struct hf_buffer *out, uint32_t people, uint32_t device
 		   hf_cbor_pair_uint(out, "caught-up", caught_up);
 }
 
+static bool put_floor(struct hf_buffer *out, const struct hf_document_floor *floor)
+{
+	bool held = floor->holder.len > 0, offered = floor->to.len > 0;
+
+	return hf_cbor_put_text(out, hf_slice_of("floor")) && hf_cbor_put_map(out, 2u + held + offered) &&
+		   (!offered || hf_cbor_pair_text(out, "to", floor->to)) && hf_cbor_pair_uint(out, "epoch", floor->epoch) &&
+		   hf_cbor_pair_text(out, "state", hf_slice_of(held ? "held" : "open")) &&
+		   (!held || hf_cbor_pair_text(out, "holder", floor->holder));
+}
+
+bool hf_document_floor_changed(
+	struct hf_buffer *out, const char *command, uint64_t offset, const struct hf_document_floor *floor)
+{
+	return hf_cbor_put_map(out, 3) && put_floor(out, floor) && hf_cbor_pair_uint(out, "offset", offset) &&
+		   hf_cbor_pair_text(out, "command", hf_slice_of(command));
+}
+
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state)
 {
-	return hf_cbor_put_map(out, 5) && put_asks(out, state->asks, state->ask_count) &&
+	return hf_cbor_put_map(out, 6) && put_asks(out, state->asks, state->ask_count) &&
 		   hf_cbor_pair_uint(out, "head", state->head) && put_open(out, state->open, state->open_count) &&
-		   hf_cbor_pair_uint(out, "tail", state->tail) &&
+		   hf_cbor_pair_uint(out, "tail", state->tail) && put_floor(out, &state->floor) &&
 		   put_audience(out, state->people, state->devices, state->caught_up);
 }
 

@@ -12,7 +12,14 @@
 #include "codec/filter.h"
 #include "codec/reason.h"
 
-/* S/state: { head, tail, open: [ * {id, from} ], asks: [ * {id, from, offset, expires} ],
+/* { state: "open" or "held", epoch, ? holder, ? to }: identities, empty: nobody. */
+struct hf_document_floor {
+	uint64_t epoch;
+	struct hf_slice holder;
+	struct hf_slice to; /* whom it is offered to */
+};
+
+/* S/state: { head, tail, open: [ * {id, from} ], asks: [ * {id, from, offset, expires} ], floor,
  * audience: {people, devices, caught-up} }. */
 struct hf_document_response {
 	struct hf_slice id;
@@ -32,8 +39,12 @@ struct hf_document_state {
 	const struct hf_document_ask *asks;
 	size_t ask_count;
 	uint32_t people, devices, caught_up;
+	struct hf_document_floor floor;
 };
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state);
+
+/* On a Response Topic, after a request on S/control that changed the floor: { command, offset: of the notice, floor }. */
+bool hf_document_floor_changed(struct hf_buffer *out, const char *command, uint64_t offset, const struct hf_document_floor *floor);
 
 /* S/mark { mark: "caught-up", head } : after the last stored entry; from here on entries are live. */
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head);
@@ -44,8 +55,9 @@ bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const
 /* Why a publish, request or subscription was refused. What is NULL, empty or 0 is not said. */
 struct hf_refusal {
 	enum hf_reason reason;
-	const uint64_t *expected; /* what would have been right: with seq-gap the next seq, with expect-failed the newest offset */
-	struct hf_slice by;       /* who was first: with ask-answered */
+	const uint64_t *expected; /* what would have been right: with seq-gap the next seq, with expect-failed the newest offset,
+	                             with epoch-stale the epoch */
+	struct hf_slice by;       /* identity of who was first: with ask-answered; or of who has the floor: with floor-held */
 	uint64_t offset;          /* of the entry that is the reason: for asks and answers */
 };
 

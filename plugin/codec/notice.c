@@ -28,14 +28,19 @@ static const struct field {
 } fields[] = {
 	{"by", FIELD_TEXT, offsetof(struct hf_notice, by)},
 	{"id", FIELD_TEXT, offsetof(struct hf_notice, id)},
+	{"to", FIELD_TEXT, offsetof(struct hf_notice, to)},
 	{"from", FIELD_TEXT, offsetof(struct hf_notice, from)},
 	{"last", FIELD_UINT, offsetof(struct hf_notice, last)},
 	{"role", FIELD_TEXT, offsetof(struct hf_notice, role)},
+	{"epoch", FIELD_UINT, offsetof(struct hf_notice, epoch)},
 	{"first", FIELD_UINT, offsetof(struct hf_notice, first)},
 	{"state", FIELD_TEXT, offsetof(struct hf_notice, state)},
+	{"change", FIELD_TEXT, offsetof(struct hf_notice, change)},
+	{"holder", FIELD_TEXT, offsetof(struct hf_notice, holder)},
 	{"notice", FIELD_KIND, 0},
 	{"reason", FIELD_TEXT, offsetof(struct hf_notice, reason)},
 	{"identity", FIELD_TEXT, offsetof(struct hf_notice, identity)},
+	{"previous", FIELD_TEXT, offsetof(struct hf_notice, previous)},
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 
@@ -131,6 +136,10 @@ enum hf_reason hf_notice_decode(struct hf_slice payload, struct hf_notice *out)
 		.role = HF_SLICE_NONE,
 		.state = HF_SLICE_NONE,
 		.reason = HF_SLICE_NONE,
+		.change = HF_SLICE_NONE,
+		.holder = HF_SLICE_NONE,
+		.to = HF_SLICE_NONE,
+		.previous = HF_SLICE_NONE,
 	};
 	struct hf_cbor_map map;
 	struct hf_slice key;

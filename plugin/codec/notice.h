@@ -18,7 +18,8 @@
 	X(CLOSED, "closed")       /* the session has ended, this is its last entry: by */ \
 	X(ASK_EXPIRED, "ask-expired") /* nobody answered in time: id of the question, from whom it was */ \
 	X(PRESENCE, "presence")   /* a participant turned: identity, role, state, reason (codec/presence.h) */ \
-	X(RESPONSE_CLOSED, "response-closed") /* Holdfast ended a response: id, from, reason (enum hf_closed) */
+	X(RESPONSE_CLOSED, "response-closed") /* Holdfast ended a response: id, from, reason (enum hf_closed) */ \
+	X(FLOOR, "floor")         /* the floor: change, by, epoch, holder, to, previous (session/floor.c) */
 
 enum hf_notice_kind {
 #define HF_NOTICE_NUMBER(number, name) HF_NOTICE_##number,
@@ -40,6 +41,11 @@ struct hf_notice {
 	struct hf_slice reason;
 	uint64_t first;     /* offsets */
 	uint64_t last;
+	struct hf_slice change;
+	struct hf_slice holder;   /* identities */
+	struct hf_slice to;
+	struct hf_slice previous;
+	uint64_t epoch;
 };
 
 /* Why Holdfast ended a response. */

@@ -30,6 +30,12 @@
 	X(CONDITION_INVALID,   "condition-invalid",    "the user property id takes 1 to 255 bytes, expect-offset and epoch a number, and each may be there once") \
 	X(ID_REUSED,           "id-reused",            "the same identity has used this id, or this seq of the response, for another publish") \
 	X(EXPECT_FAILED,       "expect-failed",        "expect-offset is not the newest offset") \
+	X(COMMAND_UNKNOWN,     "command-unknown",      "there is no such command; schemas/control.cddl has them all") \
+	X(EPOCH_STALE,         "epoch-stale",          "the epoch is not that of the floor: somebody has taken the floor since") \
+	X(FLOOR_HELD,          "floor-held",           "somebody else has the floor") \
+	X(FLOOR_OPEN,          "floor-open",           "nobody has the floor; who needs it claims it first") \
+	X(FLOOR_NOT_OFFERED,   "floor-not-offered",    "the floor is not offered to this identity") \
+	X(FLOOR_RECIPIENT,     "floor-recipient",      "the floor goes to an agent or operator of the session who does not have it") \
 	X(SEQ_GAP,             "seq-gap",              "the batch is not the next one of its response") \
 	X(RESPONSE_CLOSED,     "response-closed",      "the response has ended; begin another with a new id") \
 	X(RESPONSES_TOO_MANY,  "responses-too-many",   "this session has too many open responses") \

@@ -27,13 +27,14 @@ struct hf_access {
 
 /* DESIGN section 3. Kinds that are missing here are Holdfast's own, or not served yet. */
 static const unsigned int publishers[HF_KIND_COUNT] = {
-	[HF_KIND_TOKENS] = AGENT,
+	[HF_KIND_TOKENS] = AGENT | OPERATOR, /* who has the floor: floor.c */
 	[HF_KIND_INPUT] = USER | OPERATOR,
 	[HF_KIND_EVENT] = AGENT | OPERATOR,
 	[HF_KIND_SIGNAL] = USER | OPERATOR,
 	[HF_KIND_ASK] = AGENT,
 	[HF_KIND_ANSWER] = USER | OPERATOR,
 	[HF_KIND_SHARED] = AGENT | USER | OPERATOR,
+	[HF_KIND_CONTROL] = AGENT | USER | OPERATOR | OBSERVER | BIT(HF_ROLE_ADMIN), /* each command has its own: control.c */
 	[HF_KIND_HISTORY] = AGENT | USER | OPERATOR | OBSERVER,
 	[HF_KIND_EPHEMERAL] = AGENT | USER | OPERATOR | OBSERVER,
 };

@@ -43,6 +43,13 @@ static bool wants_answer(const struct hf_hub *hub, const struct hf_incoming *inc
 	return incoming->device && incoming->device->online && hf_response_topic_fits(hub, incoming->publish->response_topic);
 }
 
+void hf_answer_with(struct hf_hub *hub, const struct hf_incoming *incoming, struct hf_slice payload)
+{
+	if (wants_answer(hub, incoming)) {
+		hf_answer(hub, incoming->device, incoming->publish, payload);
+	}
+}
+
 void hf_answer_receipt(struct hf_hub *hub, const struct hf_incoming *incoming)
 {
 	struct hf_buffer document = { .data = NULL };

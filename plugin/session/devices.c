@@ -30,6 +30,7 @@ static bool set_identity(struct hf_hub *hub, struct hf_device *device, const cha
 			return false;
 		}
 	}
+	hf_floor_person_gone(hub, device->person);
 	hf_person_release(hub, device->person);
 	device->person = person;
 	device->identity = person ? person->identity : NULL;
@@ -91,6 +92,7 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 		LL_DELETE2(hub->dirty, device, dirty_next);
 	}
 	HASH_DEL(hub->devices, device);
+	hf_floor_person_gone(hub, device->person);
 	hf_person_release(hub, device->person);
 	free(device->id);
 	free(device);
@@ -297,6 +299,7 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token, enum
 	device->at_head = false;
 	device->online = false;
 	device->token = NULL;
+	hf_floor_person_gone(hub, device->person);
 	hf_subscriptions_detach(hub, device);
 }
 

@@ -149,6 +149,7 @@ enum hf_reason hf_hub_reload(struct hf_hub *hub, char *message, size_t message_s
 			hf_members_check_roles(hub, device);
 		}
 	}
+	hf_hub_due_by(hub, HF_TIMER_FLOOR, 1); /* a holder may have lost its role */
 	return HF_OK;
 }
 
@@ -246,6 +247,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_LOST] = hf_losses_due,
 	[HF_TIMER_PRESENCE] = hf_presence_tell,
 	[HF_TIMER_AUDIENCE] = hf_sessions_look_at_audiences,
+	[HF_TIMER_FLOOR] = hf_floors_watch,
 	[HF_TIMER_STATE] = hf_sessions_announce,
 	[HF_TIMER_REST] = rest,
 };

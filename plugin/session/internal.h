@@ -20,6 +20,7 @@
 #include <uthash.h>
 
 #include "codec/ask.h"
+#include "codec/control.h"
 #include "codec/document.h"
 #include "codec/filter.h"
 #include "codec/notice.h"
@@ -78,6 +79,15 @@ struct hf_attachment {
 	struct hf_attachment *next_of_device;
 };
 
+/* The right to answer: floor.c. */
+struct hf_floor {
+	uint64_t epoch; /* rises whenever it changes hands */
+	struct hf_person *holder; /* NULL: any agent */
+	struct hf_person *to;     /* whom it is offered to, or NULL */
+	struct hf_person *previous; /* whom the holder has it from, or NULL */
+	int64_t lost_ms; /* since when the holder is not there, on the monotonic clock; 0: it is */
+};
+
 struct hf_session {
 	UT_hash_handle hh;
 	char id[HF_SESSION_ID_MAX + 1];
@@ -92,6 +102,7 @@ struct hf_session {
 	size_t changed_count; /* of the latter */
 	size_t member_count;
 	bool active; /* the store knows it to be: HF_FACT_ACTIVE */
+	struct hf_floor floor;
 	bool state_dirty; /* differs from what the broker retains */
 	bool state_shown; /* the broker retains one ... */
 	unsigned int state_hash; /* ... or will: the newest that it was given */
@@ -106,6 +117,7 @@ struct hf_session {
 struct hf_person {
 	UT_hash_handle hh;
 	size_t references;
+	size_t floors; /* that it holds, of sessions in memory */
 	uint64_t counted; /* by which walk over an audience last */
 	char identity[];
 };
@@ -210,6 +222,7 @@ enum hf_timer {
 	HF_TIMER_LOST,    /* connections that have ended: they will not come back */
 	HF_TIMER_PRESENCE, /* tell how participants are */
 	HF_TIMER_AUDIENCE, /* of the sessions that are shown: it may have changed */
+	HF_TIMER_FLOOR,    /* holders that are lost */
 	HF_TIMER_STATE,   /* announce the states of sessions */
 	HF_TIMER_REST,    /* look for sessions to put to rest */
 	HF_TIMER_COUNT
@@ -315,6 +328,21 @@ void hf_asks_free(struct hf_session *session);
 size_t hf_asks_list(const struct hf_session *session, struct hf_document_ask *out); /* how many; out: NULL, or room for them */
 void hf_ask_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: as above */
 void hf_asks_expire(struct hf_hub *hub);
+/* control.c: a request on S/control; HF_OK: done and answered */
+enum hf_reason hf_control(struct hf_hub *hub, struct hf_incoming *incoming);
+
+/* floor.c */
+enum hf_reason hf_floor_command(
+	struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_control_request *request, struct hf_buffer *answer);
+enum hf_reason hf_floor_check(struct hf_incoming *incoming); /* may it be stored, by the floor and its epoch? */
+void hf_floor_init(struct hf_session *session);
+enum hf_reason hf_floor_load(struct hf_hub *hub, struct hf_session *session);
+void hf_floor_free(struct hf_hub *hub, struct hf_session *session);
+void hf_floor_show(const struct hf_session *session, struct hf_document_floor *out);
+void hf_floor_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
+void hf_floor_person_gone(struct hf_hub *hub, const struct hf_person *person); /* a device of it has gone; NULL allowed */
+void hf_floors_watch(struct hf_hub *hub);
+
 /* people.c */
 struct hf_person *hf_person_hold(struct hf_hub *hub, const char *identity); /* give it back; NULL: no memory */
 void hf_person_release(struct hf_hub *hub, struct hf_person *person);       /* NULL allowed */
@@ -405,6 +433,7 @@ void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_s
 /* answers.c: what only the client that asked is told, on the Response Topic it named */
 bool hf_response_topic_fits(const struct hf_hub *hub, const char *topic); /* NULL does not */
 void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload);
+void hf_answer_with(struct hf_hub *hub, const struct hf_incoming *incoming, struct hf_slice payload); /* if it wants one */
 void hf_answer_receipt(struct hf_hub *hub, const struct hf_incoming *incoming);
 void hf_answer_refusal(struct hf_hub *hub, const struct hf_incoming *incoming);
 

@@ -19,6 +19,7 @@ void hf_options_defaults(struct hf_options *options)
 		.history_page = 1000,
 		.ask_expiry_s = 86400,
 		.restart_grace_ms = 10000,
+		.floor_lease_ms = 30000,
 	};
 }
 
@@ -150,6 +151,17 @@ static bool set_presence_notices(struct hf_options *options, const char *value)
 	return false;
 }
 
+static bool set_floor_lease(struct hf_options *options, const char *value)
+{
+	unsigned int seconds;
+
+	if (!set_number(&seconds, value, 0, 86400)) {
+		return false;
+	}
+	options->floor_lease_ms = seconds * 1000;
+	return true;
+}
+
 static const struct {
 	const char *name;
 	bool (*set)(struct hf_options *options, const char *value);
@@ -169,6 +181,7 @@ static const struct {
 	{ "agent_grace", set_agent_grace, "milliseconds, 0 to 3600000" },
 	{ "restart_grace", set_restart_grace, "milliseconds, 0 to 3600000" },
 	{ "presence_notices", set_presence_notices, "all, agents or none" },
+	{ "floor_lease", set_floor_lease, "seconds, 0 to 86400" },
 };
 
 bool hf_options_set(struct hf_options *options, const char *name, const char *value, char *message, size_t message_size)

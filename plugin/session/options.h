@@ -29,6 +29,7 @@ struct hf_options {
 	unsigned int agent_grace_ms;
 	unsigned int restart_grace_ms;
 	enum hf_notices presence_notices;
+	unsigned int floor_lease_ms;
 };
 
 /* The defaults; store stays "" (the caller knows the broker's persistence location). */

@@ -10,7 +10,6 @@ static enum hf_reason check_topic(const struct hf_topic *topic, enum hf_role rol
 	case HF_KIND_MARK:
 	case HF_KIND_ERROR:
 		return HF_TOPIC_RESERVED;
-	case HF_KIND_CONTROL:
 	case HF_KIND_PRESENCE:
 		return HF_TOPIC_UNSUPPORTED;
 	default:
@@ -72,10 +71,15 @@ static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming)
 	if (reason == HF_OK && !incoming->repeat && kinds[kind].check) {
 		reason = kinds[kind].check(hub, incoming);
 	}
-	if (reason == HF_OK && !incoming->repeat) {
-		reason = check_expected(incoming);
+	if (incoming->repeat) {
+		return reason;
 	}
-	return reason;
+	/* Who has not the floor is told that first, not what else is wrong with the batch. */
+	enum hf_reason floor = reason == HF_ID_REUSED ? HF_OK : hf_floor_check(incoming);
+	if (floor != HF_OK) {
+		return floor;
+	}
+	return reason == HF_OK ? check_expected(incoming) : reason;
 }
 
 static enum hf_reason store(struct hf_hub *hub, struct hf_incoming *incoming)
@@ -125,9 +129,12 @@ static enum hf_reason take(struct hf_hub *hub, struct hf_incoming *incoming, boo
 	case HF_KIND_HISTORY:
 		return device && device->online ? hf_history(hub, device, publish, &incoming->topic) : HF_NOT_PERMITTED;
 	default:
-		return publish->response_topic && !hf_response_topic_fits(hub, publish->response_topic) ? HF_RESPONSE_TOPIC
-		                                                                                        : store(hub, incoming);
+		break;
 	}
+	if (publish->response_topic && !hf_response_topic_fits(hub, publish->response_topic)) {
+		return HF_RESPONSE_TOPIC;
+	}
+	return incoming->topic.kind == HF_KIND_CONTROL ? hf_control(hub, incoming) : store(hub, incoming);
 }
 
 /* What the caller knows to be a repeat is not looked at again, but for the receipt. */

@@ -19,6 +19,9 @@ static void replay_notice(struct hf_hub *hub, struct hf_session *session, const 
 	case HF_NOTICE_RESPONSE_CLOSED:
 		hf_response_replay_closed(hub, session, entry, &notice);
 		break;
+	case HF_NOTICE_FLOOR:
+		hf_floor_replay(hub, session, entry, &notice);
+		break;
 	default:
 		break;
 	}
@@ -41,6 +44,7 @@ void hf_replay(void *context, const struct hf_entry *entry)
 	case HF_KIND_ASK:
 	case HF_KIND_ANSWER:
 		hf_ask_replay(hub, session && session->log ? session : NULL, entry);
+		replay_notice(hub, session && session->log ? session : NULL, entry);
 		break;
 	case HF_KIND_NOTICE:
 		replay_notice(hub, session && session->log ? session : NULL, entry);

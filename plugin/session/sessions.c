@@ -14,6 +14,7 @@ static void session_free(struct hf_hub *hub, struct hf_session *session)
 	hf_participants_free(hub, session);
 	hf_responses_free(session);
 	hf_asks_free(session);
+	hf_floor_free(hub, session);
 	if (session->log) {
 		hf_log_release(session->log);
 	}
@@ -37,6 +38,9 @@ static enum hf_reason open_log(struct hf_hub *hub, struct hf_session *session, b
 	if (reason == HF_OK) {
 		reason = hf_asks_load(hub, session);
 	}
+	if (reason == HF_OK) {
+		reason = hf_floor_load(hub, session);
+	}
 	if (reason != HF_OK) {
 		hf_log_release(session->log);
 		session->log = NULL;
@@ -56,6 +60,7 @@ struct hf_session *hf_session_use(struct hf_hub *hub, struct hf_slice id)
 		}
 		memcpy(session->id, id.data, id.len);
 		session->id_len = id.len;
+		hf_floor_init(session);
 		HASH_ADD(hh, hub->sessions, id, id.len, session);
 		enum hf_reason reason = open_log(hub, session, false);
 		if (reason != HF_OK && reason != HF_SESSION_UNKNOWN) {
@@ -83,7 +88,7 @@ uint64_t hf_session_head(const struct hf_session *session)
 static bool is_idle(const struct hf_session *session, int64_t now)
 {
 	return !session->attached && session->member_count == 0 && session->open_count == 0 && session->changed_count == 0 &&
-		!session->responses_dirty && now - session->used_ms >= HF_IDLE_MS;
+		!session->responses_dirty && !session->floor.lost_ms && now - session->used_ms >= HF_IDLE_MS;
 }
 
 void hf_session_active(struct hf_hub *hub, struct hf_session *session)
@@ -179,7 +184,7 @@ static bool write_state(struct hf_hub *hub, struct hf_session *session)
 
 	hf_session_audience(hub, session, &session->state_audience);
 	if (ok) {
-		const struct hf_document_state state = {
+		struct hf_document_state state = {
 			.head = hf_log_head(session->log),
 			.tail = hf_log_tail(session->log),
 			.open = open,
@@ -190,6 +195,7 @@ static bool write_state(struct hf_hub *hub, struct hf_session *session)
 			.devices = session->state_audience.devices,
 			.caught_up = session->state_audience.caught_up,
 		};
+		hf_floor_show(session, &state.floor);
 		hf_buffer_clear(&hub->scratch);
 		ok = hf_document_state(&hub->scratch, &state);
 	}

@@ -42,13 +42,14 @@ def reply(ask, **more):
     return cbor2.dumps({"id": ask, **more})
 
 
-def state(head, open=(), tail=1, asks=(), audience=(0, 0, 0)):
-    """The document on S/state; `audience`: people, devices, caught up."""
+def state(head, open=(), tail=1, asks=(), audience=(0, 0, 0), floor=None):
+    """The document on S/state; `audience`: people, devices, caught up; `floor`: without it, one that nobody has had yet."""
     return {
         "head": head,
         "tail": tail,
         "open": [{"id": response, "from": identity} for response, identity in open],
         "asks": list(asks),
+        "floor": floor or {"state": "open", "epoch": 1},
         "audience": dict(zip(("people", "devices", "caught-up"), audience)),
     }
 

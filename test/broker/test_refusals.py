@@ -46,7 +46,7 @@ class Reasons(Clients, harness.BrokerTest):
         alice = self.client("alice-1").subscribe("sessions/s/error")
         for rest in ("state", "notice", "mark", "error"):
             self.refused(alice, rest, b"x", "topic-reserved")
-        for rest in ("control", "presence/alice"):
+        for rest in ("presence/alice",):
             self.refused(alice, rest, b"x", "topic-unsupported")
         for rest in ("nonsense", "tokens/x", "shared", "shared/a/b", "shared/", "Input", "", "input/", "$x", "ü"):
             self.refused(alice, rest, b"x", "topic-invalid")

@@ -259,7 +259,7 @@ enum hf_reason log_response_check(const struct entry *entry, bool *repeat)
 bool log_state_is(unsigned session, struct hf_slice payload)
 {
 	struct hf_document_response open = { .id = HF_SLICE_NONE };
-	struct hf_document_state state = { .head = log_session_head(session), .tail = 1, .open = &open };
+	struct hf_document_state state = { .head = log_session_head(session), .tail = 1, .open = &open, .floor = { .epoch = 1 } };
 	struct hf_buffer wanted = { .data = NULL };
 	char id[8];
 	bool is = false;

@@ -14,10 +14,14 @@ static enum hf_reason expected_reason(unsigned index, const struct entry *entry,
 	enum hf_role role = role_of(index, entry->session);
 
 	*repeat = false;
-	if (!publishes(role, (enum hf_kind)entry->kind)) {
+	bool floorless = role == HF_ROLE_OPERATOR && entry->kind == HF_KIND_TOKENS; /* it might have it */
+	if (!publishes(role, (enum hf_kind)entry->kind) && !floorless) {
 		return role == HF_ROLE_NONE && people[index].identity == NULL ? HF_NOT_AUTHENTICATED : HF_NOT_PERMITTED;
 	}
 	enum hf_reason reason = log_id_check(entry, repeat);
+	if (floorless && reason == HF_OK && !*repeat) {
+		return HF_FLOOR_OPEN;
+	}
 	return reason != HF_OK || *repeat || entry->response == NOBODY ? reason : log_response_check(entry, repeat);
 }
 

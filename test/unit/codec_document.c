@@ -7,6 +7,7 @@
 #include "codec_full.h"
 
 #include "codec/ask.h"
+#include "codec/control.h"
 #include "codec/document.h"
 #include "codec/notice.h"
 #include "codec/presence.h"
@@ -37,12 +38,13 @@ static bool write_state(struct hf_buffer *out)
 									  .people = 2,
 									  .devices = 300,
 									  .caught_up = 299,
+									  .floor = {.epoch = 5, .holder = hf_slice_of("a"), .to = hf_slice_of("b")},
 								  });
 }
 
 static bool write_state_empty(struct hf_buffer *out)
 {
-	return hf_document_state(out, &(struct hf_document_state){.tail = 1});
+	return hf_document_state(out, &(struct hf_document_state){.tail = 1, .floor = {.epoch = 1}});
 }
 
 static bool write_caught_up(struct hf_buffer *out)
@@ -72,6 +74,49 @@ static bool write_error_by(struct hf_buffer *out)
 	const struct hf_refusal refusal = {.reason = HF_ASK_ANSWERED, .by = hf_slice_of("bob"), .offset = 7};
 
 	return hf_document_error(out, hf_slice_of("sessions/abc/answer"), &refusal);
+}
+
+static bool write_floor_changed(struct hf_buffer *out)
+{
+	const struct hf_document_floor floor = {.epoch = 24, .holder = hf_slice_of("oscar")};
+
+	return hf_document_floor_changed(out, "claim", 31, &floor);
+}
+
+static bool write_floor_open(struct hf_buffer *out)
+{
+	const struct hf_document_floor floor = {.epoch = 1, .to = hf_slice_of("oscar")};
+
+	return hf_document_floor_changed(out, "transfer", 1, &floor);
+}
+
+static bool write_control_refused(struct hf_buffer *out)
+{
+	const struct hf_refusal refusal = {.reason = HF_FLOOR_HELD, .by = hf_slice_of("oscar")};
+
+	return hf_document_refused(out, &refusal);
+}
+
+static bool write_notice_floor(struct hf_buffer *out)
+{
+	const struct hf_notice notice = {
+		.kind = HF_NOTICE_FLOOR,
+		.change = hf_slice_of("accept"),
+		.by = hf_slice_of("oscar"),
+		.epoch = 6,
+		.holder = hf_slice_of("oscar"),
+		.to = hf_slice_of("x"),
+		.previous = hf_slice_of("a"),
+	};
+
+	return hf_notice_encode(&notice, out);
+}
+
+static bool write_notice_lease(struct hf_buffer *out)
+{
+	const struct hf_notice notice = {.kind = HF_NOTICE_FLOOR, .change = hf_slice_of("lease"), .epoch = 7};
+
+	return hf_notice_encode(&notice, out);
 }
 
 static bool write_history_refused(struct hf_buffer *out)
@@ -248,13 +293,14 @@ static const struct {
 	const char *hex; /* as an independent encoder writes it in its canonical mode; NULL: see `messages` */
 } documents[] = {
 	{"state.open", write_state,
-		"a5 6461736b73 82 a4 626964 63612d32 6466726f6d 6162 666f6666736574 1903de 6765787069726573 "
+		"a6 6461736b73 82 a4 626964 63612d32 6466726f6d 6162 666f6666736574 1903de 6765787069726573 "
 		"1b0000019b76daa800 a4 626964 6161 6466726f6d 60 666f6666736574 01 6765787069726573 01 "
 		"6468656164 1903e8 646f70656e 82 a2 626964 63722d37 6466726f6d 676167656e742d31 "
 		"a2 626964 62c3a4 6466726f6d 6162 647461696c 03 "
+		"65666c6f6f72 a4 62746f 6162 6565706f6368 05 657374617465 6468656c64 66686f6c646572 6161 "
 		"6861756469656e6365 a3 6670656f706c65 02 6764657669636573 19012c 6963617567 68742d7570 19012b"},
 	{"state.empty", write_state_empty,
-		"a5 6461736b73 80 6468656164 00 646f70656e 80 647461696c 01 "
+		"a6 6461736b73 80 6468656164 00 646f70656e 80 647461696c 01 65666c6f6f72 a2 6565706f6368 01 657374617465 646f70656e "
 		"6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 6963617567 68742d7570 00"},
 	{"mark.caught-up", write_caught_up, "a2 6468656164 1a00010000 646d61726b 696361756768742d7570"},
 	{"mark.gap", write_gap,
@@ -274,7 +320,20 @@ static const struct {
 	{"notice.response-closed", write_notice_response_closed,
 		"a4 626964 63722d37 6466726f6d 676167656e742d31 666e6f74696365 6f726573706f6e73652d636c6f736564 "
 		"66726561736f6e 6a6167656e742d6c6f7374"},
+	{"notice.floor", write_notice_floor,
+		"a7 626279 656f73636172 62746f 6178 6565706f6368 06 666368616e6765 66616363657074 66686f6c646572 656f73636172 "
+		"666e6f74696365 65666c6f6f72 6870726576696f7573 6161"},
+	{"notice.lease", write_notice_lease,
+		"a3 6565706f6368 07 666368616e6765 656c65617365 666e6f74696365 65666c6f6f72"},
+	{"control-answer.changed", write_floor_changed,
+		"a3 65666c6f6f72 a3 6565706f6368 1818 657374617465 6468656c64 66686f6c646572 656f73636172 666f6666736574 181f "
+		"67636f6d6d616e64 65636c61696d"},
+	{"control-answer.open", write_floor_open,
+		"a3 65666c6f6f72 a3 62746f 656f73636172 6565706f6368 01 657374617465 646f70656e 666f6666736574 01 "
+		"67636f6d6d616e64 687472616e73666572"},
+	{"control-answer.refused", write_control_refused, NULL},
 	{"error.filter", write_error, NULL},
+	{"error.by", write_error_by, NULL},
 	{"error.expected", write_error_expected, NULL},
 	{"error.by", write_error_by, NULL},
 	{"receipt.stored", write_receipt,
@@ -337,7 +396,8 @@ static enum hf_reason decode(const char *rule, struct hf_slice payload)
 	struct hf_token_batch batch;
 	struct hf_ask ask;
 	struct hf_answer answer;
-	struct hf_history_request request;
+	struct hf_history_request history;
+	struct hf_control_request control;
 
 	if (strcmp(rule, "tokens") == 0)
 		return hf_token_decode(payload, &batch);
@@ -345,7 +405,9 @@ static enum hf_reason decode(const char *rule, struct hf_slice payload)
 		return hf_ask_decode(payload, &ask);
 	if (strcmp(rule, "answer") == 0)
 		return hf_answer_decode(payload, &answer);
-	return hf_history_request_decode(payload, &request);
+	if (strcmp(rule, "control-request") == 0)
+		return hf_control_decode(payload, &control);
+	return hf_history_request_decode(payload, &history);
 }
 
 static int decode_lines(const char *rule)
@@ -398,6 +460,8 @@ static const struct {
 		"a5 626279 63626f62 65746f706963 7373657373696f6e732f6162632f616e73776572 666f6666736574 07 "
 		"66726561736f6e 6c61736b2d616e737765726564 676d657373616765",
 		""},
+	{write_control_refused, HF_FLOOR_HELD,
+		"a3 626279 656f73636172 66726561736f6e 6a666c6f6f722d68656c64 676d657373616765", ""},
 	{write_history_refused, HF_LIMIT_INVALID, "a2 66726561736f6e 6d6c696d69742d696e76616c6964 676d657373616765", ""},
 };
 

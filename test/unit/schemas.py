@@ -22,13 +22,17 @@ PROGRAM = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "unit_codec_doc
 
 OPTIONAL = {
     "tokens": {"kind", "data", "end"},
+    "state": {"holder", "to"},
     "error": {"expected", "by", "offset"},
-    "notice": {"by", "from"},
+    "notice": {"by", "from", "holder", "to", "previous"},
     "ask": {"choices", "to", "roles", "expires-in", "data"},
     "answer": {"choice", "text", "data"},
+    "control-answer": {"expected", "by", "holder", "to"},
     "history-answer": {"next", "id", "type", "properties"},
     "receipt": {"expected", "offset", "time", "by"},
 }
+
+FLOOR_COMMANDS = ("claim", "accept", "decline", "handback", "release")
 
 BATCH = {"id": "r", "seq": 0, "text": ""}
 ASK = {"id": "a", "question": "?"}
@@ -72,6 +76,13 @@ TAKEN = {
         *({"limit": n} for n in (1, 50, 2**32, 2**64 - 1)),
         {"from": "-20", "limit": 50},
         {"from": 51, "limit": 1},
+    ],
+    "control-request": [
+        *({"command": c} for c in FLOOR_COMMANDS),
+        *({"command": c, "epoch": e} for c in FLOOR_COMMANDS for e in (0, 7, 2**64 - 1)),
+        *({"command": "transfer", "to": t} for t in ("o", "ä€😀", "x" * 1024)),
+        *({"command": "transfer", "to": "o", "mode": m} for m in ("warm", "cold")),
+        {"command": "transfer", "to": "o", "mode": "cold", "epoch": 1},
     ],
 }
 
@@ -122,6 +133,18 @@ REFUSED = {
         1,
         "earliest",
     ],
+    "control-request": [
+        {},
+        [],
+        None,
+        "claim",
+        *({"command": c} for c in ("transfer", "Claim", "", "seize", None, 1)),
+        *({"command": "claim", "epoch": e} for e in (-1, "1", 1.5, None)),
+        *({"command": "transfer", "to": t} for t in ("", "x" * 1025, None, [])),
+        *({"command": "transfer", "to": "o", "mode": m} for m in ("", "hot", None, 1)),
+        {"to": "o"},
+        {"epoch": 1},
+    ],
 }
 
 # Against the schema, and refused by the codec; but pycddl 0.6 lets them pass: it does not look at the type in front
@@ -143,6 +166,15 @@ REFUSED_BY_CODEC = {
         {"id": "a", "data": 1},
         {**CHOICE, "choice": b"yes"},
         {**TEXT, "text": b"yes"},
+    ],
+    "control-request": [
+        ["claim"],
+        {"command": "transfer", "to": b"o"},
+        {"command": "transfer", "to": "a\0b"},
+        {"command": "claim", "to": "o"},
+        {"command": "claim", "mode": "cold"},
+        {"command": "claim", "reason": "because"},
+        {"command": "claim", 1: 2},
     ],
     "history-request": [
         *({"from": f} for f in ("earliest ", " 1", "01", "1.5", "--1", "9" * 20, b"1")),
@@ -220,7 +252,8 @@ class Written(unittest.TestCase):
     def test_there_is_one_of_each(self):
         rules = {rule_of(path) for path in self.documents}
         self.assertEqual(
-            rules, {"tokens", "state", "mark", "notice", "error", "receipt", "history-answer", "ask", "answer"}
+            rules,
+            {"tokens", "state", "mark", "notice", "error", "receipt", "history-answer", "control-answer", "ask", "answer"},
         )
 
     def test_documents_follow_their_schemas(self):

@@ -172,7 +172,7 @@ START_TEST(who_publishes_what)
 		unsigned int roles;
 	} table[] = {
 		{ HF_KIND_NONE, 0 },
-		{ HF_KIND_TOKENS, A },
+		{ HF_KIND_TOKENS, A | O },
 		{ HF_KIND_INPUT, U | O },
 		{ HF_KIND_EVENT, A | O },
 		{ HF_KIND_SIGNAL, U | O },
@@ -181,6 +181,7 @@ START_TEST(who_publishes_what)
 		{ HF_KIND_NOTICE, 0 },
 		{ HF_KIND_SHARED, A | U | O },
 		{ HF_KIND_HISTORY, A | U | O | B },
+		{ HF_KIND_CONTROL, A | U | O | B | 1 << HF_ROLE_ADMIN },
 		{ HF_KIND_STATE, 0 },
 		{ HF_KIND_EPHEMERAL, A | U | O | B },
 		{ HF_KIND_MARK, 0 },

@@ -605,7 +605,7 @@ END_TEST
 
 static void check_state(uint64_t head, const struct hf_document_ask *asks, size_t count)
 {
-	const struct hf_document_state document = {.head = head, .tail = 1, .asks = asks, .ask_count = count};
+	const struct hf_document_state document = {.head = head, .tail = 1, .asks = asks, .ask_count = count, .floor = {.epoch = 1}};
 	struct hf_buffer wanted = {.data = NULL};
 
 	ck_assert(hf_document_state(&wanted, &document));

@@ -146,7 +146,7 @@ static bool shows(uint64_t head, uint32_t people, uint32_t devices, uint32_t cau
 {
 	struct hf_buffer wanted = { .data = NULL };
 	const struct hf_document_state state = {
-		.head = head, .tail = 1, .people = people, .devices = devices, .caught_up = caught_up };
+		.head = head, .tail = 1, .people = people, .devices = devices, .caught_up = caught_up, .floor = { .epoch = 1 } };
 
 	ck_assert(hf_document_state(&wanted, &state));
 	bool equal = fake.state_len == wanted.len && memcmp(fake.state, wanted.data, wanted.len) == 0;

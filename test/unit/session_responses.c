@@ -244,7 +244,7 @@ START_TEST(state)
 	tick();
 	ck_assert_uint_gt(fake.announced, 0);
 	ck_assert_str_eq(fake.state_session, "a");
-	ck_assert(hf_document_state(&wanted, &(struct hf_document_state){ .head = 4, .tail = 1, .open = &open, .open_count = 1 }));
+	ck_assert(hf_document_state(&wanted, &(struct hf_document_state){ .head = 4, .tail = 1, .open = &open, .open_count = 1, .floor = { .epoch = 1 } }));
 	ck_assert_uint_eq(fake.state_len, wanted.len);
 	ck_assert_mem_eq(fake.state, wanted.data, wanted.len);
 	check_stored("agent", "open", 2, HF_END_COMPLETE);
@@ -252,7 +252,7 @@ START_TEST(state)
 	pass(300);
 	tick();
 	hf_buffer_clear(&wanted);
-	ck_assert(hf_document_state(&wanted, &(struct hf_document_state){ .head = 5, .tail = 1 }));
+	ck_assert(hf_document_state(&wanted, &(struct hf_document_state){ .head = 5, .tail = 1, .floor = { .epoch = 1 } }));
 	ck_assert_uint_eq(fake.state_len, wanted.len);
 	ck_assert_mem_eq(fake.state, wanted.data, wanted.len);
 	hf_buffer_free(&wanted);
