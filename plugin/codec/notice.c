@@ -12,6 +12,7 @@ static const char *const names[HF_NOTICE_COUNT] = {
 static const char *const closed_names[] = {
 	[HF_CLOSED_AGENT_LOST] = "agent-lost",
 	[HF_CLOSED_AGENT_LEFT] = "agent-left",
+	[HF_CLOSED_FLOOR_LOST] = "floor-lost",
 	[HF_CLOSED_INTERRUPTED] = "interrupted",
 };
 

@@ -52,6 +52,7 @@ struct hf_notice {
 enum hf_closed {
 	HF_CLOSED_AGENT_LOST, /* "agent-lost": its connection broke, and it did not come back in time */
 	HF_CLOSED_AGENT_LEFT, /* "agent-left": it said goodbye, or may not take part any more */
+	HF_CLOSED_FLOOR_LOST,  /* "floor-lost": somebody else has the floor */
 	HF_CLOSED_INTERRUPTED, /* "interrupted": it was to end it, and did not */
 };
 const char *hf_closed_name(enum hf_closed closed); /* static */

@@ -87,6 +87,10 @@ static void set(struct hf_hub *hub, struct hf_session *session, const struct hf_
 	let_go(hub, &session->floor);
 	session->floor = *next;
 	session->floor.lost_ms = lost_ms;
+	session->floor.unsettled = session->open_count > 0;
+	if (session->floor.unsettled) {
+		hf_hub_due_by(hub, HF_TIMER_FLOOR, 0);
+	}
 	watch(hub, session);
 }
 
@@ -221,6 +225,31 @@ void hf_floor_replay(struct hf_hub *hub, struct hf_session *session, const struc
 
 /* ---- changing it */
 
+bool hf_floor_allows(struct hf_hub *hub, const struct hf_session *session, struct hf_slice identity)
+{
+	const struct hf_floor *floor = &session->floor;
+	char *name = NULL;
+
+	if (floor->holder) {
+		return hf_slice_is(identity, floor->holder->identity);
+	}
+	name = identity.len > 0 ? strndup(identity.data, identity.len) : NULL;
+	bool agent = (identity.len > 0 && !name) || hf_identity_role(hub, name, hf_session_id(session)) == HF_ROLE_AGENT;
+	free(name);
+	return agent;
+}
+
+/* Whoever may not go on shall not leave others waiting. Where the store takes no notice, the timer tries again. */
+static void settle(struct hf_hub *hub, struct hf_session *session)
+{
+	if (session->floor.unsettled) {
+		session->floor.unsettled = hf_responses_yield(hub, session) != HF_OK;
+	}
+	if (session->floor.unsettled) {
+		hf_hub_due_by(hub, HF_TIMER_FLOOR, HF_RECOVER_MS);
+	}
+}
+
 static enum hf_reason change(struct hf_hub *hub, struct hf_session *session, const struct hf_floor *next, const char *what, const struct hf_person *by)
 {
 	const struct hf_notice notice = {
@@ -238,6 +267,7 @@ static enum hf_reason change(struct hf_hub *hub, struct hf_session *session, con
 		put_fact(hub, hf_session_id(session), &(struct stored){ notice.epoch, { notice.holder, notice.to, notice.previous } });
 		set(hub, session, next);
 		hf_session_state_changed(hub, session, true);
+		settle(hub, session);
 	}
 	return reason;
 }
@@ -366,5 +396,6 @@ void hf_floors_watch(struct hf_hub *hub)
 		if (session->floor.lost_ms > 0) {
 			end_lease(hub, session, now);
 		}
+		settle(hub, session);
 	}
 }

@@ -86,6 +86,7 @@ struct hf_floor {
 	struct hf_person *to;     /* whom it is offered to, or NULL */
 	struct hf_person *previous; /* whom the holder has it from, or NULL */
 	int64_t lost_ms; /* since when the holder is not there, on the monotonic clock; 0: it is */
+	bool unsettled;  /* responses of others may still be open */
 };
 
 struct hf_session {
@@ -313,6 +314,8 @@ enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session
 void hf_responses_free(struct hf_session *session);
 /* Close, by a notice each, the open responses of which this member sent the last batch. Not HF_OK: some are still open. */
 enum hf_reason hf_responses_close(struct hf_hub *hub, struct hf_member *member, enum hf_closed closed);
+/* Likewise those of everybody who has not the floor. */
+enum hf_reason hf_responses_yield(struct hf_hub *hub, struct hf_session *session);
 void hf_responses_forget(struct hf_member *member); /* they stay open, nobody's */
 void hf_response_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: NULL when not in memory */
 void hf_response_replay_closed(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
@@ -335,6 +338,7 @@ enum hf_reason hf_control(struct hf_hub *hub, struct hf_incoming *incoming);
 enum hf_reason hf_floor_command(
 	struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_control_request *request, struct hf_buffer *answer);
 enum hf_reason hf_floor_check(struct hf_incoming *incoming); /* may it be stored, by the floor and its epoch? */
+bool hf_floor_allows(struct hf_hub *hub, const struct hf_session *session, struct hf_slice identity); /* to answer */
 void hf_floor_init(struct hf_session *session);
 enum hf_reason hf_floor_load(struct hf_hub *hub, struct hf_session *session);
 void hf_floor_free(struct hf_hub *hub, struct hf_session *session);

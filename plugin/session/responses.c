@@ -263,6 +263,20 @@ enum hf_reason hf_responses_close(struct hf_hub *hub, struct hf_member *member, 
 	return reason;
 }
 
+enum hf_reason hf_responses_yield(struct hf_hub *hub, struct hf_session *session)
+{
+	struct hf_response *response, *next;
+	enum hf_reason reason = HF_OK;
+
+	HASH_ITER(hh, session->responses, response, next)
+	{
+		if (reason == HF_OK && response->end == HF_END_NONE && !hf_floor_allows(hub, session, identity_of(response))) {
+			reason = close(hub, session, response, HF_CLOSED_FLOOR_LOST);
+		}
+	}
+	return reason;
+}
+
 void hf_responses_forget(struct hf_member *member)
 {
 	for (struct hf_response *response = member->session->responses; response && member->open > 0; response = response->hh.next) {

@@ -179,6 +179,22 @@ class Floor(Clients, harness.BrokerTest):
         )
         self.assertEqual({m.role for m in reader.entries() if m.sender == "oper1" and m.kind == "tokens"}, {"operator"})
 
+    def test_a_cold_takeover_ends_what_the_agent_streams(self):
+        """Nobody waits for the rest of it."""
+        self.start()
+        reader = self.client("alice-read").subscribe("sessions/s/#")
+        agent = self.who("agent1")
+        agent.publish(topic("s", "tokens"), batch("a", 0, "t"))
+        self.must("oper1", "s", "cold", "oper1")
+        reader.wait(lambda: any(m.kind == "notice" and m.document["notice"] == "response-closed" for m in reader.messages), what="the end")
+        (closed,) = [m for m in reader.entries(kind="notice") if m.document["notice"] == "response-closed"]
+        self.assertEqual(closed.document, {"notice": "response-closed", "id": "a", "from": "agent1", "reason": "floor-lost"})
+        (changed,) = [m for m in reader.entries(kind="notice") if m.document["notice"] == "floor"]
+        self.assertEqual(changed.offset + 1, closed.offset)
+        self.must("oper1", "s", "handback")
+        _, answer = agent.ask(topic("s", "tokens"), batch("a", 1, "t"))
+        self.assertEqual(answer["reason"], "response-closed")
+
     def test_a_stale_agent_cannot_write_a_single_batch(self):
         """It streams, is cut off, is replaced, and wakes up with what it had still to say; over a restart, too."""
         self.start(floor_lease="1")
@@ -267,7 +283,7 @@ class Floor(Clients, harness.BrokerTest):
         self.who("agent1").cut()
         begun = time.monotonic()
         other.publish(topic("s", "tokens"), batch("b", 0, "t"), expect=0x87)
-        reader.wait(lambda: any(m.kind == "notice" and m.document["change"] == "lease" for m in reader.messages), what="the notice")
+        reader.wait(lambda: any(m.kind == "notice" and m.document.get("change") == "lease" for m in reader.messages), what="the notice")
         took = time.monotonic() - begun
         self.assertTrue(1.8 < took < 4, f"the lease took {took:.2f} s")
         self.assertEqual(self.shown("s"), {"state": "open", "epoch": 3})
@@ -290,7 +306,7 @@ class Floor(Clients, harness.BrokerTest):
         self.broker.restart(kill=True)
         reader = self.client("alice-read").subscribe("sessions/s/#")
         self.assertEqual(reader.wait_on("state").document["floor"]["holder"], "agent1")
-        reader.wait(lambda: any(m.kind == "notice" for m in reader.messages), what="the notice of the lease")
+        reader.wait(lambda: any(m.kind == "notice" and m.document.get("change") == "lease" for m in reader.messages), what="the notice")
         self.assertEqual(self.shown("s"), {"state": "open", "epoch": 3})
 
     # ---- requests that are none

@@ -37,6 +37,7 @@ struct fake {
 	struct handed handed[HANDED_MAX];
 	size_t count;
 	enum hf_handover outcome; /* of the next messages */
+	bool killed_by_hand; /* the process ends when the next message is handed over */
 	char last[1 << 21]; /* the whole payload of the last message */
 	size_t last_len;
 	char last_correlation[64];
@@ -68,6 +69,9 @@ static char message[1024];
 static inline enum hf_handover fake_hand(void *context, const char *device, const struct hf_message *out, uint64_t *handle)
 {
 	(void)context;
+	if (fake.killed_by_hand) {
+		_exit(EXIT_SUCCESS);
+	}
 	if (fake.outcome == HF_DROPPED || fake.outcome == HF_TOO_LARGE) {
 		return fake.outcome;
 	}

@@ -339,6 +339,74 @@ START_TEST(only_the_holder_streams)
 }
 END_TEST
 
+/* What was handed to a reader of notices since fake.count was 0: "claim a2/two", the second for a response that was closed. */
+static const char *told(void)
+{
+	static char text[1024];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < fake.count; i++) {
+		struct hf_notice notice;
+		if (strcmp(fake.handed[i].device, "reader") != 0 || fake.handed[i].offset == 0) {
+			continue;
+		}
+		ck_assert_ok(hf_notice_decode(hf_slice_from(fake.handed[i].payload, fake.handed[i].payload_len), &notice));
+		if (notice.kind == HF_NOTICE_PRESENCE) {
+			continue;
+		}
+		len += (size_t)(notice.kind == HF_NOTICE_FLOOR
+				? snprintf(text + len, sizeof(text) - len, "%s%.*s", len > 0 ? " " : "", (int)notice.change.len, notice.change.data)
+				: snprintf(text + len, sizeof(text) - len, "%s%.*s/%.*s", len > 0 ? " " : "", (int)notice.from.len, notice.from.data,
+					(int)notice.id.len, notice.id.data));
+		ck_assert(notice.kind == HF_NOTICE_FLOOR || hf_slice_is(notice.reason, "floor-lost"));
+	}
+	fake.count = 0;
+	return text;
+}
+
+static void watch_notices(void)
+{
+	connect_all();
+	begin("s");
+	connect_as("reader", "b1", true);
+	subscribe("reader", "sessions/s/notice");
+	settle();
+	fake.count = 0;
+}
+
+/* Who may not go on leaves no response open. */
+START_TEST(responses_of_who_has_not_the_floor)
+{
+	watch_notices();
+	ck_assert_ok(stream("a1", "s", "one", 0));
+	ck_assert_ok(stream("a2", "s", "two", 0));
+	ck_assert_ok(stream("a2", "s", "three", 0));
+	claim("a1", "s");
+	ck_assert_str_eq(told(), "claim a2/two a2/three");
+	ck_assert_ok(stream("a1", "s", "one", 1));
+	claim("a1", "s"); /* anew: its own go on */
+	offer("a1", "s", "o1");
+	ck_assert_ok(command("o1", "s", HF_COMMAND_DECLINE, NULL, false));
+	ck_assert_str_eq(told(), "claim transfer decline");
+	give("o1", "s", "o1");
+	ck_assert_str_eq(told(), "transfer a1/one");
+	ck_assert_ok(stream("o1", "s", "four", 0));
+	ck_assert_ok(command("o1", "s", HF_COMMAND_HANDBACK, NULL, false));
+	ck_assert_str_eq(told(), "handback o1/four");
+	ck_assert_reason(stream("a1", "s", "one", 2), HF_RESPONSE_CLOSED);
+	ck_assert_ok(stream("a1", "s", "five", 0));
+	release("a1", "s"); /* it is an agent: it may go on */
+	ck_assert_str_eq(told(), "release");
+	ck_assert_ok(stream("a1", "s", "five", 1));
+	claim("o1", "s");
+	ck_assert_str_eq(told(), "claim a1/five");
+	ck_assert_ok(stream("o1", "s", "six", 0));
+	release("o1", "s"); /* it is none */
+	ck_assert_str_eq(told(), "release o1/six");
+}
+END_TEST
+
 static enum hf_reason say_in(const char *who, const char *topic, uint64_t epoch)
 {
 	struct hf_publish publish = {
@@ -736,20 +804,26 @@ START_TEST(after_an_orderly_end)
 }
 END_TEST
 
-START_TEST(after_a_kill)
+static void in_a_life_that_is_killed(void (*live)(void))
 {
 	int status;
 	pid_t child;
 
 	hf_hub_close(hub);
+	hub = NULL;
 	child = check_fork();
 	if (child == 0) {
 		open_hub();
-		some_changes();
+		live();
 		_exit(EXIT_SUCCESS);
 	}
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+}
+
+START_TEST(after_a_kill)
+{
+	in_a_life_that_is_killed(some_changes);
 	open_hub();
 	check_changes();
 }
@@ -769,6 +843,33 @@ START_TEST(a_restart_starts_the_lease)
 	check_floor("s", "o1>a2", 3);
 	pass_and_tick(31000);
 	check_floor("s", "open>a2", 4);
+}
+END_TEST
+
+static void stream_and_claim_in_part(void)
+{
+	connect_all();
+	begin("s");
+	connect_as("reader", "b1", true);
+	subscribe("reader", "sessions/s/notice");
+	ck_assert_ok(stream("a2", "s", "two", 0));
+	settle();
+	fake.killed_by_hand = true;
+	claim("a1", "s");
+	ck_abort_msg("nobody was told of the claim");
+}
+
+/* The broker is killed between the notice of the floor and that of the response that ends by it. */
+START_TEST(killed_in_the_middle_of_it)
+{
+	in_a_life_that_is_killed(stream_and_claim_in_part);
+	open_hub();
+	connect_as("reader", "b1", true);
+	ck_assert_ok(try_subscribe("reader", "$from/earliest/sessions/s/notice", 1, 0));
+	settle();
+	const char *text = told();
+	ck_assert_msg(strcmp(text, "claim a2/two") == 0, "%s", text);
+	check_floor("s", "a1", 2);
 }
 END_TEST
 
@@ -807,6 +908,7 @@ int main(void)
 	tcase_add_loop_test(tests, every_command_in_every_state_by_everybody, 0, (int)TABLE_COUNT);
 	tcase_add_test(tests, recipients);
 	tcase_add_test(tests, only_the_holder_streams);
+	tcase_add_test(tests, responses_of_who_has_not_the_floor);
 	tcase_add_test(tests, an_epoch_fences);
 	tcase_add_test(tests, commands_on_condition);
 	tcase_add_test(tests, bad_requests);
@@ -823,6 +925,7 @@ int main(void)
 	tcase_add_test(tests, after_an_orderly_end);
 	tcase_add_test(tests, after_a_kill);
 	tcase_add_test(tests, a_restart_starts_the_lease);
+	tcase_add_test(tests, killed_in_the_middle_of_it);
 	tcase_add_test(tests, golden_fact);
 	return run_suite(suite);
 }
