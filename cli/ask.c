@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "cbor_json.h"
 #include "codec/ask.h"
 #include "codec/cbor.h"
 #include "codec/utf8.h"
 #include "request.h"
+#include "safe.h"
 
 enum {
 	KEY_ID = 0x200,
@@ -187,7 +189,12 @@ static void print_answer(const struct command *command, const struct hf_followed
 		cJSON_Delete(object);
 		return;
 	}
-	printf("%s\n", *choice ? choice : text);
+	if (isatty(STDOUT_FILENO)) {
+		hf_write_safe(stdout, hf_slice_of(*choice ? choice : text), "");
+		fputc('\n', stdout);
+	} else {
+		printf("%s\n", *choice ? choice : text);
+	}
 	if (!command->client_options.quiet) {
 		hf_complain("%.*s has answered, entry %" PRIu64 "%s%s", (int)entry->from.len, entry->from.data, entry->offset,
 			*choice && *text ? ": " : "", *choice ? text : "");

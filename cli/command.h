@@ -17,9 +17,10 @@ int hf_command_say(int argc, char **argv);
 int hf_command_watch(int argc, char **argv);
 int hf_command_ask(int argc, char **argv);
 int hf_command_answer(int argc, char **argv);
+int hf_command_floor(int argc, char **argv);
 int hf_command_sessions(int argc, char **argv);
 
-/* A line on standard error: "holdfast: " and the text. */
+/* A line on standard error: "holdfast: " and the text, made safe for a terminal. */
 void hf_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static inline int64_t hf_monotonic_ms(void)

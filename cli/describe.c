@@ -22,6 +22,18 @@ static const struct {
 	{HF_KIND_ASK, NULL, NULL, "{id}  {question}[\nchoices: {choices}][\nfor: {to}][\nfor every: {roles}]"},
 	{HF_KIND_NOTICE, "notice", "truncated", "entries {first} to {last} are no longer kept"},
 	{HF_KIND_NOTICE, "notice", "closed", "the session is closed[ by {by}]"},
+	{HF_KIND_NOTICE, "change", "claim", "{by} has the floor, epoch {epoch}"},
+	{HF_KIND_NOTICE, "change", "transfer", "{by} offers the floor to {to}"},
+	{HF_KIND_NOTICE, "change", "transfer", "{by} gives the floor to {holder}, epoch {epoch}"},
+	{HF_KIND_NOTICE, "change", "accept", "{by} has accepted the floor[ of {previous}], epoch {epoch}"},
+	{HF_KIND_NOTICE, "change", "decline", "{by} declines the floor[; {holder} keeps it]"},
+	{HF_KIND_NOTICE, "change", "handback", "{by} hands the floor back to {holder}, epoch {epoch}"},
+	{HF_KIND_NOTICE, "change", "handback", "{by} hands the floor back: it is open, epoch {epoch}"},
+	{HF_KIND_NOTICE, "change", "release", "{by} opens the floor, epoch {epoch}"},
+	{HF_KIND_NOTICE, "change", "lease", "who had the floor is lost: it is open, epoch {epoch}"},
+	{HF_KIND_NOTICE, "notice", "presence", "{identity} ({role}) is {state}[: {reason}]"},
+	{HF_KIND_NOTICE, "notice", "response-closed", "response {id}[ of {from}] is closed: {reason}"},
+	{HF_KIND_PRESENCE, NULL, NULL, "{role}, {state}[: {reason}][, {devices} devices][\n{status}]"},
 	{HF_KIND_NOTICE, "notice", "ask-expired", "nobody has answered question {id}[ of {from}] in time"},
 };
 

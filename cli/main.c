@@ -7,10 +7,12 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "safe.h"
 
 #ifndef HF_VERSION
 #define HF_VERSION "(version unknown)"
@@ -27,6 +29,7 @@ static const struct {
 	{"watch", (char[]){"holdfast watch"}, hf_command_watch},
 	{"ask", (char[]){"holdfast ask"}, hf_command_ask},
 	{"answer", (char[]){"holdfast answer"}, hf_command_answer},
+	{"floor", (char[]){"holdfast floor"}, hf_command_floor},
 	{"sessions", (char[]){"holdfast sessions"}, hf_command_sessions},
 };
 
@@ -85,18 +88,23 @@ static const struct argp argp = {
 		   "  watch SESSION                print a session, from any position, and follow it\n"
 		   "  ask SESSION QUESTION         ask people, as an agent does, and wait for the answer\n"
 		   "  answer SESSION ID [CHOICE]   answer a question\n"
+		   "  floor COMMAND SESSION        show or change who may answer: claim, transfer, ...\n"
 		   "  sessions                     list the sessions of a store\n\n"
 		   "'holdfast COMMAND --help' tells more about one, holdfast(1) about all.",
 };
 
 void hf_complain(const char *format, ...)
 {
+	char *text;
 	va_list arguments;
 
 	va_start(arguments, format);
-	fputs("holdfast: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
+	if (vasprintf(&text, format, arguments) >= 0) {
+		fputs("holdfast: ", stderr);
+		hf_write_safe(stderr, hf_slice_of(text), "");
+		fputc('\n', stderr);
+		free(text);
+	}
 	va_end(arguments);
 }
 

@@ -13,6 +13,7 @@
 #include "codec/utf8.h"
 #include "command.h"
 #include "describe.h"
+#include "safe.h"
 
 #define OUT_BUFFER 65536
 #define KINDS_CBOR                                                                                                     \
@@ -67,38 +68,12 @@ static void put(struct hf_printer *printer, const char *text, size_t len)
 	}
 }
 
-/*
- * Text that came from others, made safe for a terminal: of the control characters only line feed and tab are
- * let through, the others are shown as Unicode's pictures of them (C0, DEL) or as a replacement character (C1).
- * What follows a line feed is indented.
- */
 static void put_safe(struct hf_printer *printer, struct hf_slice text, const char *indent)
 {
-	size_t start = 0;
-
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char byte = (unsigned char)text.data[i];
-		bool c1 = byte == 0xc2 && i + 1 < text.len && (unsigned char)text.data[i + 1] < 0xa0;
-		if (byte == '\n' && *indent) {
-			put(printer, text.data + start, i + 1 - start);
-			put(printer, indent, strlen(indent));
-			start = i + 1;
-			continue;
-		}
-		if (!c1 && byte != 0x7f && (byte >= 0x20 || byte == '\n' || byte == '\t')) {
-			continue;
-		}
-		put(printer, text.data + start, i - start);
-		if (c1) {
-			put(printer, "\xef\xbf\xbd", 3);
-			i++;
-		} else {
-			const char picture[] = {'\xe2', '\x90', (char)(byte == 0x7f ? 0xa1 : 0x80 + byte)};
-			put(printer, picture, sizeof(picture));
-		}
-		start = i + 1;
+	if (text.len > 0) {
+		hf_write_safe(stdout, text, indent);
+		printer->mid_line = text.data[text.len - 1] != '\n' || *indent;
 	}
-	put(printer, text.data + start, text.len - start);
 }
 
 /* What flows is at its end; what follows begins on a line of its own. */

@@ -19,6 +19,7 @@ struct run {
 	mosquitto_property *properties; /* of the publish: key, Response Topic */
 	char *topic;
 	char key[40];   /* of the publish, and its Response Topic: nobody else has it */
+	bool looking;   /* subscribed on this connection, and not answered yet */
 	bool published; /* on this connection */
 	int mid;
 	bool acknowledged; /* on this connection, with this reason, and then */
@@ -93,9 +94,18 @@ static void on_up(void *context)
 {
 	struct run *run = context;
 
-	run->published = run->acknowledged = false;
+	run->published = run->acknowledged = run->looking = false;
 	if (run->answered) {
 		subscribe(run);
+	} else if (run->request->look) {
+		char *filter;
+		if (asprintf(&filter, "%s/%s/%s", run->request->options->root, run->request->session, run->request->look) < 0) {
+			hf_complain("out of memory");
+			run->failed = true;
+			return;
+		}
+		hf_client_subscribe(run->client, &filter, 1);
+		free(filter);
 	}
 }
 
@@ -122,6 +132,7 @@ static void on_subscribed(void *context, const int *reasons, size_t count)
 			run->failed = true;
 		}
 	}
+	run->looking = !run->answered;
 }
 
 static void on_entry(
@@ -159,9 +170,13 @@ static void on_message(void *context, const struct mosquitto_message *message, c
 
 	if (strcmp(message->topic, run->key) == 0) {
 		on_answer(run, payload);
-	} else if (run->answered && !run->done &&
-			   hf_topic_parse(run->request->options->root, message->topic, &entry.topic) == HF_OK &&
-			   (run->request->follow & HF_KIND_BIT(entry.topic.kind))) {
+	} else if (hf_topic_parse(run->request->options->root, message->topic, &entry.topic) != HF_OK) {
+		return;
+	} else if (run->looking && !hf_kind_is_logged(entry.topic.kind)) {
+		cJSON *document = hf_json_from_cbor(payload);
+		run->request->found(run->request->context, &entry.topic, document);
+		cJSON_Delete(document);
+	} else if (run->answered && !run->done && (run->request->follow & HF_KIND_BIT(entry.topic.kind))) {
 		on_entry(run, &entry, payload, properties);
 	}
 }
@@ -204,7 +219,7 @@ static void tell_silence(struct run *run)
 
 static bool step(struct run *run)
 {
-	if (!run->answered && !run->published && hf_client_is_up(run->client)) {
+	if (!run->answered && !run->published && hf_client_is_up(run->client) && (!run->request->look || run->looking)) {
 		publish(run);
 	}
 	if (!run->answered && run->acknowledged && hf_monotonic_ms() >= run->answer_due_ms) {

@@ -29,6 +29,11 @@ struct hf_request {
 	const char *rest; /* the topic behind the session */
 	struct hf_slice payload;
 
+	/* Before it goes out: what is retained on this filter behind the session, and what of it comes until the answer.
+	 * NULL: nothing. */
+	const char *look;
+	void (*found)(void *context, const struct hf_topic *topic, const cJSON *document);
+
 	/* It is stored, or carried out: the broker's answer. False: that is enough. NULL likewise. */
 	bool (*accepted)(void *context, const cJSON *answer);
 	/* Then: the entries of these kinds (HF_KIND_BIT) from the answer's offset on, each once and in order, also over
@@ -37,6 +42,10 @@ struct hf_request {
 	bool (*followed)(void *context, const struct hf_followed *entry);
 	void *context;
 };
+
+/* A request that changes nothing, a page of history with one entry: where all that is wanted is to look. */
+#define HF_LOOK_REST "history"
+#define HF_LOOK_PAYLOAD hf_slice_of("\xa1\x65limit\x01")
 
 /* HF_EXIT_OK: accepted, and all that was waited for has come. HF_EXIT_FAILED: refused or failed, and the user was told;
  * or the user has ended it. */

@@ -100,7 +100,7 @@ class Ask(Asking):
         """While it asks and while it waits: it is asked once, and the answer comes."""
         self.start_broker()
         for round_ in range(6):
-            proxy = self.proxy([self.random.randrange(60, 400) for _ in range(3)], [None, self.random.randrange(4, 200)])
+            proxy = self.proxy([self.random.randrange(80, 400) for _ in range(3)], [None, self.random.randrange(4, 200)])
             run = self.start("ask", "s", "What?", "--id", f"q{round_}", "--quiet", port=proxy.port)
             watcher = self.client(f"bob-{round_}").subscribe("$from/earliest/sessions/s/ask")
             watcher.wait_entries(round_ + 1)

@@ -273,6 +273,7 @@ class Connections(Cli):
         run = self.start("watch", "s", "--json", "--from", "earliest", user="bob")
         for i in range(3):
             self.fill("s", 200, first=1 + i * 200)
+            run.wait_out(lambda out: b'"offset":1,' in out, "the first entry")  # else it may find no broker at all
             self.broker.restart(kill=True)
         self.check_stream(run, 600)
 
