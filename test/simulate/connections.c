@@ -70,6 +70,7 @@ static void publish_will(unsigned index)
 		.qos = 1,
 		.publisher = (uint8_t)index,
 		.response = NOBODY,
+		.ask = NOBODY,
 		.number = ++world->publishes,
 	};
 

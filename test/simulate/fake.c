@@ -276,6 +276,10 @@ static bool is_refusal(unsigned index, unsigned session, struct hf_slice payload
 {
 	struct hf_buffer wanted = { .data = NULL };
 	struct hf_refusal said = { .reason = refusal.reason, .expected = refusal.reason == HF_SEQ_GAP ? &refusal.next_seq : NULL };
+	if (refusal.because) {
+		said.offset = refusal.because->offset;
+		said.by = refusal.reason == HF_ASK_ANSWERED ? hf_slice_of(log_identity(refusal.because)) : HF_SLICE_NONE;
+	}
 
 	bool same = refusal.expected && refusal.reader == index && refusal.session == session &&
 		hf_document_error(&wanted, hf_slice_of(refusal.topic), &said) &&

@@ -81,6 +81,7 @@ struct refusal {
 	unsigned reader, session;
 	enum hf_reason reason;
 	uint64_t next_seq;
+	const struct entry *because; /* NULL: none */
 	char topic[120];
 };
 extern struct refusal refusal;

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "codec/ask.h"
 #include "codec/document.h"
 #include "codec/properties.h"
 #include "codec/token.h"
@@ -41,6 +42,10 @@ static void apply(const struct entry *entry)
 			&world->responses[entry->session][people[entry->publisher].identity_index][entry->response];
 		response->next_seq = entry->seq + 1;
 		response->ended = entry->end != HF_END_NONE;
+	}
+	if (entry->ask != NOBODY) {
+		struct ask *ask = &world->asks[entry->session][entry->ask];
+		*(entry->kind == HF_KIND_ASK ? &ask->lsn : &ask->answer_lsn) = (uint64_t)(entry - world->entries);
 	}
 }
 
@@ -93,6 +98,18 @@ static void append(struct hf_buffer *out, const char *text, size_t len)
 	must(hf_buffer_append(out, text, len), "out of memory");
 }
 
+static void ask_payload(const struct entry *entry, struct hf_slice text, struct hf_buffer *out)
+{
+	char id[8];
+
+	snprintf(id, sizeof(id), "q%u", entry->ask);
+	if (entry->kind == HF_KIND_ASK) {
+		must(hf_ask_encode(&(struct hf_ask){ .id = hf_slice_of(id), .question = text }, out), "out of memory");
+	} else {
+		must(hf_answer_encode(&(struct hf_answer){ .id = hf_slice_of(id), .text = text }, out), "out of memory");
+	}
+}
+
 void log_payload(const struct entry *entry, struct hf_buffer *out)
 {
 	struct hf_buffer text = { .data = NULL };
@@ -104,7 +121,9 @@ void log_payload(const struct entry *entry, struct hf_buffer *out)
 		append(&text, "x", 1);
 	}
 	hf_buffer_clear(out);
-	if (entry->response == NOBODY) {
+	if (entry->ask != NOBODY) {
+		ask_payload(entry, hf_buffer_slice(&text), out);
+	} else if (entry->response == NOBODY) {
 		append(out, (const char *)text.data, text.len);
 	} else {
 		char id[8];
@@ -222,7 +241,8 @@ const struct entry *log_batch(unsigned session, unsigned identity, unsigned resp
 
 static bool same_payload(const struct entry *a, const struct entry *b)
 {
-	return a->number == b->number && a->filler == b->filler && a->response == b->response && a->seq == b->seq && a->end == b->end;
+	return a->number == b->number && a->filler == b->filler && a->response == b->response && a->seq == b->seq && a->end == b->end &&
+		a->ask == b->ask;
 }
 
 enum hf_reason log_id_check(const struct entry *entry, bool *repeat)
@@ -256,6 +276,42 @@ enum hf_reason log_response_check(const struct entry *entry, bool *repeat)
 	return entry->seq == known->next_seq ? HF_OK : HF_SEQ_GAP;
 }
 
+enum hf_reason log_ask_check(const struct entry *entry, bool *repeat, const struct entry **because)
+{
+	const struct ask *ask = &world->asks[entry->session][entry->ask];
+	uint64_t lsn = entry->kind == HF_KIND_ASK ? ask->lsn : ask->answer_lsn;
+	const struct entry *first = &world->entries[lsn];
+
+	*because = NULL;
+	if (entry->kind == HF_KIND_ANSWER && ask->lsn == 0) {
+		return HF_ASK_UNKNOWN;
+	}
+	if (lsn == 0) {
+		return HF_OK;
+	}
+	*repeat = people[first->publisher].identity_index == people[entry->publisher].identity_index && same_payload(first, entry);
+	if (*repeat) {
+		return HF_OK;
+	}
+	*because = first;
+	return entry->kind == HF_KIND_ASK ? HF_ASK_EXISTS : HF_ASK_ANSWERED;
+}
+
+const char *log_identity(const struct entry *entry)
+{
+	return identities[people[entry->publisher].identity_index];
+}
+
+static bool has_open_asks(unsigned session)
+{
+	for (unsigned i = 0; i < ASK_IDS; i++) {
+		if (world->asks[session][i].lsn > 0 && world->asks[session][i].answer_lsn == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool log_state_is(unsigned session, struct hf_slice payload)
 {
 	struct hf_document_response open = { .id = HF_SLICE_NONE };
@@ -274,7 +330,7 @@ bool log_state_is(unsigned session, struct hf_slice payload)
 			}
 		}
 	}
-	if (state.open_count > 1) {
+	if (state.open_count > 1 || has_open_asks(session)) {
 		return true;
 	}
 	reader_audience(session, &state.people, &state.devices);

@@ -37,11 +37,16 @@ enum hf_reason log_response_check(const struct entry *entry, bool *repeat);
 /* What a publish with an id must come to, when that was used before: likewise. */
 enum hf_reason log_id_check(const struct entry *entry, bool *repeat);
 
+/* What a question or an answer must come to; *because: the entry for which it is refused, NULL: there is none. */
+enum hf_reason log_ask_check(const struct entry *entry, bool *repeat, const struct entry **because);
+
+const char *log_identity(const struct entry *entry);
+
 /* The entry of a batch that is stored, NULL: there is none. */
 const struct entry *log_batch(unsigned session, unsigned identity, unsigned response, uint64_t seq);
 
 /* Is this the retained state that a session must have? True also if that cannot be told: with two or more open
- * responses, whose order is nobody's promise. */
+ * responses, whose order is nobody's promise, and with open questions, whose deadlines the hub alone knows. */
 bool log_state_is(unsigned session, struct hf_slice payload);
 
 #endif

@@ -77,6 +77,7 @@ static void open_hub(void)
 	/* The model has no notices yet: nothing may be said of who comes and goes, and no response be closed. */
 	made.presence_notices = HF_NOTICES_NONE;
 	made.agent_grace_ms = made.restart_grace_ms = 3600000;
+	made.ask_expiry_s = 31622400;
 	must(hf_hub_open(&made, &broker, &hub, message, sizeof(message)) == HF_OK, "the hub does not open: %s", message);
 }
 

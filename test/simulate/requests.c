@@ -9,11 +9,12 @@
 
 /* ---- publishing */
 
-static enum hf_reason expected_reason(unsigned index, const struct entry *entry, bool *repeat)
+static enum hf_reason expected_reason(unsigned index, const struct entry *entry, bool *repeat, const struct entry **because)
 {
 	enum hf_role role = role_of(index, entry->session);
 
 	*repeat = false;
+	*because = NULL;
 	bool floorless = role == HF_ROLE_OPERATOR && entry->kind == HF_KIND_TOKENS; /* it might have it */
 	if (!publishes(role, (enum hf_kind)entry->kind) && !floorless) {
 		return role == HF_ROLE_NONE && people[index].identity == NULL ? HF_NOT_AUTHENTICATED : HF_NOT_PERMITTED;
@@ -21,6 +22,9 @@ static enum hf_reason expected_reason(unsigned index, const struct entry *entry,
 	enum hf_reason reason = log_id_check(entry, repeat);
 	if (floorless && reason == HF_OK && !*repeat) {
 		return HF_FLOOR_OPEN;
+	}
+	if (reason == HF_OK && !*repeat && entry->ask != NOBODY) {
+		return log_ask_check(entry, repeat, because);
 	}
 	return reason != HF_OK || *repeat || entry->response == NOBODY ? reason : log_response_check(entry, repeat);
 }
@@ -68,6 +72,7 @@ static void expect_refusal(unsigned index, unsigned session, enum hf_reason reas
 	refusal.session = session;
 	refusal.reason = reason;
 	refusal.next_seq = next_seq;
+	refusal.because = NULL;
 }
 
 static void check_refusal(unsigned index)
@@ -81,17 +86,19 @@ void client_publish(unsigned index, const struct entry *template, bool is_will)
 	struct entry entry = *template;
 	const char *device = people[index].device;
 	enum hf_reason reason;
+	const struct entry *because;
 	bool repeat;
 
 	entry.role = (uint8_t)role_of(index, entry.session);
 	(void)log_head(); /* what has come to light meanwhile counts */
-	enum hf_reason wanted = expected_reason(index, &entry, &repeat);
+	enum hf_reason wanted = expected_reason(index, &entry, &repeat, &because);
 	bool stores = wanted == HF_OK && !repeat;
 	note("%s publishes #%u on %s/%s seq %" PRIu64 ": %s%s%s", device, (unsigned)entry.number, session_names[entry.session],
 		hf_kind_name((enum hf_kind)entry.kind), entry.seq, hf_reason_name(wanted), repeat ? ", a repeat" : "",
 		is_will ? ", a will" : "");
 	expect_refusal(index, entry.session, wanted,
 		entry.response == NOBODY ? 0 : world->responses[entry.session][people[index].identity_index][entry.response].next_seq);
+	refusal.because = because;
 	if (stores) {
 		log_prepare(&entry);
 	}

@@ -352,7 +352,7 @@ void settle(unsigned keep)
 	while (world->mono_ms - quiet_since < SETTLED_MS) {
 		uint64_t before = activity;
 		everybody_answers(keep);
-		if (!world->wake_at_ms) {
+		if (!world->wake_at_ms || world->wake_at_ms - quiet_since >= SETTLED_MS) { /* a deadline, such as a question's */
 			break;
 		}
 		if (world->wake_at_ms > world->mono_ms) {

@@ -14,8 +14,7 @@ static enum hf_kind pick_kind(enum hf_role role)
 
 	do {
 		kind = (enum hf_kind)(1 + chance(HF_KIND_LOGGED_LAST));
-		/* Questions and answers are left out: they are refused or stored by rules that are not modelled here. */
-	} while (kind == HF_KIND_NOTICE || kind == HF_KIND_ASK || kind == HF_KIND_ANSWER || (!publishes(role, kind) && !one_in(30)));
+	} while (kind == HF_KIND_NOTICE || (!publishes(role, kind) && !one_in(30)));
 	return kind;
 }
 
@@ -37,6 +36,19 @@ static void pick_batch(unsigned index, struct entry *entry)
 		}
 	} else if (one_in(20)) {
 		entry->seq += 1 + chance(3);
+	}
+}
+
+static void pick_ask(struct entry *entry)
+{
+	const struct ask *ask;
+
+	entry->ask = (uint8_t)chance(ASK_IDS);
+	ask = &world->asks[entry->session][entry->ask];
+	uint64_t lsn = entry->kind == HF_KIND_ASK ? ask->lsn : ask->answer_lsn;
+	if (lsn > 0 && one_in(2)) { /* the same again, or by somebody else */
+		entry->number = world->entries[lsn].number;
+		entry->filler = world->entries[lsn].filler;
 	}
 }
 
@@ -66,6 +78,7 @@ void entry_make(unsigned index, struct entry *out)
 		.qos = (uint8_t)chance(3),
 		.publisher = (uint8_t)index,
 		.response = NOBODY,
+		.ask = NOBODY,
 		.with_property = one_in(5),
 		.number = ++world->publishes,
 		.id = one_in(4) ? world->publishes : 0,
@@ -77,6 +90,8 @@ void entry_make(unsigned index, struct entry *out)
 	out->kind = (uint8_t)pick_kind(role_of(index, out->session));
 	if (out->kind == HF_KIND_TOKENS) {
 		pick_batch(index, out);
+	} else if (out->kind == HF_KIND_ASK || out->kind == HF_KIND_ANSWER) {
+		pick_ask(out);
 	}
 }
 

@@ -24,6 +24,7 @@ enum {
 	FILTERS = 6,
 	ENTRIES = 1600,
 	RESPONSE_IDS = 6,
+	ASK_IDS = 8, /* in each session */
 	IDENTITIES = 5,
 	HELD = 512,
 	TRACE_LINES = 80,
@@ -36,6 +37,7 @@ enum {
 struct entry {
 	uint8_t session, kind, key, qos, publisher, role;
 	uint8_t response; /* NOBODY: not a token batch */
+	uint8_t ask;      /* of a question or an answer; NOBODY: neither */
 	uint8_t end;
 	uint32_t id; /* its idempotency key; 0: none */
 	bool hidden; /* stored by an append that failed: the hub learns of it when the store recovers */
@@ -50,6 +52,10 @@ struct entry {
 struct response {
 	uint64_t next_seq;
 	bool ended;
+};
+
+struct ask {
+	uint64_t lsn, answer_lsn; /* 0: it was not asked, not answered */
 };
 
 /* ---- readers */
@@ -149,6 +155,7 @@ struct world {
 	uint64_t session_head[SESSIONS];
 	uint64_t session_lsn[SESSIONS][ENTRIES + 1]; /* by offset */
 	struct response responses[SESSIONS][IDENTITIES][RESPONSE_IDS];
+	struct ask asks[SESSIONS][ASK_IDS];
 	uint32_t publishes;
 	bool revoked; /* the shorter roles file is in force */
 
