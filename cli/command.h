@@ -19,6 +19,14 @@ int hf_command_ask(int argc, char **argv);
 int hf_command_answer(int argc, char **argv);
 int hf_command_floor(int argc, char **argv);
 int hf_command_sessions(int argc, char **argv);
+int hf_command_audit(int argc, char **argv);
+
+/* One of several sub-commands, by its name. */
+struct hf_command {
+	const char *name;
+	char *full_name; /* the argv[0] that it is given */
+	int (*run)(int argc, char **argv);
+};
 
 /* A line on standard error: "holdfast: " and the text, made safe for a terminal. */
 void hf_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -20,17 +20,14 @@
 
 const char *argp_program_version = "holdfast " HF_VERSION;
 
-static const struct {
-	const char *name;
-	char *full_name;
-	int (*run)(int argc, char **argv);
-} commands[] = {
+static const struct hf_command commands[] = {
 	{"say", (char[]){"holdfast say"}, hf_command_say},
 	{"watch", (char[]){"holdfast watch"}, hf_command_watch},
 	{"ask", (char[]){"holdfast ask"}, hf_command_ask},
 	{"answer", (char[]){"holdfast answer"}, hf_command_answer},
 	{"floor", (char[]){"holdfast floor"}, hf_command_floor},
 	{"sessions", (char[]){"holdfast sessions"}, hf_command_sessions},
+	{"audit", (char[]){"holdfast audit"}, hf_command_audit},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -89,6 +86,7 @@ static const struct argp argp = {
 		   "  ask SESSION QUESTION         ask people, as an agent does, and wait for the answer\n"
 		   "  answer SESSION ID [CHOICE]   answer a question\n"
 		   "  floor COMMAND SESSION        show or change who may answer: claim, transfer, ...\n"
+		   "  audit                        ask who was sent what, when, and whether it arrived; prove it\n"
 		   "  sessions                     list the sessions of a store\n\n"
 		   "'holdfast COMMAND --help' tells more about one, holdfast(1) about all.",
 };

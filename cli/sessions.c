@@ -4,14 +4,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cbor_json.h"
 #include "command.h"
-#include "store/store.h"
-
-#define STORE "/var/lib/mosquitto/holdfast"
+#include "store_option.h"
 
 struct sessions {
 	const char *store;
@@ -81,17 +78,12 @@ static bool print_one(void *context, const struct hf_session_info *info)
 
 static enum hf_exit list(struct sessions *sessions)
 {
-	const struct hf_store_options options = {.path = sessions->store, .read_only = true};
-	struct hf_store *store;
-	char message[512];
+	struct hf_store *store = hf_store_open_to_read(sessions->store);
 
-	enum hf_reason reason = hf_store_open(&options, NULL, NULL, &store, message, sizeof(message));
-	if (reason != HF_OK) {
-		hf_complain("%s", message);
-		hf_complain("--store names the folder that the option plugin_opt_store names in mosquitto.conf");
+	if (!store) {
 		return HF_EXIT_FAILED;
 	}
-	reason = hf_session_each(store, HF_SLICE_NONE, print_one, sessions);
+	enum hf_reason reason = hf_session_each(store, HF_SLICE_NONE, print_one, sessions);
 	if (reason != HF_OK) {
 		hf_complain(
 			"cannot read the store %s: %s (%s)", sessions->store, hf_reason_sentence(reason), hf_store_error(store));
@@ -112,7 +104,6 @@ static enum hf_exit list(struct sessions *sessions)
 /* ---- options */
 
 static const struct argp_option options[] = {
-	{.name = "store", .key = 's', .arg = "FOLDER", .doc = "The store (default: $HOLDFAST_STORE, else " STORE ")"},
 	{.name = "json", .key = 'j', .doc = "Print a JSON object for each session, one a line; times are Unix ms"},
 	{.name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = ""},
 	{0},
@@ -123,8 +114,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct sessions *sessions = state->input;
 
 	switch (key) {
-	case 's':
-		sessions->store = arg;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &sessions->store;
 		break;
 	case 'j':
 		sessions->json = true;
@@ -144,6 +135,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
+	.children = (const struct argp_child[]){{.argp = &hf_store_argp}, {0}},
 	.doc =
 		"List the sessions of a store: offsets of the newest (head) and the oldest entry (tail), times of the "
 		"first and the last one."
@@ -154,8 +146,7 @@ static const struct argp argp = {
 
 int hf_command_sessions(int argc, char **argv)
 {
-	const char *store = getenv("HOLDFAST_STORE");
-	struct sessions sessions = {.store = store && *store ? store : STORE};
+	struct sessions sessions = {.json = false};
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &sessions)) {
 		return HF_EXIT_USAGE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "broker/plugin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +26,12 @@ int hf_on_basic_auth(int event, void *data, void *userdata)
 		hf_log_limited(plugin, MOSQ_LOG_WARNING,
 			"refused a login as '%s' with the client id '%s': that is a durable device of '%s' (plugin_opt_device_identity)",
 			auth->username ? auth->username : "", id, owner ? owner : "");
+		hf_refused(plugin->hub, id, auth->username, mosquitto_client_address(auth->client), "client-id-taken");
 		return MOSQ_ERR_AUTH;
 	}
 	free(plugin->authenticating);
 	plugin->authenticating = strdup(id);
+	plugin->newcomer = auth->client;
 	return MOSQ_ERR_PLUGIN_IGNORE;
 }
 
@@ -36,6 +39,32 @@ static void authenticated(struct hf_plugin *plugin)
 {
 	free(plugin->authenticating);
 	plugin->authenticating = NULL;
+	plugin->newcomer = NULL;
+}
+
+static const char *protocol_of(const struct mosquitto *client)
+{
+	static const char *const names[][2] = {
+		{ "MQTT 3.1", "MQTT 3.1, WebSocket" }, { "MQTT 3.1.1", "MQTT 3.1.1, WebSocket" }, { "MQTT 5", "MQTT 5, WebSocket" } };
+	int version = mosquitto_client_protocol_version(client);
+	bool web = mosquitto_client_protocol(client) == mp_websockets;
+
+	return version >= 3 && version <= 5 ? names[version - 3][web] : "";
+}
+
+/* What the broker says of a login that it refused. */
+static const char *refusal_of(int reason, char number[16])
+{
+	switch (reason) {
+	case MOSQ_ERR_AUTH:
+	case MOSQ_ERR_ACL_DENIED:
+	case MQTT_RC_NOT_AUTHORIZED:
+	case MQTT_RC_BAD_USERNAME_OR_PASSWORD:
+		return "not-authorized";
+	default:
+		snprintf(number, 16, "code-%d", reason);
+		return number;
+	}
 }
 
 int hf_on_connect(int event, void *data, void *userdata)
@@ -51,6 +80,9 @@ int hf_on_connect(int event, void *data, void *userdata)
 		struct hf_connection connection = {
 			.device = id,
 			.identity = mosquitto_client_username(connect->client),
+			.address = mosquitto_client_address(connect->client),
+			.protocol = protocol_of(connect->client),
+			.port = (unsigned int)mosquitto_client_port(connect->client),
 			.token = connect->client,
 			.clean = mosquitto_client_clean_session(connect->client),
 			.unsubscribed = mosquitto_client_sub_count(connect->client) == 0,
@@ -83,7 +115,11 @@ static enum hf_why why_of(int reason)
 static void gone(struct hf_plugin *plugin, const struct mosquitto *client, int reason)
 {
 	const char *id = mosquitto_client_id(client);
+	char number[16];
 
+	if (id && plugin->newcomer == client) { /* it asked to come in, and never did */
+		hf_refused(plugin->hub, id, mosquitto_client_username(client), mosquitto_client_address(client), refusal_of(reason, number));
+	}
 	authenticated(plugin);
 	hf_resumed_forget(plugin, client);
 	hf_will_forget(plugin, client);

@@ -43,7 +43,8 @@ struct hf_plugin {
 	uint64_t other_id;             /* counts HF_STORE_ID_OTHER */
 	bool taking_back;              /* port.c is undoing a handover: its event is none */
 	const struct mosquitto *checked; /* whose PUBLISH passed ACL WRITE; its MESSAGE_IN comes next */
-	char *authenticating;          /* client id that is logging in; a will that goes out now is of its predecessor */
+	const struct mosquitto *newcomer; /* that is logging in */
+	char *authenticating;          /* its client id; a will that goes out now is of its predecessor */
 	struct hf_refused *refused;
 	struct hf_resumed *resumed;
 	struct hf_will *wills;

@@ -55,6 +55,7 @@
 	X(STORE_FAILED,        "store-failed",         "the store did not accept the write; see the broker's log") \
 	X(STORE_BUSY,          "store-busy",           "the store is locked by another process") \
 	X(STORE_OTHER_FORMAT,  "store-format",         "the store was written by another version of Holdfast") \
+	X(KEY_UNUSABLE,        "key-unusable",         "the key that seals the audit cannot be used; see the broker's log") \
 	X(NO_MEMORY,           "no-memory",            "the broker is out of memory")
 /* clang-format on */
 

@@ -90,6 +90,29 @@ static char *split_patterns(const char *text)
 	return patterns;
 }
 
+static bool put_word(struct hf_buffer *out, const char *word, const char *behind)
+{
+	return hf_buffer_append(out, word, strlen(word)) && hf_buffer_append(out, behind, strlen(behind));
+}
+
+bool hf_access_text(const struct hf_access *access, struct hf_buffer *out)
+{
+	const struct rule *rule;
+
+	LL_FOREACH(access->rules, rule)
+	{
+		if (!put_word(out, rule->identity, " ") || !put_word(out, hf_role_name(rule->role), " ")) {
+			return false;
+		}
+		for (const char *pattern = rule->sessions; *pattern; pattern += strlen(pattern) + 1) {
+			if (!put_word(out, pattern, pattern[strlen(pattern) + 1] ? "," : "\n")) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
 /* One line; *out stays NULL for one without a rule. False: not a rule (or no memory: rare enough to be told so too). */
 static bool parse_line(char *line, struct rule **out)
 {

@@ -27,6 +27,9 @@ enum hf_role hf_access_role(const struct hf_access *access, struct hf_slice iden
 /* May this identity read some session, whichever? What a filter with a wildcard in the session needs. */
 bool hf_access_reads_some(const struct hf_access *access, struct hf_slice identity);
 
+/* Append the rules as text, one a line, as a roles file has them. False: no memory. */
+bool hf_access_text(const struct hf_access *access, struct hf_buffer *out);
+
 /* The table. */
 bool hf_role_may_publish(enum hf_role role, enum hf_kind kind);
 bool hf_role_may_read(enum hf_role role);

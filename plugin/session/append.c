@@ -22,6 +22,7 @@ static void writes_are_due(struct hf_hub *hub)
 		hub->due_ms[HF_TIMER_INDEX] = 1; /* before the store does it by itself, without what derives from the entries */
 	}
 	hf_hub_due(hub, HF_TIMER_INDEX, HF_INDEX_FLUSH_MS);
+	hf_audit_due(hub);
 	if (hub->options.durability == HF_DURABILITY_INTERVAL) {
 		hf_hub_due(hub, HF_TIMER_SYNC, hub->options.sync_interval_ms);
 	}

@@ -94,6 +94,7 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 	HASH_DEL(hub->devices, device);
 	hf_floor_person_gone(hub, device->person);
 	hf_person_release(hub, device->person);
+	free(device->address);
 	free(device->id);
 	free(device);
 }
@@ -238,6 +239,7 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	struct hf_device *device = hf_device_find(hub, connection->device);
 
 	if (device && device->online) { /* its end was not told */
+		hf_note_disconnected(hub, device, HF_WHY_TAKEN_OVER);
 		hf_connection_gone(hub, device, HF_WHY_TAKEN_OVER);
 	}
 	if (device && connection->clean) {
@@ -261,6 +263,9 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	hf_connection_back(hub, device);
 	device->token = connection->token;
 	device->online = true;
+	free(device->address);
+	device->address = connection->address ? strdup(connection->address) : NULL;
+	hf_note_connected(hub, device, connection);
 	hf_subscriptions_allow(hub, device);
 	hf_subscriptions_attach(hub, device);
 	for (size_t i = 0; i < device->subscription_count; i++) {
@@ -286,6 +291,7 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token, enum
 	if (!device || !device->online || device->token != token) {
 		return;
 	}
+	hf_note_disconnected(hub, device, why);
 	hf_connection_gone(hub, device, why);
 	if (!device->durable) {
 		hf_device_forget(hub, device);

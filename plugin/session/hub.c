@@ -70,6 +70,7 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 {
 	struct hf_hub *hub = calloc(1, sizeof(*hub));
 	struct hf_store_options store = { .path = options->store, .durability = options->durability };
+	char key[sizeof(options->store) + sizeof(".key")];
 
 	*out = NULL;
 	if (!hub) {
@@ -78,6 +79,11 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 	hub->options = *options;
 	hub->broker = *broker;
 	hub->restart_grace_until_ms = broker->monotonic_ms(broker->context) + options->restart_grace_ms;
+	if (options->audit) {
+		snprintf(key, sizeof(key), "%s.key", options->store);
+		store.audit_key = options->audit_key[0] ? options->audit_key : key;
+		store.now_ms = broker->now_ms(broker->context);
+	}
 	enum hf_reason reason = hf_access_load(options->roles, &hub->access, message, message_size);
 	if (reason == HF_OK) {
 		reason = hf_store_open(&store, hf_replay, hub, &hub->store, message, message_size);
@@ -102,6 +108,8 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 		return reason;
 	}
 	hf_hub_due_by(hub, HF_TIMER_ASKS, 1);
+	hf_note_started(hub);
+	hf_note_roles(hub);
 	*out = hub;
 	return HF_OK;
 }
@@ -123,6 +131,11 @@ void hf_hub_close(struct hf_hub *hub)
 	}
 	hf_losses_free(hub);
 	hf_sessions_rest(hub, true);
+	if (hub->store) {
+		hf_refusals_pass(hub);
+		hf_note_stopped(hub);
+		hf_audit_seal_now(hub);
+	}
 	hf_store_close(hub->store);
 	hf_access_free(hub->access);
 	hf_buffer_free(&hub->scratch);
@@ -141,6 +154,8 @@ enum hf_reason hf_hub_reload(struct hf_hub *hub, char *message, size_t message_s
 	}
 	hf_access_free(hub->access);
 	hub->access = access;
+	hf_note_roles(hub);
+	hf_audit_take_next_key(hub);
 	for (struct hf_device *device = hub->devices; device; device = device->hh.next) {
 		hf_subscriptions_allow(hub, device);
 		if (device->online) {
@@ -249,6 +264,8 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_AUDIENCE] = hf_sessions_look_at_audiences,
 	[HF_TIMER_FLOOR] = hf_floors_watch,
 	[HF_TIMER_STATE] = hf_sessions_announce,
+	[HF_TIMER_REFUSALS] = hf_refusals_pass,
+	[HF_TIMER_SEAL] = hf_audit_seal_now,
 	[HF_TIMER_REST] = rest,
 };
 

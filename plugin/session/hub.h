@@ -41,6 +41,9 @@ void hf_hub_rewake(struct hf_hub *hub);
 struct hf_connection {
 	const char *device;   /* client id */
 	const char *identity; /* user name; NULL when anonymous */
+	const char *address;  /* the client's; NULL when not known */
+	const char *protocol; /* such as "MQTT 5" */
+	unsigned int port;    /* of the listener */
 	const void *token;    /* tells this connection of the client id from others; never followed */
 	bool clean;           /* clean start: nothing of an earlier session of this client id may be left */
 	bool unsubscribed;    /* the broker holds no subscription of it: nor may we */
@@ -59,6 +62,9 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 /* A connection has ended. A durable device is kept, another one forgotten. Ignored unless `token` is the
  * connection that hf_connected last saw for this client id (failed logins and take-overs come here too). */
 void hf_disconnected(struct hf_hub *hub, const char *device, const void *token, enum hf_why why);
+
+/* Somebody could not log in: what it said it was, which nobody has checked, and what the broker said. For the audit. */
+void hf_refused(struct hf_hub *hub, const char *device, const char *user_name, const char *address, const char *why);
 
 /* The broker will send the will of this client, whose connection ends or has ended, in so many seconds, unless it comes
  * back. And: the broker sends it now. */

@@ -29,6 +29,7 @@
 #include "session/access.h"
 #include "session/facts.h"
 #include "session/hub.h"
+#include "store/audit.h"
 
 #define HF_NO_LOCAL 0x04
 #define HF_OPEN_RESPONSES_MAX 1000     /* of a session ... */
@@ -46,6 +47,7 @@
 #define HF_RETRY_TURNS 16 /* of the broker's loop, before it is left to a clock */
 #define HF_LINGER_MS 5 /* an acknowledgement waits for others as long as this */
 #define HF_RECOVER_MS 1000
+#define HF_SEAL_MS 5000 /* what the audit knows is sealed after this */
 #define HF_IDLE_MS 5000 /* a session nobody uses leaves memory after this */
 #define HF_IDS_MAX 16
 #define HF_SLOTS 64
@@ -173,6 +175,7 @@ struct hf_device {
 	bool online;
 	bool durable;
 	uint16_t packet_id; /* the last one used, or a later one */
+	char *address;           /* of its connection, for the audit; NULL when not known */
 	struct hf_durable facts; /* strings point to id and identity */
 
 	struct hf_subscription *subscriptions;
@@ -225,6 +228,8 @@ enum hf_timer {
 	HF_TIMER_AUDIENCE, /* of the sessions that are shown: it may have changed */
 	HF_TIMER_FLOOR,    /* holders that are lost */
 	HF_TIMER_STATE,   /* announce the states of sessions */
+	HF_TIMER_REFUSALS, /* write down how many there were */
+	HF_TIMER_SEAL,    /* the audit */
 	HF_TIMER_REST,    /* look for sessions to put to rest */
 	HF_TIMER_COUNT
 };
@@ -248,6 +253,7 @@ struct hf_hub {
 	struct hf_buffer scratch, page;
 	struct hf_buffer fact;  /* the value of one that was read or is to be put */
 	int64_t clock_ahead_ms; /* of hf_hub_clock_ms to the monotonic clock */
+	struct hf_refusals *refusals; /* of clients that were refused something lately: audit.c */
 	unsigned int unflushed; /* entries since the index was written */
 	int64_t due_ms[HF_TIMER_COUNT]; /* on the monotonic clock; 0: not set */
 };
@@ -443,6 +449,27 @@ void hf_answer_refusal(struct hf_hub *hub, const struct hf_incoming *incoming);
 
 /* history.c */
 enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, const struct hf_topic *topic);
+
+/* audit.c: what is taken down besides the log. */
+struct hf_denial {
+	const char *device, *identity, *address; /* NULL where not known */
+	struct hf_slice session;                 /* empty when it names none */
+	const char *topic;                       /* or filter */
+	const char *act;                         /* "connect", "publish", "subscribe" */
+	const char *reason, *detail;             /* detail may be NULL */
+};
+void hf_note_started(struct hf_hub *hub);
+void hf_note_stopped(struct hf_hub *hub);
+void hf_note_roles(struct hf_hub *hub); /* those in force from now on */
+void hf_note_connected(struct hf_hub *hub, const struct hf_device *device, const struct hf_connection *connection);
+void hf_note_disconnected(struct hf_hub *hub, const struct hf_device *device, enum hf_why why);
+void hf_note_subscribed(struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session, uint8_t options);
+void hf_note_unsubscribed(struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session);
+void hf_note_refused(struct hf_hub *hub, const struct hf_denial *denial);
+void hf_refusals_pass(struct hf_hub *hub);     /* those that were only counted are noted */
+void hf_audit_due(struct hf_hub *hub);         /* there is something to seal */
+void hf_audit_seal_now(struct hf_hub *hub);
+void hf_audit_take_next_key(struct hf_hub *hub); /* if there is one */
 
 /* hub.c */
 enum hf_reason hf_hub_flush(struct hf_hub *hub); /* index, responses, cursors: all that is derived */

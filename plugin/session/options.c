@@ -13,6 +13,7 @@ void hf_options_defaults(struct hf_options *options)
 	*options = (struct hf_options){
 		.root = "sessions",
 		.durability = HF_DURABILITY_PROCESS,
+		.audit = true,
 		.ack_flush_ms = 20,
 		.window = 100,
 		.payload_max = 256 * 1024,
@@ -103,6 +104,17 @@ static bool set_durability(struct hf_options *options, const char *value)
 	return true;
 }
 
+static bool set_audit(struct hf_options *options, const char *value)
+{
+	options->audit = strcmp(value, "on") == 0;
+	return options->audit || strcmp(value, "off") == 0;
+}
+
+static bool set_audit_key(struct hf_options *options, const char *value)
+{
+	return set_text(options->audit_key, sizeof(options->audit_key), value);
+}
+
 static bool set_ack_flush(struct hf_options *options, const char *value)
 {
 	return set_number(&options->ack_flush_ms, value, 1, 60000);
@@ -173,6 +185,8 @@ static const struct {
 	{ "anonymous_role", set_anonymous_role, "agent, user, operator, observer, auditor or admin" },
 	{ "device_identity", set_device_identity, "fixed or any" },
 	{ "durability", set_durability, "process, interval:N (milliseconds, 1 to 60000) or power" },
+	{ "audit", set_audit, "on or off" },
+	{ "audit_key", set_audit_key, "the path of a file, at most 4095 bytes" },
 	{ "ack_flush", set_ack_flush, "milliseconds, 1 to 60000" },
 	{ "window", set_window, "a number of entries, 1 to 1000" },
 	{ "payload_max", set_payload_max, "a number of bytes, 1 to 67108864" },

@@ -21,6 +21,8 @@ struct hf_options {
 	bool any_identity; /* a durable device may come back under another one */
 	enum hf_durability durability;
 	unsigned int sync_interval_ms; /* of HF_DURABILITY_INTERVAL */
+	bool audit;
+	char audit_key[4096]; /* "": beside the store, under its name and ".key" */
 	unsigned int ack_flush_ms;
 	unsigned int window;
 	unsigned int payload_max;

@@ -165,6 +165,15 @@ static enum hf_verdict refuse(struct hf_hub *hub, struct hf_incoming *incoming, 
 		return HF_VERDICT_FAILED;
 	}
 	incoming->refusal.reason = reason;
+	hf_note_refused(hub, &(struct hf_denial){
+		.device = incoming->publish->device,
+		.identity = incoming->publish->identity,
+		.address = incoming->publish->address,
+		.session = incoming->topic.session,
+		.topic = incoming->publish->topic,
+		.act = "publish",
+		.reason = hf_reason_name(reason),
+	});
 	hf_tell_error(hub, incoming->device, incoming->topic.session, hf_slice_of(incoming->publish->topic), &incoming->refusal);
 	hf_answer_refusal(hub, incoming);
 	return HF_VERDICT_REFUSED;

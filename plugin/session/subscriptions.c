@@ -355,6 +355,15 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 	}
 	if (reason != HF_OK) {
 		struct hf_slice session = filter.session.len > 0 ? filter.session : session_named(hub, text);
+		hf_note_refused(hub, &(struct hf_denial){
+			.device = id,
+			.identity = device->identity,
+			.address = device->address,
+			.session = session,
+			.topic = text,
+			.act = "subscribe",
+			.reason = hf_reason_name(reason),
+		});
 		hf_tell_error(hub, device, session, hf_slice_of(text), &(struct hf_refusal){ .reason = reason });
 		return reason;
 	}
@@ -509,6 +518,7 @@ enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text
 	attach(hub, device, subscription);
 	change(hub, device, subscription);
 	*plain = filter.plain;
+	hf_note_subscribed(hub, device, text, filter.session, options);
 	device->at_head = false;
 	hf_device_pend(hub, device, HF_RETRY_MS); /* the tick comes after the SUBACK */
 	return reason;
@@ -560,6 +570,9 @@ enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *id, const char *te
 	if (subscription) {
 		bool online = device->online;
 		struct hf_session *session = subscription->session;
+		if (reason == HF_OK) {
+			hf_note_unsubscribed(hub, device, text, filter.session);
+		}
 		hf_subscriptions_detach(hub, device);
 		drop(hub, device, subscription);
 		if (online) {

@@ -14,6 +14,7 @@
 
 #define FORMAT_KEY "format"
 #define DIRECTORY_MODE 0750 /* conversations are nobody else's business */
+#define FORMAT_RECORD_SIZE 32 /* in the write-ahead log; a table is larger */
 #define READ_TRIES 20
 #define READ_RETRY_NS (5 * 1000 * 1000)
 
@@ -47,7 +48,8 @@ enum hf_reason hf_store_fail(struct hf_store *store, const char *doing, char *er
 /*
  * RocksDB makes what it misses, a whole database where the file CURRENT is gone, column families that a cut MANIFEST
  * does not name, and then deletes the files that it knows nothing of. So nothing may be missing where there are data:
- * tables, or a write-ahead log that is not empty. A creation that was cut short leaves neither.
+ * tables, or a write-ahead log that is not empty. A creation that was cut short leaves neither: at most a part of the
+ * write of the format mark, which comes first and is synced.
  */
 struct remains {
 	int error;    /* errno of reading the directory */
@@ -72,7 +74,7 @@ static struct remains look_for_remains(const struct hf_store *store)
 		if (strcmp(file->d_name, "CURRENT") == 0)
 			remains.current = true;
 		else if (suffix != NULL && (strcmp(suffix, ".sst") == 0 || strcmp(suffix, ".log") == 0) &&
-				 stat(path, &status) == 0 && status.st_size > 0)
+				 stat(path, &status) == 0 && status.st_size >= FORMAT_RECORD_SIZE)
 			remains.data = true;
 	}
 	closedir(directory);

@@ -2,7 +2,7 @@
 /* Writing what is pending as one batch, which says itself up to which LSN everything derived is complete. Nothing in
  * memory changes before RocksDB has taken it: a batch that failed is simply written again, whether it happened or not.
  */
-#include "store/store_internal.h"
+#include "store/audit_internal.h"
 
 #define INDEXED_KEY "indexed"
 
@@ -42,6 +42,9 @@ static enum hf_reason write_all(struct hf_store *store, uint64_t indexed)
 		reason = hf_log_batch(store, log, &log->record);
 	if (reason != HF_OK)
 		return reason;
+	reason = hf_audit_batch(store);
+	if (reason != HF_OK)
+		return reason;
 	hf_pending_batch(store);
 	hf_put_le64(mark, indexed);
 	rocksdb_writebatch_put_cf(
@@ -56,6 +59,7 @@ static enum hf_reason write_all(struct hf_store *store, uint64_t indexed)
 		hf_log_flushed(log);
 	}
 	hf_pending_clear(store);
+	hf_audit_written(store);
 	store->indexed = indexed;
 	store->unflushed = 0;
 	return HF_OK;
@@ -68,7 +72,7 @@ enum hf_reason hf_index_write(struct hf_store *store)
 
 enum hf_reason hf_store_flush(struct hf_store *store)
 {
-	return hf_store_dirty(store) ? write_all(store, store->head) : HF_OK;
+	return hf_store_dirty(store) ? write_all(store, store->head) : hf_audit_write(store);
 }
 
 enum hf_reason hf_store_commit(struct hf_store *store)
@@ -76,14 +80,18 @@ enum hf_reason hf_store_commit(struct hf_store *store)
 	char *error = NULL;
 
 	if (store->pending == NULL)
-		return HF_OK;
+		return hf_audit_write(store);
 	if (store->failed || !store->writable)
 		return HF_STORE_FAILED;
 	rocksdb_writebatch_clear(store->batch);
+	enum hf_reason reason = hf_audit_batch(store);
+	if (reason != HF_OK)
+		return reason;
 	hf_pending_batch(store);
 	rocksdb_write(store->db, store->write_options, store->batch, &error);
 	if (error != NULL)
 		return hf_store_fail(store, "cannot write what is pending", error);
 	hf_pending_clear(store);
+	hf_audit_written(store);
 	return HF_OK;
 }

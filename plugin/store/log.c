@@ -3,7 +3,7 @@
  * does not know yet. A log's memory is its newest chunk, and the full ones before it until the next flush. */
 #include <assert.h>
 
-#include "store/store_internal.h"
+#include "store/audit_internal.h"
 
 #define SPARE_CHUNKS_MAX (HF_UNFLUSHED_MAX / HF_CHUNK_MAX + 2) /* what one busy session uses between two flushes */
 
@@ -317,6 +317,29 @@ void hf_log_add(struct hf_log *log, const struct hf_entry *entry, size_t size)
 	store->unflushed++;
 }
 
+static enum hf_reason encode(struct hf_store *store, const struct hf_entry *entry)
+{
+	hf_buffer_clear(&store->record);
+	return hf_entry_encode(entry, &store->record);
+}
+
+/* With the digest of its payload, and as the next link of the chain. */
+static enum hf_reason encode_linked(struct hf_log *log, struct hf_entry *entry)
+{
+	struct hf_store *store = log->store;
+
+	if (hf_audit_unsealed(store) >= HF_SEAL_RECORDS_MAX) {
+		enum hf_reason sealed = hf_audit_seal(store, entry->time_ms);
+		if (sealed != HF_OK)
+			return sealed;
+	}
+	if (!hf_hasher_digest(store->hasher, entry->payload, store->digest))
+		return HF_NO_MEMORY;
+	entry->digest = hf_slice_from(store->digest, sizeof store->digest);
+	enum hf_reason reason = encode(store, entry);
+	return reason == HF_OK ? hf_block_link(store, log, entry) : reason;
+}
+
 enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t now_ms)
 {
 	struct hf_store *store = log->store;
@@ -337,11 +360,7 @@ enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t
 	entry->lsn = store->head + 1;
 	entry->offset = log->record.head + 1;
 	entry->time_ms = now_ms > log->record.changed_ms || log->record.head == 0 ? now_ms : log->record.changed_ms;
-	if (!hf_hasher_digest(store->hasher, entry->payload, store->digest))
-		return HF_NO_MEMORY;
-	entry->digest = hf_slice_from(store->digest, sizeof store->digest);
-	hf_buffer_clear(&store->record);
-	enum hf_reason reason = hf_entry_encode(entry, &store->record);
+	enum hf_reason reason = store->audit != NULL ? encode_linked(log, entry) : encode(store, entry);
 	if (reason != HF_OK)
 		return reason;
 	hf_put_be64(key, entry->lsn);
@@ -350,5 +369,7 @@ enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t
 	if (error != NULL)
 		return hf_store_fail(store, "cannot append", error);
 	hf_log_add(log, entry, store->record.len);
+	if (store->audit != NULL)
+		hf_block_add(store, entry->lsn);
 	return HF_OK;
 }

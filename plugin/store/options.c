@@ -15,6 +15,8 @@ const char *const hf_family_names[HF_FAMILY_COUNT] = {
 	[HF_FAMILY_TRUNCATED] = "truncated",
 	[HF_FAMILY_FACTS] = "facts",
 	[HF_FAMILY_DEVICES] = "devices",
+	[HF_FAMILY_AUDIT] = "audit",
+	[HF_FAMILY_AUDIT_INDEX] = "audit_index",
 };
 
 /*
@@ -50,6 +52,12 @@ static bool has_point_lookups(enum hf_family family)
 	return family == HF_FAMILY_SESSIONS || family == HF_FAMILY_FACTS;
 }
 
+/* Of records with rising keys, that is. */
+static bool is_log(enum hf_family family)
+{
+	return family == HF_FAMILY_LOG || family == HF_FAMILY_AUDIT;
+}
+
 static void set_table(rocksdb_options_t *options, enum hf_family family, rocksdb_cache_t *cache)
 {
 	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
@@ -58,7 +66,7 @@ static void set_table(rocksdb_options_t *options, enum hf_family family, rocksdb
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
 	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
 	/* Neighbours in the log are read together and look alike: larger blocks compress better. */
-	rocksdb_block_based_options_set_block_size(table, family == HF_FAMILY_LOG ? 16384 : 4096);
+	rocksdb_block_based_options_set_block_size(table, is_log(family) ? 16384 : 4096);
 	if (has_point_lookups(family))
 		rocksdb_block_based_options_set_filter_policy(
 			table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));

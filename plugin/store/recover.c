@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "store/store_internal.h"
+#include "store/audit_internal.h"
 
 #define PROBE_SIZE 65536
 
@@ -164,8 +164,12 @@ static enum hf_reason settle(struct hf_store *store)
 	if (reason == HF_OK)
 		reason = hf_truncate_settle(store);
 	if (reason == HF_OK)
+		reason = hf_audit_settle(store);
+	if (reason == HF_OK)
 		reason = replay_log(store, iterator);
 	rocksdb_iter_destroy(iterator);
+	if (reason == HF_OK)
+		reason = hf_block_catch_up(store);
 	if (reason == HF_OK)
 		store->failed = false;
 	return reason;

@@ -2,7 +2,7 @@
 /* The handle of the store. */
 #include <stdio.h>
 
-#include "store/store_internal.h"
+#include "store/audit_internal.h"
 
 static void store_free(struct hf_store *store)
 {
@@ -12,6 +12,7 @@ static void store_free(struct hf_store *store)
 	HASH_ITER(hh, store->logs, log, next)
 	hf_log_drop(log);
 	hf_pending_clear(store);
+	hf_audit_close(store);
 	while (store->spare != NULL) {
 		struct hf_chunk *chunk = store->spare;
 		store->spare = chunk->next;
@@ -70,6 +71,9 @@ enum hf_reason hf_store_open(const struct hf_store_options *options, hf_store_re
 		reason = hf_database_open(store, options->read_only ? HF_OPEN_READ : HF_OPEN_CREATE);
 		if (reason == HF_OK)
 			reason = hf_store_replay(store);
+		if (reason == HF_OK && !options->read_only)
+			reason = options->audit_key != NULL ? hf_audit_open(store, options->audit_key, options->now_ms)
+												: hf_audit_pause(store);
 	}
 	if (reason == HF_OK)
 		return HF_OK;
@@ -87,7 +91,8 @@ void hf_store_close(struct hf_store *store)
 	if (store == NULL)
 		return;
 	/* What fails here loses nothing: the next open replays. A clean end survives a power cut as well. */
-	if (!store->read_only && (!hf_store_dirty(store) || hf_index_write(store) == HF_OK))
+	if (!store->read_only && (!hf_store_dirty(store) || hf_index_write(store) == HF_OK) &&
+		hf_audit_write(store) == HF_OK)
 		(void)hf_store_sync(store);
 	store_free(store);
 }

@@ -17,6 +17,7 @@
  *     facts      session id | 0x00 | type u8 | name  -> opaque to the store: what else is known of a session
  *     devices    client id                           -> opaque to the store: a durable client and its position
  *                client id | 0x00 | filter           -> opaque to the store: a subscription of it
+ *     audit, audit_index                             see store/audit.h
  *
  * Why so: a publish costs one put with a rising key, the cheapest write that RocksDB has. All else is derived:
  * it is kept in memory and written in batches by hf_store_flush; the index also by an append that finds it
@@ -34,7 +35,7 @@
 #include "codec/entry.h"
 #include "codec/reason.h"
 
-#define HF_STORE_FORMAT 5
+#define HF_STORE_FORMAT 6
 #define HF_CHUNK_MAX 256
 #define HF_UNFLUSHED_MAX 8192
 #define HF_TRUNCATE_MAX 4096
@@ -50,6 +51,8 @@ enum hf_durability {
 struct hf_store_options {
 	const char *path;
 	enum hf_durability durability;
+	const char *audit_key; /* file of the key that seals the audit (store/audit.h); NULL: no audit. Not for read_only */
+	int64_t now_ms;        /* wall clock: the time of what opening the audit writes */
 	bool read_only; /* for the command line: opens beside a running broker, sees the store as it is now, writes nothing
 					 */
 };
@@ -63,7 +66,8 @@ typedef void (*hf_store_replay_fn)(void *context, const struct hf_entry *entry);
  * Open the store, creating it where there is none (not when read_only: HF_STORE_FAILED; nor parents of the path),
  * and replay. *out is set before the first entry is replayed, for the replay to use.
  * On failure *out is NULL and `message` (of `message_size` bytes, may be NULL) says in words what was wrong
- * and with which path. HF_OK, HF_STORE_FAILED, HF_STORE_BUSY, HF_STORE_OTHER_FORMAT, HF_NO_MEMORY.
+ * and with which path. HF_OK, HF_STORE_FAILED, HF_STORE_BUSY, HF_STORE_OTHER_FORMAT, HF_KEY_UNUSABLE, HF_RECORD_CORRUPT
+ * (the audit's chain is broken), HF_NO_MEMORY.
  */
 enum hf_reason hf_store_open(const struct hf_store_options *options, hf_store_replay_fn replay, void *context,
 	struct hf_store **out, char *message, size_t message_size);
@@ -127,7 +131,7 @@ enum hf_reason hf_log_lsn_of(struct hf_log *log, uint64_t offset, uint64_t *lsn)
 /* ---- removing the oldest ------------------------------------------------------------------------------- */
 
 /*
- * Remove the entries below `tail`, which is at most head + 1: at most HF_TRUNCATE_MAX of them, and only those that a
+ * Remove the entries below `tail` (where the audit has them in its chain: their payloads), which is at most head + 1: at most HF_TRUNCATE_MAX of them, and only those that a
  * hf_store_flush has taken, since the others are needed should the broker be killed. hf_log_tail says how far it came.
  * What is pending is written along with it, in one batch: all of it happened or nothing. No scan of this log may be
  * open. HF_OK; HF_STORE_FAILED as after a failed append: hf_store_recover finds out whether it happened;

@@ -35,6 +35,8 @@ enum hf_family {
 	HF_FAMILY_TRUNCATED,
 	HF_FAMILY_FACTS,
 	HF_FAMILY_DEVICES,
+	HF_FAMILY_AUDIT,
+	HF_FAMILY_AUDIT_INDEX,
 	HF_FAMILY_COUNT
 };
 
@@ -75,6 +77,7 @@ struct hf_log {
 	struct hf_log *dirty_next;
 	unsigned users;
 	bool dirty; /* has entries that the index does not know, or another state: on the store's dirty list */
+	uint64_t block; /* the seal to come that knows of its newest entry: block.c */
 	struct hf_session_record record; /* as it is now; on disk as it was at the last flush */
 	struct hf_chunk *oldest;         /* the full chunks that are not flushed, and behind them the open one */
 	struct hf_chunk *open;           /* NULL before the first entry; may be empty after a failed put */
@@ -118,6 +121,7 @@ struct hf_store {
 	struct hf_chunk *spare;     /* kept to be used again, so that appending allocates nothing */
 	unsigned spare_count;
 	struct hf_hasher *hasher;
+	struct hf_audit_state *audit; /* NULL: no audit; see audit_internal.h */
 	uint8_t digest[HF_DIGEST_SIZE]; /* scratch: of the payload that is put */
 	struct hf_buffer record; /* scratch: the record that is put, the value that is flushed */
 	struct hf_buffer key;    /* scratch: the key that is asked for */

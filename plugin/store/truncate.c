@@ -8,13 +8,34 @@
 
 #include "store/store_internal.h"
 
-/* What the log has of an entry; its index goes with the chunk. */
-static void remove_record(struct hf_store *store, uint64_t lsn)
+/* What the log has of an entry; its index goes with the chunk. What is a link of the audit's chain only loses its
+ * payload. */
+static enum hf_reason remove_record(struct hf_store *store, uint64_t lsn)
 {
+	rocksdb_pinnableslice_t *pinned = NULL;
+	struct hf_entry entry = {.lsn = lsn};
+	struct hf_entry_digests digests;
 	char key[HF_LSN_KEY_SIZE];
 
 	hf_put_be64(key, lsn);
-	rocksdb_writebatch_delete_cf(store->batch, store->families[HF_FAMILY_LOG], key, sizeof key);
+	enum hf_reason reason = hf_database_get(store, HF_FAMILY_LOG, hf_slice_from(key, sizeof key), &pinned);
+	if (reason != HF_OK || pinned == NULL)
+		return reason == HF_RECORD_CORRUPT ? HF_OK
+										   : reason; /* damaged or missing: there is nothing to take out of it */
+	if (hf_entry_decode(hf_pinned_slice(pinned), &entry) != HF_OK || entry.link.len == 0) {
+		rocksdb_writebatch_delete_cf(store->batch, store->families[HF_FAMILY_LOG], key, sizeof key);
+	} else {
+		hf_buffer_clear(&store->record);
+		if (!hf_entry_strip(&entry, store->hasher, &digests))
+			reason = HF_NO_MEMORY;
+		else
+			reason = hf_entry_encode(&entry, &store->record);
+		if (reason == HF_OK)
+			rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_LOG], key, sizeof key,
+				(const char *)store->record.data, store->record.len);
+	}
+	rocksdb_pinnableslice_destroy(pinned);
+	return reason;
 }
 
 static void remove_chunk(struct hf_store *store, const struct hf_log *log, const struct hf_chunk *chunk)
@@ -25,27 +46,30 @@ static void remove_chunk(struct hf_store *store, const struct hf_log *log, const
 	rocksdb_writebatch_delete_cf(store->batch, store->families[HF_FAMILY_INDEX], key, key_len);
 }
 
-/* Remove the entries of one chunk below `tail`, as far as that may be, from `record` too. Returns false where it must
- * stop.
+/* Remove the entries of one chunk below `tail`, as far as that may be, from `record` too. *more: go on with the next.
  */
-static bool remove_from_chunk(
-	const struct hf_log *log, const struct hf_chunk *chunk, uint64_t tail, struct hf_session_record *record)
+static enum hf_reason remove_from_chunk(
+	const struct hf_log *log, const struct hf_chunk *chunk, uint64_t tail, struct hf_session_record *record, bool *more)
 {
 	struct hf_store *store = log->store;
 	uint64_t end = chunk->first + chunk->count;
 
 	while (record->tail < end && record->tail < tail) {
 		uint64_t at = record->tail - chunk->first;
-		if (chunk->lsns[at] > store->indexed)
-			return false; /* the replay after a kill begins behind the mark and must find no hole */
-		remove_record(store, chunk->lsns[at]);
+		*more = chunk->lsns[at] <= store->indexed;
+		if (!*more)
+			return HF_OK; /* the replay after a kill begins behind the mark and must find no hole */
+		enum hf_reason reason = remove_record(store, chunk->lsns[at]);
+		if (reason != HF_OK)
+			return reason;
 		record->bytes -= chunk->sizes[at];
 		record->gone.lsns[chunk->kinds[at]] = chunk->lsns[at];
 		record->tail++;
 	}
 	if (record->tail == end)
 		remove_chunk(store, log, chunk);
-	return record->tail < tail;
+	*more = record->tail < tail;
+	return HF_OK;
 }
 
 /* The time of an entry; `otherwise` where its record cannot be read, which must not keep it for ever. */
@@ -107,7 +131,8 @@ static enum hf_reason prepare(struct hf_log *log, uint64_t tail, struct hf_sessi
 	while (more && reason == HF_OK) {
 		const struct hf_chunk *chunk;
 		reason = hf_index_find(&reader, log, record->tail, &chunk);
-		more = reason == HF_OK && remove_from_chunk(log, chunk, tail, record);
+		if (reason == HF_OK)
+			reason = remove_from_chunk(log, chunk, tail, record, &more);
 	}
 	if (reason == HF_OK && record->tail > log->record.tail)
 		reason = find_times(log, &reader, record);

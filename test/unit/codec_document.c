@@ -8,10 +8,12 @@
 
 #include "codec/ask.h"
 #include "codec/control.h"
+#include "codec/audit.h"
 #include "codec/document.h"
 #include "codec/notice.h"
 #include "codec/presence.h"
 #include "codec/properties.h"
+#include "codec/signature.h"
 #include "codec/token.h"
 
 /* ---- one of each ---------------------------------------------------------------------------------------- */
@@ -126,7 +128,8 @@ static bool write_history_refused(struct hf_buffer *out)
 
 static bool write_receipt(struct hf_buffer *out)
 {
-	const struct hf_receipt receipt = {.offset = 24, .time_ms = 1767225600000, .people = 1, .devices = 24, .caught_up = 2};
+	const struct hf_receipt receipt = {
+		.offset = 24, .time_ms = 1767225600000, .people = 1, .devices = 24, .caught_up = 2};
 
 	return hf_document_receipt(out, &receipt);
 }
@@ -164,8 +167,7 @@ static bool write_notice_closed(struct hf_buffer *out)
 static bool write_notice_ask_expired(struct hf_buffer *out)
 {
 	return hf_notice_encode(
-		&(struct hf_notice){
-			.kind = HF_NOTICE_ASK_EXPIRED, .id = hf_slice_of("a-2"), .from = hf_slice_of("agent")},
+		&(struct hf_notice){.kind = HF_NOTICE_ASK_EXPIRED, .id = hf_slice_of("a-2"), .from = hf_slice_of("agent")},
 		out);
 }
 
@@ -200,6 +202,39 @@ static bool write_notice_response_closed(struct hf_buffer *out)
 
 /* Content Type "text/plain", User Properties ("lang", "de"), ("lang", ""), Payload Format Indicator. */
 #define PROPERTIES "\x03\0\x0atext/plain\x26\0\x04lang\0\x02\x64\x65\x26\0\x04lang\0\0\x01\x01"
+
+/* The facts of a record of the audit, without what stands in front of them. */
+static bool write_audit(struct hf_buffer *out)
+{
+	static const char bytes[HF_SIGNATURE_SIZE] = "\x01";
+	struct hf_slice text = hf_slice_of("t");
+	struct hf_audit record = {.kind = HF_AUDIT_REFUSED,
+		.time_ms = 1,
+		.identity = text,
+		.device = text,
+		.address = text,
+		.session = text,
+		.topic = text,
+		.act = text,
+		.reason = text,
+		.detail = text,
+		.text = text,
+		.by = text,
+		.protocol = text,
+		.page = text,
+		.key = hf_slice_from(bytes, HF_PUBLIC_KEY_SIZE),
+		.signature = hf_slice_from(bytes, HF_SIGNATURE_SIZE),
+		.first = 1,
+		.last = 2,
+		.count = 3,
+		.port = 4};
+
+	if (!hf_audit_encode(&record, out))
+		return false;
+	out->len -= HF_AUDIT_HEAD;
+	memmove(out->data, out->data + HF_AUDIT_HEAD, out->len);
+	return true;
+}
 
 static bool write_history_page(struct hf_buffer *out, uint64_t next)
 {
@@ -302,6 +337,13 @@ static const struct {
 	{"state.empty", write_state_empty,
 		"a6 6461736b73 80 6468656164 00 646f70656e 80 647461696c 01 65666c6f6f72 a2 6565706f6368 01 657374617465 646f70656e "
 		"6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 6963617567 68742d7570 00"},
+	{"audit.all", write_audit,
+		"b36262796174636163746174636b65795820010000000000000000000000000000000000000000000000000000000000"
+		"0000646c617374026470616765417464706f727404647465787461746474696d650165636f756e740365666972737401"
+		"65746f70696361746664657461696c617466646576696365617466726561736f6e617467616464726573736174677365"
+		"7373696f6e6174686964656e7469747961746870726f746f636f6c6174697369676e6174757265584001000000000000"
+		"000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+		"000000000000000000"},
 	{"mark.caught-up", write_caught_up, "a2 6468656164 1a00010000 646d61726b 696361756768742d7570"},
 	{"mark.gap", write_gap,
 		"a4 646c617374 1b0000000100000000 646d61726b 63676170 656669727374 01 "
@@ -344,7 +386,8 @@ static const struct {
 		"a4 6474696d65 20 666f6666736574 01 "
 		"6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 696361756768742d7570 00 696475706c6963617465 f5"},
 	{"receipt.placeless", write_receipt_placeless,
-		"a2 6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 696361756768742d7570 00 696475706c6963617465 f5"},
+		"a2 6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 696361756768742d7570 00 696475706c6963617465 "
+		"f5"},
 	{"receipt.refused", write_receipt_refused, NULL},
 	{"history-answer.refused", write_history_refused, NULL},
 	{"history-answer.empty", write_history_empty, "a3 6468656164 00 647461696c 01 67656e7472696573 80"},
@@ -454,8 +497,8 @@ static const struct {
 	{write_error_expected, HF_SEQ_GAP,
 		"a4 65746f706963 737365 7373696f6e732f6162632f746f6b656e73 66726561736f6e 677365712d676170 676d657373616765",
 		"686578706563746564 1818"},
-	{write_receipt_refused, HF_EXPECT_FAILED,
-		"a3 66726561736f6e 6d6578706563742d6661696c6564 676d657373616765", "686578706563746564 00"},
+	{write_receipt_refused, HF_EXPECT_FAILED, "a3 66726561736f6e 6d6578706563742d6661696c6564 676d657373616765",
+		"686578706563746564 00"},
 	{write_error_by, HF_ASK_ANSWERED,
 		"a5 626279 63626f62 65746f706963 7373657373696f6e732f6162632f616e73776572 666f6666736574 07 "
 		"66726561736f6e 6c61736b2d616e737765726564 676d657373616765",

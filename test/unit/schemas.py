@@ -21,6 +21,8 @@ SCHEMAS = pathlib.Path(__file__).resolve().parents[2] / "schemas"
 PROGRAM = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "unit_codec_document").resolve()
 
 OPTIONAL = {
+    "audit": {"identity", "device", "address", "session", "topic", "act", "reason", "detail", "text", "by", "protocol",
+              "port", "count", "first", "last", "page", "key", "signature"},
     "tokens": {"kind", "data", "end"},
     "state": {"holder", "to"},
     "error": {"expected", "by", "offset"},
@@ -253,7 +255,10 @@ class Written(unittest.TestCase):
         rules = {rule_of(path) for path in self.documents}
         self.assertEqual(
             rules,
-            {"tokens", "state", "mark", "notice", "error", "receipt", "history-answer", "control-answer", "ask", "answer"},
+            {
+                *("tokens", "state", "mark", "notice", "error", "receipt", "history-answer", "control-answer"),
+                *("ask", "answer", "audit"),
+            },
         )
 
     def test_documents_follow_their_schemas(self):

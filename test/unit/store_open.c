@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Opening: what is refused, with which words, and the reader beside a running broker. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -104,14 +105,17 @@ static void raw_put(const char *key, const char *value, size_t len)
 	char *error = NULL;
 	size_t count = 0;
 	const char *alone[] = {"default"};
-	const rocksdb_options_t *families[16] = {options, options, options, options, options, options, options, options};
-	rocksdb_column_family_handle_t *handles[16];
+	const rocksdb_options_t *families[HF_FAMILY_COUNT];
+	rocksdb_column_family_handle_t *handles[HF_FAMILY_COUNT];
 	char **names = rocksdb_list_column_families(options, store_path, &count, &error);
 	const char *const *opened = error == NULL ? (const char *const *)names : alone;
 	int opened_count = error == NULL ? (int)count : 1;
 
 	rocksdb_free(error);
 	error = NULL;
+	ck_assert_int_le(opened_count, HF_FAMILY_COUNT);
+	for (int i = 0; i < HF_FAMILY_COUNT; i++)
+		families[i] = options;
 	rocksdb_options_set_create_if_missing(options, 1);
 	rocksdb_t *db = rocksdb_open_column_families(options, store_path, opened_count, opened, families, handles, &error);
 	ck_assert_msg(error == NULL, "%s", error);
@@ -124,6 +128,26 @@ static void raw_put(const char *key, const char *value, size_t len)
 	rocksdb_writeoptions_destroy(write);
 	rocksdb_options_destroy(options);
 }
+
+/* The smallest write-ahead log that says something: see FORMAT_RECORD_SIZE in database.c. */
+START_TEST(the_format_mark_is_the_first_write_and_its_size_is_known)
+{
+	struct dirent *file;
+	struct stat status;
+	off_t size = 0;
+
+	hf_store_close(open_store());
+	DIR *listing = opendir(store_path);
+	while ((file = readdir(listing)) != NULL) {
+		char path[600];
+		snprintf(path, sizeof path, "%s/%s", store_path, file->d_name);
+		if (strstr(file->d_name, ".log") != NULL && stat(path, &status) == 0)
+			size += status.st_size;
+	}
+	closedir(listing);
+	ck_assert_int_eq(size, 32);
+}
+END_TEST
 
 START_TEST(another_format_is_refused)
 {
@@ -393,6 +417,7 @@ int main(void)
 	tcase_add_test(tests, a_directory_without_permission_is_refused);
 	tcase_add_test(tests, a_store_is_for_its_owner_and_group);
 	tcase_add_test(tests, a_locked_store_is_busy);
+	tcase_add_test(tests, the_format_mark_is_the_first_write_and_its_size_is_known);
 	tcase_add_test(tests, another_format_is_refused);
 	tcase_add_test(tests, a_later_version_s_families_are_refused);
 	tcase_add_test(tests, a_stranger_s_database_is_refused);

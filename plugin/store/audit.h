@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The audit in the store: its records, the chains over them and over the log, and the seals. A store that was opened
+ * with a key keeps one (hf_store_options); without, the functions that write do nothing and say HF_OK.
+ *
+ *     audit        seq u64                                -> record (codec/audit.h)
+ *     audit_index  'b' | number u64                       -> seal (codec/seal.h)
+ *                  's' | session | 0x00 | seal number u64 -> u8: which chain has records of this session under the seal
+ *                  'i' | identity | 0x00 | seal number    -> likewise, of this identity
+ *
+ * A seal makes a block of what was written since the one before: the entries and records up to its LSN and seq. The
+ * index tells which blocks to look into. What no seal covers yet is one more block; after a kill it is found again.
+ *
+ * Records are added in memory and written together by hf_audit_write, hf_store_commit or hf_store_flush, the latter two
+ * in one batch with all else that is pending.
+ */
+#ifndef HF_STORE_AUDIT_H
+#define HF_STORE_AUDIT_H
+
+#include "codec/audit.h"
+#include "codec/seal.h"
+#include "store/store.h"
+
+#define HF_SEAL_RECORDS_MAX 4096 /* an append that finds so many unsealed seals them */
+#define HF_AUDIT_WAITING_MAX                                                                                           \
+	(8u << 20) /* bytes of records that wait for a store that fails; more are counted, and lost */
+
+/* Does this store keep an audit? */
+bool hf_store_audits(const struct hf_store *store);
+
+/* Add a record; its seq is given when it is written. HF_OK, also when it had to be counted as lost; HF_PAYLOAD_INVALID:
+ * a text in it is not UTF-8; HF_NO_MEMORY. */
+enum hf_reason hf_audit_add(struct hf_store *store, const struct hf_audit *record);
+
+/* Write what was added. HF_OK, or HF_STORE_FAILED: it waits, and appends are refused as after a failed append. */
+enum hf_reason hf_audit_write(struct hf_store *store);
+
+/* How many entries and records no seal covers yet. */
+uint64_t hf_audit_unsealed(const struct hf_store *store);
+
+/* Seal them, if there are any. HF_OK, HF_NO_MEMORY, HF_STORE_FAILED. */
+enum hf_reason hf_audit_seal(struct hf_store *store, int64_t now_ms);
+
+/*
+ * Take up a new key, if one was laid beside the old one under its name and ".next". The record of it is signed by the
+ * old key. *rotated says whether there was one. HF_OK; HF_KEY_UNUSABLE, HF_STORE_FAILED: the old one stays, see
+ * hf_store_error.
+ */
+enum hf_reason hf_audit_rotate(struct hf_store *store, int64_t now_ms, bool *rotated);
+
+/* Make a key file, which must not exist yet, with mode 0600. HF_OK, HF_KEY_UNUSABLE (errno says why), HF_NO_MEMORY. */
+enum hf_reason hf_key_make(const char *path, uint8_t public_key[HF_PUBLIC_KEY_SIZE]);
+
+/* ---- reading: also of a store that was opened read only ---------------------------------------------------- */
+
+/* Records by seq, upwards. Short-lived, like hf_records. */
+struct hf_audit_reader;
+enum hf_reason hf_audit_reader_open(struct hf_store *store, struct hf_audit_reader **out);
+/* The first record with a seq greater than `seq`; at the end *found is false. Its slices are valid until the next call
+ * with this reader. HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED. */
+enum hf_reason hf_audit_after(struct hf_audit_reader *reader, uint64_t seq, struct hf_audit *record, bool *found);
+void hf_audit_reader_close(struct hf_audit_reader *reader); /* NULL allowed */
+
+/* The seal with this number, 0: the newest. *found is false when there is none; `value`, where not NULL, gets a copy of
+ * its bytes. HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED. */
+enum hf_reason hf_seal_get(
+	struct hf_store *store, uint64_t number, struct hf_seal *seal, unsigned char value[HF_SEAL_SIZE], bool *found);
+
+/* The public key that a KEY record introduced. HF_OK, HF_RECORD_CORRUPT (also when it is no such record). */
+enum hf_reason hf_audit_public_key(struct hf_store *store, uint64_t key_seq, uint8_t public_key[HF_PUBLIC_KEY_SIZE]);
+
+/* ---- verifying ---------------------------------------------------------------------------------------------- */
+
+struct hf_verified {
+	uint64_t entries, records, seals; /* that were found good */
+	uint64_t stripped, uncovered;     /* of the entries: without payload; written while the audit was off */
+	uint64_t unsealed_entries,
+		unsealed_records;         /* of them: behind the last seal, so that only their links speak for them */
+	uint64_t keys, unsigned_keys; /* keys; of them, not signed by the one before, though it was not the first */
+	char bad[512];                /* what is wrong with the first bad record, in words; "" when nothing is */
+};
+
+/*
+ * Walk everything: each entry and record is there, decodes, has the digest of its payload and its link; each seal
+ * matches both chains and is signed by the key in force. `first_key` (NULL: whatever the store says) is the public key
+ * that the first seal must have. HF_OK: *out says what was found; else the store could not be read.
+ */
+enum hf_reason hf_audit_verify(
+	struct hf_store *store, const uint8_t first_key[HF_PUBLIC_KEY_SIZE], struct hf_verified *out);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of the audit share.
+ *
+ *     audit.c    records: added, written, read
+ *     block.c    what no seal covers yet: chains, the sessions and identities in it; taking it up after a start
+ *     seal.c     making seals, reading them
+ *     key.c      the key that signs them: its file, its record, its successor
+ *     verify.c   walking everything
+ */
+#ifndef HF_STORE_AUDIT_INTERNAL_H
+#define HF_STORE_AUDIT_INTERNAL_H
+
+#include "store/audit.h"
+#include "store/store_internal.h"
+
+#define HF_SEAL_KEY_SIZE 9
+#define HF_SEAL_PREFIX 'b'
+#define HF_CHAIN_LOG 1u /* bits in family "audit_index" */
+#define HF_CHAIN_AUDIT 2u
+
+/* The number of a key; 0 when it is none. */
+static inline uint64_t hf_key_number(struct hf_slice key)
+{
+	return key.len == HF_LSN_KEY_SIZE ? hf_get_be64(key.data) : 0;
+}
+
+static inline void hf_put_seal_key(char key[HF_SEAL_KEY_SIZE], uint64_t number)
+{
+	key[0] = HF_SEAL_PREFIX;
+	hf_put_be64(key + 1, number);
+}
+
+/* 0 when it is not the key of a seal. */
+static inline uint64_t hf_seal_number(struct hf_slice key)
+{
+	return key.len == HF_SEAL_KEY_SIZE && key.data[0] == HF_SEAL_PREFIX ? hf_get_be64(key.data + 1) : 0;
+}
+
+/* The end of a chain. */
+struct hf_chain {
+	uint64_t number; /* LSN or seq; 0: empty */
+	uint8_t link[HF_DIGEST_SIZE];
+};
+
+/* A session or identity that the block has records of. */
+struct hf_touched {
+	UT_hash_handle hh;
+	uint8_t chains;
+	size_t key_len;
+	char key[]; /* 's' or 'i', and the name */
+};
+
+/* A record that waits to be written. */
+struct hf_added {
+	struct hf_added *next;
+	size_t len;
+	unsigned char value[];
+};
+
+struct hf_audit_state {
+	char *key_path;
+	struct hf_signer *signer;
+	uint64_t key_seq; /* the record that introduced it */
+
+	struct hf_seal seal; /* the newest; number 0: none yet */
+	struct hf_chain log, records;
+	uint8_t next_link[HF_DIGEST_SIZE]; /* of the entry that is being put */
+	int64_t latest_ms;                 /* of all in the block */
+	struct hf_touched *touched;
+	struct hf_touched *last_identity; /* publishes mostly come from the one of the publish before */
+
+	struct hf_added *added, **added_end;
+	size_t added_count, added_bytes;
+	size_t in_batch;           /* the first so many are in the store's batch, or were when it failed ... */
+	struct hf_chain batch_end; /* ... and where the chain ends with them */
+	bool skipped;              /* the start passed over entries without links */
+	bool resuming;             /* the next batch ends the note that the audit was off */
+	uint64_t lost;
+};
+
+/* ---- audit.c */
+
+/* Put what was added into the store's batch; and forget it once that is written. HF_OK, HF_NO_MEMORY. */
+enum hf_reason hf_audit_batch(struct hf_store *store);
+void hf_audit_written(struct hf_store *store);
+
+/* After a reopening: is the batch that failed there? HF_OK; HF_STORE_FAILED: something else is. */
+enum hf_reason hf_audit_settle(struct hf_store *store);
+
+void hf_audit_drop_added(struct hf_audit_state *state);
+
+/* ---- block.c */
+
+/* Take up the audit of a store that has just been replayed, making it if it has none. HF_OK, HF_KEY_UNUSABLE,
+ * HF_RECORD_CORRUPT (a link does not match), HF_STORE_FAILED, HF_NO_MEMORY. */
+enum hf_reason hf_audit_open(struct hf_store *store, const char *key_path, int64_t now_ms);
+void hf_audit_close(struct hf_store *store);
+
+/* The store is opened without its audit: note from where on. And, in the batch that says so, that it is back. */
+enum hf_reason hf_audit_pause(struct hf_store *store);
+void hf_audit_resume_batch(struct hf_store *store);
+
+/* Note that the block has a record of this session and identity. `log` remembers the former. False: no memory. */
+bool hf_block_touch(struct hf_store *store, struct hf_log *log, struct hf_slice session, struct hf_slice identity,
+	int64_t time_ms, unsigned chain);
+void hf_block_clear(struct hf_audit_state *state);
+
+/* Make store->record, of this entry, the next link of the log's chain; and, once it is in the database, the end of it.
+ * HF_OK, HF_NO_MEMORY. */
+enum hf_reason hf_block_link(struct hf_store *store, struct hf_log *log, const struct hf_entry *entry);
+void hf_block_add(struct hf_store *store, uint64_t lsn);
+
+/* The log has entries that the chain does not know: after a recovery. As hf_audit_open. */
+enum hf_reason hf_block_catch_up(struct hf_store *store);
+
+/* ---- key.c */
+
+/* Load the key, making it where the store has no audit yet (`first`) and there is none. Sets state->signer; it stays
+ * NULL when there is no key but a successor. HF_OK, HF_KEY_UNUSABLE, HF_NO_MEMORY. */
+enum hf_reason hf_key_load(struct hf_store *store, bool first);
+
+/* The key in force is `current` (NULL: none yet): does the loaded one match, or is there a successor? Adds the record
+ * of a new one. HF_OK, HF_KEY_UNUSABLE, HF_STORE_FAILED, HF_NO_MEMORY. */
+enum hf_reason hf_key_settle(struct hf_store *store, const uint8_t *current, int64_t now_ms);
+
+/* What an old key signs of a new one. */
+#define HF_KEY_MESSAGE_SIZE (13 + HF_PUBLIC_KEY_SIZE)
+struct hf_slice hf_key_message(const uint8_t new_key[HF_PUBLIC_KEY_SIZE], unsigned char message[HF_KEY_MESSAGE_SIZE]);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Making seals, and reading them. */
+#include "store/audit_internal.h"
+
+#define NUMBER_SIZE 8
+
+static void batch_index(
+	struct hf_store *store, const struct hf_touched *touched, uint64_t number, struct hf_buffer *key)
+{
+	/* There is room: see hf_audit_seal. */
+	memcpy(key->data, touched->key, touched->key_len);
+	key->data[touched->key_len] = 0;
+	hf_put_be64(key->data + touched->key_len + 1, number);
+	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_AUDIT_INDEX], (const char *)key->data,
+		touched->key_len + 1 + NUMBER_SIZE, (const char *)&touched->chains, 1);
+}
+
+static enum hf_reason batch_seal(struct hf_store *store, const struct hf_seal *seal)
+{
+	const struct hf_audit_state *state = store->audit;
+	unsigned char value[HF_SEAL_SIZE];
+	char key[HF_SEAL_KEY_SIZE];
+
+	if (!hf_seal_encode(seal, state->signer, value))
+		return HF_NO_MEMORY;
+	hf_buffer_clear(&store->key);
+	for (const struct hf_touched *touched = state->touched; touched != NULL; touched = touched->hh.next) {
+		if (hf_buffer_reserve(&store->key, touched->key_len + 1 + NUMBER_SIZE) == NULL)
+			return HF_NO_MEMORY;
+		batch_index(store, touched, seal->number, &store->key);
+	}
+	hf_put_seal_key(key, seal->number);
+	rocksdb_writebatch_put_cf(
+		store->batch, store->families[HF_FAMILY_AUDIT_INDEX], key, sizeof key, (const char *)value, sizeof value);
+	return HF_OK;
+}
+
+static struct hf_seal next_seal(const struct hf_audit_state *state, int64_t now_ms)
+{
+	struct hf_seal seal = {
+		.number = state->seal.number + 1,
+		.lsn = state->log.number,
+		.seq = state->records.number,
+		.time_ms = now_ms > state->latest_ms ? now_ms : state->latest_ms,
+		.key_seq = state->key_seq,
+	};
+
+	if (seal.time_ms < state->seal.time_ms)
+		seal.time_ms = state->seal.time_ms;
+	memcpy(seal.log_link, state->log.link, HF_DIGEST_SIZE);
+	memcpy(seal.audit_link, state->records.link, HF_DIGEST_SIZE);
+	return seal;
+}
+
+enum hf_reason hf_audit_seal(struct hf_store *store, int64_t now_ms)
+{
+	struct hf_audit_state *state = store->audit;
+	char *error = NULL;
+	enum hf_reason reason = hf_audit_write(store);
+
+	if (reason != HF_OK || hf_audit_unsealed(store) == 0)
+		return reason;
+	if (store->failed || !store->writable)
+		return HF_STORE_FAILED;
+	struct hf_seal seal = next_seal(state, now_ms);
+	rocksdb_writebatch_clear(store->batch);
+	reason = batch_seal(store, &seal);
+	if (reason != HF_OK)
+		return reason;
+	rocksdb_write(store->db, store->write_options, store->batch, &error);
+	if (error != NULL)
+		return hf_store_fail(store, "cannot write a seal", error);
+	state->seal = seal;
+	hf_block_clear(state);
+	return HF_OK;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------- */
+
+static enum hf_reason take_value(struct hf_store *store, uint64_t number, struct hf_slice bytes, struct hf_seal *seal,
+	unsigned char value[HF_SEAL_SIZE])
+{
+	if (!hf_seal_decode(bytes, seal)) {
+		hf_store_say(store, "%s: seal %llu does not decode", store->path, (unsigned long long)number);
+		return HF_RECORD_CORRUPT;
+	}
+	seal->number = number;
+	if (value != NULL)
+		memcpy(value, bytes.data, HF_SEAL_SIZE);
+	return HF_OK;
+}
+
+static enum hf_reason newest_seal(
+	struct hf_store *store, struct hf_seal *seal, unsigned char value[HF_SEAL_SIZE], bool *found)
+{
+	rocksdb_iterator_t *iterator = hf_database_iterate(store, HF_FAMILY_AUDIT_INDEX);
+	char last[HF_SEAL_KEY_SIZE];
+	enum hf_reason reason;
+
+	if (iterator == NULL)
+		return HF_STORE_FAILED;
+	hf_put_seal_key(last, UINT64_MAX);
+	rocksdb_iter_seek_for_prev(iterator, last, sizeof last);
+	uint64_t number = rocksdb_iter_valid(iterator) ? hf_seal_number(hf_iterator_key(iterator)) : 0;
+	*found = number != 0;
+	if (*found)
+		reason = take_value(store, number, hf_iterator_value(iterator), seal, value);
+	else
+		reason = hf_iterator_check(store, iterator);
+	rocksdb_iter_destroy(iterator);
+	return reason;
+}
+
+enum hf_reason hf_seal_get(
+	struct hf_store *store, uint64_t number, struct hf_seal *seal, unsigned char value[HF_SEAL_SIZE], bool *found)
+{
+	rocksdb_pinnableslice_t *pinned;
+	char key[HF_SEAL_KEY_SIZE];
+
+	*found = false;
+	if (number == 0)
+		return newest_seal(store, seal, value, found);
+	hf_put_seal_key(key, number);
+	enum hf_reason reason = hf_database_get(store, HF_FAMILY_AUDIT_INDEX, hf_slice_from(key, sizeof key), &pinned);
+	if (reason != HF_OK || pinned == NULL)
+		return reason;
+	*found = true;
+	reason = take_value(store, number, hf_pinned_slice(pinned), seal, value);
+	rocksdb_pinnableslice_destroy(pinned);
+	return reason;
+}
+
+enum hf_reason hf_audit_public_key(struct hf_store *store, uint64_t key_seq, uint8_t public_key[HF_PUBLIC_KEY_SIZE])
+{
+	rocksdb_pinnableslice_t *pinned;
+	char key[HF_LSN_KEY_SIZE];
+	struct hf_audit record;
+
+	hf_put_be64(key, key_seq);
+	enum hf_reason reason = hf_database_get(store, HF_FAMILY_AUDIT, hf_slice_from(key, sizeof key), &pinned);
+	if (reason != HF_OK)
+		return reason;
+	if (pinned == NULL || hf_audit_decode(hf_pinned_slice(pinned), &record) != HF_OK || record.kind != HF_AUDIT_KEY ||
+		record.key.len != HF_PUBLIC_KEY_SIZE) {
+		hf_store_say(store, "%s: record %llu of the audit should introduce a key, and does not", store->path,
+			(unsigned long long)key_seq);
+		reason = HF_RECORD_CORRUPT;
+	} else {
+		memcpy(public_key, record.key.data, HF_PUBLIC_KEY_SIZE);
+	}
+	if (pinned != NULL)
+		rocksdb_pinnableslice_destroy(pinned);
+	return reason;
+}

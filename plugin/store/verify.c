@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Walking everything that the audit covers, block by block: the records up to a seal, the entries up to it, the seal.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "store/audit_internal.h"
+
+struct walk {
+	struct hf_store *store;
+	struct hf_hasher *hasher;
+	struct hf_verified *out;
+	rocksdb_iterator_t *entries;
+	rocksdb_iterator_t *records;
+	struct hf_chain log, audit;
+	uint8_t key[HF_PUBLIC_KEY_SIZE];
+	uint64_t key_seq;                         /* of the record that introduced it; 0: none yet */
+	uint64_t uncovered_first, uncovered_last; /* LSNs that were last said not to be covered */
+};
+
+/* The first of them counts. Always false. */
+__attribute__((format(printf, 2, 3))) static bool bad(struct walk *walk, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(walk->out->bad, sizeof walk->out->bad, format, arguments);
+	va_end(arguments);
+	return false;
+}
+
+static bool is_uncovered(const struct walk *walk, uint64_t lsn)
+{
+	return lsn >= walk->uncovered_first && lsn <= walk->uncovered_last;
+}
+
+/* ---- records --------------------------------------------------------------------------------------------- */
+
+static void take_key(struct walk *walk, const struct hf_audit *record)
+{
+	unsigned char message[HF_KEY_MESSAGE_SIZE];
+	const uint8_t *key = (const uint8_t *)record->key.data;
+
+	if (walk->key_seq != 0 &&
+		(record->signature.len != HF_SIGNATURE_SIZE ||
+			!hf_signature_verify(hf_key_message(key, message), (const uint8_t *)record->signature.data, walk->key)))
+		walk->out->unsigned_keys++;
+	memcpy(walk->key, key, HF_PUBLIC_KEY_SIZE);
+	walk->key_seq = record->seq;
+	walk->out->keys++;
+}
+
+static bool check_record(struct walk *walk, uint64_t seq, struct hf_slice value)
+{
+	struct hf_audit record = {.seq = seq};
+
+	if (seq != walk->audit.number + 1)
+		return bad(walk, "record %" PRIu64 " of the audit is missing", walk->audit.number + 1);
+	if (hf_audit_decode(value, &record) != HF_OK)
+		return bad(walk, "record %" PRIu64 " of the audit does not decode: it was changed", seq);
+	if (!hf_audit_link(walk->hasher, walk->audit.link, seq, value, walk->audit.link))
+		return bad(walk, "out of memory");
+	if (!hf_audit_has_link(value, walk->audit.link))
+		return bad(walk,
+			"record %" PRIu64 " of the audit (%s) was changed, or is not in its place: the chain breaks there", seq,
+			hf_audit_kind_name(record.kind));
+	walk->audit.number = seq;
+	if (record.kind == HF_AUDIT_KEY && record.key.len == HF_PUBLIC_KEY_SIZE)
+		take_key(walk, &record);
+	if (record.kind == HF_AUDIT_UNCOVERED) {
+		if (walk->uncovered_last == 0 || record.first != walk->uncovered_last + 1)
+			walk->uncovered_first = record.first;
+		walk->uncovered_last = record.last;
+	}
+	walk->out->records++;
+	return true;
+}
+
+static bool walk_records(struct walk *walk, uint64_t last)
+{
+	for (; walk->audit.number < last && rocksdb_iter_valid(walk->records); rocksdb_iter_next(walk->records)) {
+		uint64_t seq = hf_key_number(hf_iterator_key(walk->records));
+		if (seq > last)
+			break;
+		if (!check_record(walk, seq, hf_iterator_value(walk->records)))
+			return false;
+	}
+	return true;
+}
+
+/* ---- entries --------------------------------------------------------------------------------------------- */
+
+static bool check_linked(struct walk *walk, const struct hf_entry *entry, struct hf_slice value)
+{
+	uint8_t digest[HF_DIGEST_SIZE];
+
+	if (!entry->stripped && !hf_hasher_digest(walk->hasher, entry->payload, digest))
+		return bad(walk, "out of memory");
+	if (!entry->stripped && memcmp(digest, entry->digest.data, HF_DIGEST_SIZE) != 0)
+		return bad(walk,
+			"LSN %" PRIu64 " (session %.*s, offset %" PRIu64 "): its payload is not what was published: its SHA-256 "
+			"differs",
+			entry->lsn, (int)entry->session.len, entry->session.data, entry->offset);
+	if (!hf_entry_link(walk->hasher, walk->log.link, entry->lsn, value, walk->log.link))
+		return bad(walk, "out of memory");
+	if (memcmp(entry->link.data, walk->log.link, HF_LINK_SIZE) != 0)
+		return bad(walk,
+			"LSN %" PRIu64 " (session %.*s, offset %" PRIu64 ") was changed, or is not in its place: the chain breaks "
+			"there",
+			entry->lsn, (int)entry->session.len, entry->session.data, entry->offset);
+	return true;
+}
+
+static bool check_entry(struct walk *walk, uint64_t lsn, struct hf_slice value)
+{
+	struct hf_entry entry = {.lsn = lsn};
+
+	/* Those that no audit covered may have been removed without a trace. */
+	while (walk->log.number + 1 < lsn && is_uncovered(walk, walk->log.number + 1))
+		walk->log.number++;
+	if (lsn != walk->log.number + 1)
+		return bad(walk, "LSN %" PRIu64 " is missing from the log", walk->log.number + 1);
+	if (hf_entry_decode(value, &entry) != HF_OK)
+		return bad(walk, "LSN %" PRIu64 " does not decode: it was changed", lsn);
+	if (entry.link.len == 0 || entry.digest.len == 0) {
+		if (!is_uncovered(walk, lsn))
+			return bad(walk, "LSN %" PRIu64 " (session %.*s, offset %" PRIu64 ") has lost its link", lsn,
+				(int)entry.session.len, entry.session.data, entry.offset);
+		walk->out->uncovered++;
+	} else if (!check_linked(walk, &entry, value)) {
+		return false;
+	}
+	walk->log.number = lsn;
+	walk->out->entries++;
+	walk->out->stripped += entry.stripped;
+	return true;
+}
+
+static bool walk_entries(struct walk *walk, uint64_t last)
+{
+	for (; walk->log.number < last && rocksdb_iter_valid(walk->entries); rocksdb_iter_next(walk->entries)) {
+		uint64_t lsn = hf_key_number(hf_iterator_key(walk->entries));
+		if (lsn > last)
+			break;
+		if (!check_entry(walk, lsn, hf_iterator_value(walk->entries)))
+			return false;
+	}
+	while (walk->log.number < last && is_uncovered(walk, walk->log.number + 1) && last != UINT64_MAX)
+		walk->log.number++;
+	return true;
+}
+
+/* ---- seals ----------------------------------------------------------------------------------------------- */
+
+static bool check_seal(struct walk *walk, struct hf_slice value, const struct hf_seal *seal)
+{
+	if (!walk_records(walk, seal->seq) || !walk_entries(walk, seal->lsn))
+		return false;
+	if (walk->audit.number < seal->seq)
+		return bad(walk, "record %" PRIu64 " of the audit is missing: seal %" PRIu64 " covers them up to %" PRIu64,
+			walk->audit.number + 1, seal->number, seal->seq);
+	if (walk->log.number < seal->lsn)
+		return bad(walk, "LSN %" PRIu64 " is missing from the log: seal %" PRIu64 " covers it up to %" PRIu64,
+			walk->log.number + 1, seal->number, seal->lsn);
+	if (walk->key_seq == 0 || seal->key_seq != walk->key_seq || !hf_seal_verify(value, seal->number, walk->key))
+		return bad(walk,
+			"seal %" PRIu64 " (%" PRIu64 " entries, %" PRIu64 " records) is not signed by the key in force",
+			seal->number, seal->lsn, seal->seq);
+	if (walk->audit.number != seal->seq || walk->log.number != seal->lsn ||
+		memcmp(walk->log.link, seal->log_link, HF_DIGEST_SIZE) != 0 ||
+		memcmp(walk->audit.link, seal->audit_link, HF_DIGEST_SIZE) != 0)
+		return bad(walk,
+			"seal %" PRIu64 " does not fit what is there: an entry up to LSN %" PRIu64 " or a record up to %" PRIu64
+			" was replaced, and all links behind it made new",
+			seal->number, seal->lsn, seal->seq);
+	walk->out->seals++;
+	return true;
+}
+
+static bool is_at_seal(const rocksdb_iterator_t *seals)
+{
+	return rocksdb_iter_valid(seals) && hf_seal_number(hf_iterator_key(seals)) != 0;
+}
+
+static bool walk_seals(struct walk *walk, rocksdb_iterator_t *seals)
+{
+	uint64_t next = 1;
+
+	for (; is_at_seal(seals); rocksdb_iter_next(seals), next++) {
+		struct hf_seal seal = {.number = hf_seal_number(hf_iterator_key(seals))};
+		if (seal.number != next)
+			return bad(walk, "seal %" PRIu64 " is missing", next);
+		if (!hf_seal_decode(hf_iterator_value(seals), &seal))
+			return bad(walk, "seal %" PRIu64 " does not decode: it was changed", next);
+		if (!check_seal(walk, hf_iterator_value(seals), &seal))
+			return false;
+	}
+	return true;
+}
+
+static void walk_all(struct walk *walk, rocksdb_iterator_t *seals)
+{
+	if (!rocksdb_iter_valid(walk->records) && !is_at_seal(seals)) {
+		(void)bad(walk, "there is no audit: nothing speaks for what is there");
+		return;
+	}
+	if (!walk_seals(walk, seals))
+		return;
+	uint64_t entries = walk->out->entries;
+	uint64_t records = walk->out->records;
+	if (!walk_records(walk, UINT64_MAX) || !walk_entries(walk, UINT64_MAX))
+		return;
+	walk->out->unsealed_entries = walk->out->entries - entries;
+	walk->out->unsealed_records = walk->out->records - records;
+}
+
+static bool has_first_key(struct hf_store *store, const uint8_t first_key[HF_PUBLIC_KEY_SIZE])
+{
+	uint8_t key[HF_PUBLIC_KEY_SIZE];
+
+	/* The record of the first key is the first of all. */
+	return hf_audit_public_key(store, 1, key) == HF_OK && memcmp(key, first_key, sizeof key) == 0;
+}
+
+enum hf_reason hf_audit_verify(
+	struct hf_store *store, const uint8_t first_key[HF_PUBLIC_KEY_SIZE], struct hf_verified *out)
+{
+	struct walk walk = {.store = store, .hasher = store->hasher, .out = out};
+	rocksdb_iterator_t *seals = hf_database_iterate(store, HF_FAMILY_AUDIT_INDEX);
+	enum hf_reason reason = HF_STORE_FAILED;
+
+	*out = (struct hf_verified){0};
+	walk.entries = hf_database_iterate(store, HF_FAMILY_LOG);
+	walk.records = hf_database_iterate(store, HF_FAMILY_AUDIT);
+	if (seals != NULL && walk.entries != NULL && walk.records != NULL) {
+		char first[HF_SEAL_KEY_SIZE];
+		hf_put_seal_key(first, 0);
+		rocksdb_iter_seek(seals, first, sizeof first);
+		rocksdb_iter_seek_to_first(walk.entries);
+		rocksdb_iter_seek_to_first(walk.records);
+		if (first_key != NULL && !has_first_key(store, first_key))
+			(void)bad(&walk, "the store was not begun with this key");
+		else
+			walk_all(&walk, seals);
+		reason = hf_iterator_check(store, seals);
+		if (reason == HF_OK)
+			reason = hf_iterator_check(store, walk.entries);
+		if (reason == HF_OK)
+			reason = hf_iterator_check(store, walk.records);
+	}
+	rocksdb_iter_destroy(seals);
+	rocksdb_iter_destroy(walk.entries);
+	rocksdb_iter_destroy(walk.records);
+	return reason;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* store/audit.h for a store that keeps no audit. */
+#include "memory_store.h"
+
+#include "store/audit.h"
+
+bool hf_store_audits(const struct hf_store *store)
+{
+	(void)store;
+	return false;
+}
+
+enum hf_reason hf_audit_add(struct hf_store *store, const struct hf_audit *record)
+{
+	(void)store;
+	(void)record;
+	return HF_OK;
+}
+
+enum hf_reason hf_audit_write(struct hf_store *store)
+{
+	(void)store;
+	return HF_OK;
+}
+
+enum hf_reason hf_audit_seal(struct hf_store *store, int64_t now_ms)
+{
+	(void)store;
+	(void)now_ms;
+	return HF_OK;
+}
+
+enum hf_reason hf_audit_rotate(struct hf_store *store, int64_t now_ms, bool *rotated)
+{
+	(void)store;
+	(void)now_ms;
+	*rotated = false;
+	return HF_OK;
+}
