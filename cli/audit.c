@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct hf_command commands[] = {
+static const struct hf_subcommand commands[] = {
 	{"verify", (char[]){"holdfast audit verify"}, hf_audit_command_verify},
 	{"checkpoint", (char[]){"holdfast audit checkpoint"}, hf_audit_command_checkpoint},
 	{"key", (char[]){"holdfast audit key"}, hf_audit_command_key},

@@ -22,7 +22,7 @@ int hf_command_sessions(int argc, char **argv);
 int hf_command_audit(int argc, char **argv);
 
 /* One of several sub-commands, by its name. */
-struct hf_command {
+struct hf_subcommand {
 	const char *name;
 	char *full_name; /* the argv[0] that it is given */
 	int (*run)(int argc, char **argv);

@@ -20,7 +20,7 @@
 
 const char *argp_program_version = "holdfast " HF_VERSION;
 
-static const struct hf_command commands[] = {
+static const struct hf_subcommand commands[] = {
 	{"say", (char[]){"holdfast say"}, hf_command_say},
 	{"watch", (char[]){"holdfast watch"}, hf_command_watch},
 	{"ask", (char[]){"holdfast ask"}, hf_command_ask},

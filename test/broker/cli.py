@@ -220,7 +220,7 @@ class Cli(Clients, harness.BrokerTest):
         return proxy
 
     def start(self, command, *arguments, user="agent", port=None, env=None, keep=True):
-        where = ["--host", "127.0.0.1", "--port", port or self.broker.port] if command in ("say", "watch") else []
+        where = ["--host", "127.0.0.1", "--port", port or self.broker.port] if command not in ("sessions", "audit") else []
         login = {"HOLDFAST_USER": user, "HOLDFAST_PASSWORD": user} if user else {}
         return Run(self, [command, *where, *arguments], {**login, **(env or {})}, keep)
 
