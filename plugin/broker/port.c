@@ -224,6 +224,12 @@ static enum hf_handover hand(void *context, const char *device, const struct hf_
 	return outcome;
 }
 
+static bool holds(void *context, const char *device, uint64_t handle)
+{
+	(void)context;
+	return base_exists((struct mosquitto_client_msg){ .clientid = device, .store_id = handle });
+}
+
 /* ---- retained */
 
 static void retain(void *context, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
@@ -350,6 +356,7 @@ void hf_port(struct hf_plugin *plugin, struct hf_broker *out)
 	*out = (struct hf_broker){
 		.context = plugin,
 		.hand = hand,
+		.holds = holds,
 		.flush = flush,
 		.retain = retain,
 		.announce = announce,

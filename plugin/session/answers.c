@@ -6,6 +6,12 @@
  */
 #include "session/internal.h"
 
+#include <utlist.h>
+
+#define ANSWER_BYTES_MAX (4u << 20) /* of one client, unread; the one that goes beyond is still sent */
+#define ANSWERS_MAX 1024
+#define SMALL 1024
+
 bool hf_response_topic_fits(const struct hf_hub *hub, const char *topic)
 {
 	size_t root = strlen(hub->options.root);
@@ -16,17 +22,97 @@ bool hf_response_topic_fits(const struct hf_hub *hub, const char *topic)
 	return strncmp(topic, hub->options.root, root) != 0 || (topic[root] != '/' && topic[root] != '\0');
 }
 
-void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload)
+/* ---- what was answered and may not have been read
+ *
+ * The broker holds all of it in memory. A message of QoS 1 or 2 that it holds no more was acknowledged: then the client has
+ * read that, and what came before. */
+
+struct hf_sent_answer {
+	uint64_t handle;
+	size_t bytes;
+	uint32_t packet; /* how many packets the client had been sent with it */
+	uint8_t qos;
+	struct hf_sent_answer *prev, *next;
+};
+
+static void drop(struct hf_device *device, struct hf_sent_answer *answer)
+{
+	device->answer_count--;
+	device->answer_bytes -= answer->bytes;
+	DL_DELETE(device->answers, answer);
+	free(answer);
+}
+
+void hf_answers_forget(struct hf_device *device, bool all)
+{
+	struct hf_sent_answer *answer, *next;
+
+	DL_FOREACH_SAFE(device->answers, answer, next)
+	{
+		if (all || answer->qos == 0) {
+			drop(device, answer);
+		} else {
+			answer->packet = UINT32_MAX; /* that was another connection's count */
+		}
+	}
+}
+
+static bool is_read(struct hf_hub *hub, const struct hf_device *device, const struct hf_sent_answer *answer)
+{
+	return answer->packet <= device->packets_read ||
+		(answer->qos > 0 && !hub->broker.holds(hub->broker.context, device->id, answer->handle));
+}
+
+bool hf_answers_pile_up(struct hf_hub *hub, struct hf_device *device)
+{
+	struct hf_sent_answer *answer = device->answers;
+
+	while (answer) {
+		if (is_read(hub, device, answer)) {
+			while (device->answers != answer) {
+				drop(device, device->answers);
+			}
+			drop(device, answer);
+			answer = device->answers;
+		} else if (answer->qos > 0) {
+			break;
+		} else {
+			answer = answer->next; /* of QoS 0: a later one may tell */
+		}
+	}
+	return device->answer_bytes >= ANSWER_BYTES_MAX || device->answer_count >= ANSWERS_MAX;
+}
+
+static void remember(struct hf_device *device, const struct hf_message *message, uint64_t handle)
+{
+	size_t bytes = strlen(message->full_topic) + message->correlation.len + message->payload.len;
+
+	if (message->qos == 0 && bytes <= SMALL) {
+		return; /* the broker bounds the number of those by itself (max_queued_messages) */
+	}
+	struct hf_sent_answer *answer = malloc(sizeof(*answer));
+	if (answer) {
+		*answer = (struct hf_sent_answer){ .handle = handle, .bytes = bytes, .packet = device->packets, .qos = message->qos };
+		DL_APPEND(device->answers, answer);
+		device->answer_count++;
+		device->answer_bytes += bytes;
+	}
+}
+
+void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload, uint8_t qos)
 {
 	struct hf_message message = {
 		.full_topic = publish->response_topic,
 		.payload = payload,
 		.correlation = publish->correlation,
-		.qos = publish->qos,
+		.qos = qos,
 		.packet_id = &device->packet_id,
 	};
 	uint64_t handle;
 
+	if (hf_answers_pile_up(hub, device)) {
+		return;
+	}
 	enum hf_handover outcome = hub->broker.hand(hub->broker.context, device->id, &message, &handle);
 	if (outcome == HF_DROPPED && message.qos > 0) {
 		message.qos = 0; /* its Receive Maximum is used up: so, rather than not at all */
@@ -34,9 +120,12 @@ void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_pub
 	}
 	if (outcome != HF_DROPPED) {
 		device->packets++;
+		remember(device, &message, handle);
 		hub->broker.flush(hub->broker.context, device->id);
 	}
 }
+
+/* ---- */
 
 static bool wants_answer(const struct hf_hub *hub, const struct hf_incoming *incoming)
 {
@@ -46,7 +135,7 @@ static bool wants_answer(const struct hf_hub *hub, const struct hf_incoming *inc
 void hf_answer_with(struct hf_hub *hub, const struct hf_incoming *incoming, struct hf_slice payload)
 {
 	if (wants_answer(hub, incoming)) {
-		hf_answer(hub, incoming->device, incoming->publish, payload);
+		hf_answer(hub, incoming->device, incoming->publish, payload, incoming->publish->qos);
 	}
 }
 
@@ -67,7 +156,7 @@ void hf_answer_receipt(struct hf_hub *hub, const struct hf_incoming *incoming)
 	receipt.devices = audience.devices;
 	receipt.caught_up = audience.caught_up;
 	if (hf_document_receipt(&document, &receipt)) {
-		hf_answer(hub, incoming->device, incoming->publish, hf_buffer_slice(&document));
+		hf_answer(hub, incoming->device, incoming->publish, hf_buffer_slice(&document), incoming->publish->qos);
 	}
 	hf_buffer_free(&document);
 }
@@ -77,7 +166,7 @@ void hf_answer_refusal(struct hf_hub *hub, const struct hf_incoming *incoming)
 	struct hf_buffer document = { .data = NULL };
 
 	if (wants_answer(hub, incoming) && hf_document_refused(&document, &incoming->refusal)) {
-		hf_answer(hub, incoming->device, incoming->publish, hf_buffer_slice(&document));
+		hf_answer(hub, incoming->device, incoming->publish, hf_buffer_slice(&document), incoming->publish->qos);
 	}
 	hf_buffer_free(&document);
 }

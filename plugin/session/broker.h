@@ -47,6 +47,9 @@ struct hf_broker {
 	 * keeps the order of what it is handed. *handle names the message in later events (hf_delivered ...). */
 	enum hf_handover (*hand)(void *context, const char *device, const struct hf_message *message, uint64_t *handle);
 
+	/* Does the broker still have this message of QoS 1 or 2 for the client: is it not acknowledged yet? Not for entries. */
+	bool (*holds)(void *context, const char *device, uint64_t handle);
+
 	/* Write what was handed to this client and may go now. */
 	void (*flush)(void *context, const char *device);
 

@@ -82,6 +82,7 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 	hf_members_free(hub, &device->members);
 	hf_ring_clear(device);
 	hf_owed_clear(device);
+	hf_answers_forget(device, true);
 	if (device->pending && !unlink_pending(&hub->pending, device)) {
 		unlink_pending(&hub->turn, device);
 	}

@@ -97,6 +97,9 @@ enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const st
 	if (!hf_response_topic_fits(hub, publish->response_topic)) {
 		return HF_RESPONSE_TOPIC;
 	}
+	if (hf_answers_pile_up(hub, device)) {
+		return HF_REQUESTS_TOO_MANY;
+	}
 	struct hf_session *session = hf_session_use(hub, topic->session);
 	if (!session) {
 		return HF_NO_MEMORY;
@@ -112,6 +115,7 @@ enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const st
 			return HF_NO_MEMORY;
 		}
 	}
-	hf_answer(hub, device, publish, hf_buffer_slice(&hub->scratch));
+	/* Acknowledged, so that it is known when it was read. */
+	hf_answer(hub, device, publish, hf_buffer_slice(&hub->scratch), publish->qos > 0 ? publish->qos : 1);
 	return HF_OK; /* refused or not, it was answered */
 }

@@ -166,6 +166,8 @@ struct hf_gap {
 	uint64_t filters;
 };
 
+struct hf_sent_answer; /* answers.c */
+
 struct hf_device {
 	UT_hash_handle hh;
 	char *id;
@@ -203,6 +205,8 @@ struct hf_device {
 	unsigned int tries;    /* the broker has had no room for it since it was handed something last */
 	int64_t not_before_ms; /* when to try again; 0: at any time */
 	size_t hollow_count; /* of the ring */
+	struct hf_sent_answer *answers; /* that it may not have read yet, the oldest first */
+	size_t answer_count, answer_bytes;
 
 	bool busy;    /* handing over right now */
 	bool pending; /* in hub->pending or hub->turn: the next tick goes on with it, or this one */
@@ -442,8 +446,10 @@ void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_s
 
 /* answers.c: what only the client that asked is told, on the Response Topic it named */
 bool hf_response_topic_fits(const struct hf_hub *hub, const char *topic); /* NULL does not */
-void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload);
+bool hf_answers_pile_up(struct hf_hub *hub, struct hf_device *device); /* it does not read them: no more for now */
+void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload, uint8_t qos);
 void hf_answer_with(struct hf_hub *hub, const struct hf_incoming *incoming, struct hf_slice payload); /* if it wants one */
+void hf_answers_forget(struct hf_device *device, bool all); /* or only those of QoS 0, which end with the connection */
 void hf_answer_receipt(struct hf_hub *hub, const struct hf_incoming *incoming);
 void hf_answer_refusal(struct hf_hub *hub, const struct hf_incoming *incoming);
 

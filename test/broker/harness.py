@@ -296,6 +296,11 @@ class Broker:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def rss_mib(self):
+        """Memory that the broker has in use."""
+        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
     def close(self):
         """End it in whatever state it is and remove its folder; returns its log."""
         if self.running():

@@ -5,6 +5,7 @@ import cbor2
 
 import harness
 from client import Clients, batch, topic
+from raw import PUBACK, PUBLISH
 
 ANSWERS = "answers/here"
 
@@ -208,6 +209,32 @@ class History(Clients, harness.BrokerTest):
         self.fill("s", 100, pad=100000)  # 10 MB in all
         entries = self.pages(self.client("alice-1"), "s", {"from": "earliest"})
         self.assertEqual([e["offset"] for e in entries], list(range(1, 101)))
+
+    def test_answers_that_nobody_reads(self):
+        """They are in the broker's memory: so there is an end to it, for this client alone."""
+        self.start_broker()
+        self.fill("s", 50, pad=20000)
+        before = self.broker.rss_mib()
+        properties = {"response_topic": ANSWERS}
+        for session in ({}, {"clean": False, "properties": {"session_expiry": 600, "receive_maximum": 1000}}):
+            name = f"alice-{len(session)}"
+            lazy = self.raw(name, **session)
+            answers = {}
+            for mid in range(1, 301):
+                lazy.publish(topic("s", "history"), b"", qos=1, mid=mid, properties=properties)
+            while len(answers) < 300:  # reads, but acknowledges nothing
+                packet = lazy.recv(PUBACK)
+                answers[packet.mid] = packet.reason
+            refused = [mid for mid, reason in answers.items() if reason == 0x97]
+            self.assertGreater(len(refused), 250)
+            self.assertEqual({reason for reason in answers.values() if reason < 0x80} - {0, 0x10}, set())
+            self.assertLess(self.broker.rss_mib() - before, 60)
+            self.assertEqual(self.ask(self.client("bob-1"), request={"limit": 1})["head"], 50)
+            for _ in range(300 - len(refused)):
+                lazy.ack(lazy.recv(PUBLISH))
+            lazy.publish(topic("s", "history"), b"", qos=1, mid=301, properties=properties)
+            lazy.ack(lazy.recv(PUBLISH))
+            self.assertLess(lazy.recv(PUBACK).reason, 0x80)
 
     def test_over_a_restart(self):
         self.start_broker()

@@ -314,6 +314,7 @@ static bool restore_client(void *unused, const struct hf_durable *durable)
 		"%s is restored with another Maximum Packet Size", durable->device);
 	must(durable->session_expiry_time == reader->facts.session_expiry_time || (reader->back && durable->session_expiry_time == 0),
 		"%s is restored with another expiry time", durable->device);
+	reader->outgrown = durable->max_packet_size != reader->facts.max_packet_size; /* as far as it was written */
 	contexts[index] = (struct context){
 		.exists = true,
 		.persisted = true,

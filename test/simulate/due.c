@@ -71,7 +71,7 @@ bool filter_begins_before(const struct filter *filter, uint64_t lsn)
 static bool believed_unfit(unsigned index, uint64_t lsn)
 {
 	const struct reader *reader = &world->readers[index];
-	unsigned asking = entry_may(index, lsn);
+	unsigned asking = reader->debts[lsn].open & filters_matching(index, lsn);
 	uint8_t best = 0;
 
 	for (unsigned i = 0; i < FILTERS; i++) {
@@ -82,16 +82,22 @@ static bool believed_unfit(unsigned index, uint64_t lsn)
 	return best == 0 && !reader->size_known && max > 0 && world->entries[lsn].size > max;
 }
 
-bool entry_unfit(unsigned index, uint64_t lsn)
+bool entry_too_large(unsigned index, uint64_t lsn)
 {
 	const struct reader *reader = &world->readers[index];
 
-	return (reader->max_packet > 0 && world->entries[lsn].size > reader->max_packet) || believed_unfit(index, lsn);
+	return reader->max_packet > 0 && world->entries[lsn].size > reader->max_packet;
+}
+
+bool entry_unfit(unsigned index, uint64_t lsn)
+{
+	return entry_too_large(index, lsn) || believed_unfit(index, lsn);
 }
 
 unsigned entry_must(unsigned index, uint64_t lsn)
 {
-	unsigned open = world->readers[index].debts[lsn].open;
+	const struct debt *debt = &world->readers[index].debts[lsn];
+	unsigned open = debt->either ? 0 : debt->open;
 
 	open = open ? open & filters_matching(index, lsn) : 0;
 	/* It is passed over. But the client is told. */

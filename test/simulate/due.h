@@ -13,7 +13,8 @@ unsigned filters_matching(unsigned reader, uint64_t lsn);
 /* Does the filter begin before it? */
 bool filter_begins_before(const struct filter *filter, uint64_t lsn);
 
-/* Is it too large for this client? */
+/* Is it too large for this client? And: may the hub think so? */
+bool entry_too_large(unsigned reader, uint64_t lsn);
 bool entry_unfit(unsigned reader, uint64_t lsn);
 
 /* The filters under which it must still be handed to the reader, now or later; and under which it may. */

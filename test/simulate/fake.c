@@ -165,6 +165,14 @@ void fill_and_write(unsigned index)
 	} while (context->connected && context->queued.count > 0 && context->quota > 0); /* some were given up */
 }
 
+static bool holds(void *unused, const char *device, uint64_t handle)
+{
+	(void)unused;
+	(void)device;
+	(void)handle;
+	return false; /* no answers here, yet */
+}
+
 static void flush(void *unused, const char *device)
 {
 	int index = reader_of_device(device);
@@ -238,8 +246,7 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
 		const struct entry *entry = &world->entries[lsn];
 		struct debt *debt = &reader->debts[lsn];
-		bool passed_over = entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn) &&
-			(debt->gap_extra == 0 || reader_comes_to(index, lsn));
+		bool passed_over = entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn) && debt->gap_extra == 0;
 		bool due = debt->gap == GAP_OWED || debt->gap == GAP_MAYBE;
 		if (entry->session == session && (due || debt->gap_extra > 0 || passed_over)) {
 			hf_buffer_clear(&wanted);
@@ -247,6 +254,7 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 				hf_slice_equal(payload, hf_buffer_slice(&wanted));
 			if (same && !due && !passed_over) {
 				debt->gap_extra--;
+				debt->either = reader_comes_to(index, lsn);
 				break;
 			}
 			if (same && !due) {
@@ -288,6 +296,17 @@ static bool is_refusal(unsigned index, unsigned session, struct hf_slice payload
 	return same;
 }
 
+static const char *hex(struct hf_slice bytes)
+{
+	static char text[300];
+
+	text[0] = '\0';
+	for (size_t i = 0; i < bytes.len && 2 * i + 3 < sizeof(text); i++) {
+		snprintf(text + 2 * i, 3, "%02x", (unsigned char)bytes.data[i]);
+	}
+	return text;
+}
+
 /* A mark or an error: says it what it must, to somebody who asked for it? Its effect counts once it is handed over. */
 static enum hf_handover hand_document(unsigned index, const struct hf_message *message, struct message *made)
 {
@@ -306,7 +325,8 @@ static enum hf_handover hand_document(unsigned index, const struct hf_message *m
 		must(is_refusal(index, (unsigned)session, message->payload), "%s gets an error that it did not make", device);
 		refusal.told = true;
 	} else if (!is_gap(index, (unsigned)session, message->payload, made)) {
-		must(is_caught_up((unsigned)session, message->payload), "%s gets a mark of %s that is not true", device, session_names[session]);
+		must(is_caught_up((unsigned)session, message->payload), "%s gets a mark of %s that is not true: %s", device,
+			session_names[session], hex(message->payload));
 		reader_caught_up(index, (unsigned)session);
 		made->after = world->readers[index].last[session];
 	}
@@ -329,7 +349,7 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	snprintf(made->topic, sizeof(made->topic), "sessions/%.*s/%.*s", (int)entry->session.len, entry->session.data,
 		(int)entry->topic.len, entry->topic.data);
 	bool known = !message->check_size && message->max_packet > 0 && made->size > message->max_packet;
-	bool found_out = message->check_size && entry_unfit(index, entry->lsn) && has_room(index, message->qos);
+	bool found_out = message->check_size && entry_too_large(index, entry->lsn) && has_room(index, message->qos);
 	if (known || found_out) {
 		note("  %s: entry %" PRIu64 " is too large", people[index].device, entry->lsn);
 		if (found_out && contexts[index].persisted) {
@@ -581,6 +601,7 @@ void fake_broker(struct hf_broker *out)
 	memset(state_untold, 0, sizeof(state_untold));
 	*out = (struct hf_broker){
 		.hand = hand,
+		.holds = holds,
 		.flush = flush,
 		.retain = retain,
 		.announce = announce,

@@ -19,6 +19,7 @@ static void done(struct debt *debt, uint8_t filters)
 	debt->maybe &= (uint8_t)~filters;
 	debt->flight &= (uint8_t)~filters;
 	debt->dim &= (uint8_t)~filters;
+	debt->either = false;
 }
 
 /* ---- handing over */

@@ -168,7 +168,7 @@ void reader_restarted(unsigned index, bool clean)
 		debt->maybe |= debt->split ? debt->flight : 0;
 		debt->maybe &= (uint8_t)~debt->open;
 		debt->flight = debt->dim = debt->copies = debt->gap = debt->gap_extra = 0;
-		debt->split = debt->lost = false;
+		debt->split = debt->lost = debt->either = false;
 	}
 	reader->sent = 0;
 	memset(reader->last, 0, sizeof(reader->last));
@@ -299,6 +299,7 @@ static void place(struct reader *reader, unsigned slot, const struct wish *wish)
 		if (filter_begins_before(filter, lsn)) {
 			reader->debts[lsn].open |= (uint8_t)(1u << slot);
 			forget_gap(&reader->debts[lsn]);
+			reader->debts[lsn].either = false;
 		}
 	}
 	put_back(reader, filter->from);

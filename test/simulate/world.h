@@ -26,7 +26,7 @@ enum {
 	RESPONSE_IDS = 6,
 	ASK_IDS = 8, /* in each session */
 	IDENTITIES = 5,
-	HELD = 512,
+	HELD = 2048,
 	TRACE_LINES = 80,
 	TRACE_WIDTH = 160,
 	NOBODY = 255,
@@ -97,7 +97,8 @@ struct debt {
 	bool lost;      /* its client could not take it */
 	uint8_t gap;    /* enum gap */
 	uint64_t mark;  /* which one told it */
-	uint8_t gap_extra; /* marks that may come besides, since there was another copy */
+	uint8_t gap_extra; /* marks that may come besides, since there was another copy; one came ... */
+	bool either;       /* ... when its own was due too */
 	int64_t done_ms[FILTERS]; /* since when they are done with it; 0: never were due it */
 };
 

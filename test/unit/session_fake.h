@@ -38,6 +38,8 @@ struct fake {
 	size_t count;
 	enum hf_handover outcome; /* of the next messages */
 	bool killed_by_hand; /* the process ends when the next message is handed over */
+	bool holds;    /* the client has acknowledged no answer */
+	bool no_quota; /* its Receive Maximum is used up */
 	char last[1 << 21]; /* the whole payload of the last message */
 	size_t last_len;
 	char last_correlation[64];
@@ -75,6 +77,9 @@ static inline enum hf_handover fake_hand(void *context, const char *device, cons
 	if (fake.outcome == HF_DROPPED || fake.outcome == HF_TOO_LARGE) {
 		return fake.outcome;
 	}
+	if (fake.no_quota && out->qos > 0) {
+		return HF_DROPPED;
+	}
 	ck_assert_uint_lt(fake.count, HANDED_MAX);
 	struct handed *handed = &fake.handed[fake.count++];
 	struct hf_slice payload = out->entry ? out->entry->payload : out->payload;
@@ -102,6 +107,14 @@ static inline enum hf_handover fake_hand(void *context, const char *device, cons
 	}
 	*handle = handed->handle = ++fake.next_handle;
 	return fake.outcome;
+}
+
+static inline bool fake_holds(void *context, const char *device, uint64_t handle)
+{
+	(void)context;
+	(void)device;
+	(void)handle;
+	return fake.holds;
 }
 
 static inline void fake_flush(void *context, const char *device)
@@ -186,6 +199,7 @@ static inline enum hf_reason try_open(void)
 {
 	static const struct hf_broker broker = {
 		.hand = fake_hand,
+		.holds = fake_holds,
 		.flush = fake_flush,
 		.retain = fake_retain,
 		.announce = fake_announce,

@@ -285,6 +285,64 @@ START_TEST(within_the_packet_size)
 }
 END_TEST
 
+/* Who does not read the answers gets no more of them, until it does. */
+START_TEST(answers_pile_up)
+{
+	enum hf_reason reason = HF_OK;
+	unsigned asked = 0;
+	static char text[65536];
+
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < 16; i++) {
+		say("a", text);
+	}
+	connect_as("pc", "ann", true);
+	ck_assert_ok(try_subscribe("pc", "sessions/a/error", 0, 0));
+	fake.holds = true;
+	while (ask_bytes("pc", "ann", "a", HF_SLICE_NONE, REPLY, &reason) == HF_VERDICT_STORED) {
+		ck_assert_uint_lt(++asked, 10);
+	}
+	ck_assert_uint_ge(asked, 4); /* of 1 MiB each */
+	ck_assert_reason(reason, HF_REQUESTS_TOO_MANY);
+	ck_assert_uint_eq(fake.count, 1);
+	ck_assert_str_eq(fake.handed[0].topic, "sessions/a/error");
+	fake.holds = false;
+	ck_assert_int_eq(ask("earliest", 0), HF_VERDICT_STORED);
+	ck_assert_uint_eq(fake.count, 1);
+	ck_assert_str_eq(fake.handed[0].topic, REPLY);
+}
+END_TEST
+
+/* Asked at QoS 0, it is answered at QoS 1: else nothing would tell that it was read. Where there is no room for that, at 0. */
+START_TEST(the_qos_of_answers)
+{
+	struct hf_publish publish = {
+		.device = "pc",
+		.identity = "ann",
+		.topic = "sessions/a/history",
+		.payload = HF_SLICE_NONE,
+		.properties = HF_SLICE_NONE,
+		.response_topic = REPLY,
+		.correlation = HF_SLICE_NONE,
+	};
+	enum hf_reason reason;
+
+	fill(1);
+	for (uint8_t qos = 0; qos <= 2; qos++) {
+		publish.qos = qos;
+		fake.count = 0;
+		ck_assert_int_eq(hf_publish(hub, &publish, &reason), HF_VERDICT_STORED);
+		ck_assert_uint_eq(fake.count, 1);
+		ck_assert_uint_eq(fake.handed[0].qos, qos ? qos : 1);
+	}
+	fake.no_quota = true;
+	fake.count = 0;
+	ck_assert_int_eq(hf_publish(hub, &publish, &reason), HF_VERDICT_STORED);
+	ck_assert_uint_eq(fake.count, 1);
+	ck_assert_uint_eq(fake.handed[0].qos, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("session: history");
@@ -299,5 +357,7 @@ int main(void)
 	tcase_add_test(tests, only_readers);
 	tcase_add_test(tests, not_in_the_log);
 	tcase_add_test(tests, within_the_packet_size);
+	tcase_add_test(tests, answers_pile_up);
+	tcase_add_test(tests, the_qos_of_answers);
 	return run_suite(suite);
 }
