@@ -2,6 +2,7 @@
 """The demo: it succeeds on real input, says what to do with unfit input, and notices every difference."""
 
 import contextlib
+import dataclasses
 import io
 import subprocess
 import sys
@@ -12,6 +13,8 @@ DEMO = harness.SOURCE / "test" / "demo" / "demo.py"
 sys.path.insert(0, str(DEMO.parent))
 
 import demo  # noqa: E402
+import handover  # noqa: E402
+import screen  # noqa: E402
 
 
 class Run(harness.BrokerTest):
@@ -28,10 +31,19 @@ class Run(harness.BrokerTest):
         self.assertGreaterEqual(int(said.split(" bytes, in ")[1].split(" batches")[0].replace(",", "")), 2000)
         for part in ("socket cut (RST)", "connects again", "caught up to offset", "joins late"):
             self.assertIn(part, said)
+        second = said.split("The second act")[1]
+        for part in (
+            "[cancelled]", "kill -9", "agent-lost", "state crashed", "floor-held, by oscar", "handback", "answers: yes",
+            "the same for Alice's phone, for Oscar, and for a tablet",
+        ):
+            self.assertIn(part, second)
+        transcript = second.split("$ holdfast watch support")[1]
+        for part in ("is closed: agent-lost", "agent (agent) is crashed", "oscar has accepted the floor", "refund-"):
+            self.assertIn(part, transcript)
 
     def test_standard_input(self):
         text = "Grüße, 世界 🌍!\r\n\t\0 and an end without a newline " * 3
-        done = self.demo("-", "--verbose", data=text.encode())
+        done = self.demo("-", "--verbose", "--act", "1", data=text.encode())
         self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
         self.assertIn(f"{len(text.encode()):,} bytes", done.stdout.decode())
 
@@ -86,6 +98,31 @@ class Compare(harness.BrokerTest):
         for name, change in changes.items():
             with self.subTest(change=name):
                 self.assertFalse(self.compare(change))
+
+
+class SecondAct(harness.BrokerTest):
+    def test_every_difference(self):
+        """The checks at the end, on what Alice's phone has seen, changed in one way each."""
+        defaults = {"presence_notices": "agents", "agent_grace": None}
+        self.start_broker(users=("agent", "alice", "oscar"), roles=handover.ROLES, options=defaults)
+        act = handover.Handover(screen.Screen())
+        self.addCleanup(act.close)
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertTrue(act.run(self.broker))
+        seen = list(act.alice.messages)
+        entries = [i for i, m in enumerate(seen) if m.is_entry]
+        changed = dataclasses.replace(seen[entries[4]], payload=b"")
+        for name, messages in {
+            "missing": seen[: entries[4]] + seen[entries[4] + 1 :],
+            "the last one missing": seen[: entries[-1]],
+            "twice": seen[: entries[4]] + seen[entries[3] :],
+            "another payload": seen[: entries[4]] + [changed] + seen[entries[4] + 1 :],
+        }.items():
+            with self.subTest(change=name), contextlib.redirect_stdout(io.StringIO()) as said:
+                act.alice.messages = messages
+                act.alice.wait_offset = lambda *_: None  # it will not come
+                self.assertFalse(act.check())
+                self.assertIn("WRONG: alice-phone", said.getvalue())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "broker"))
 import harness  # noqa: E402
 from client import Client, batch, topic  # noqa: E402
 
+from handover import ROLES, Handover  # noqa: E402
+from screen import Failed, Screen, quote  # noqa: E402
+
 DEFAULT_INPUT = "/usr/share/common-licenses/GPL-3"
 SESSION = "demo"
 BATCHES = 2400  # about so many, whatever the length of the text
@@ -27,35 +30,6 @@ BATCH_MAX = 60000  # characters; keeps a batch below the option payload_max
 STREAM_S = 6.0  # how long the agent takes
 CUT_AT, BACK_AT, JOIN_AT = 0.3, 0.55, 0.7  # parts of the stream
 LINES = 12  # progress lines of a device for the whole stream
-
-COLOURS = {"agent": "32", "phone": "36", "tablet": "35", "result": "1"}
-
-
-class Failed(Exception):
-    pass
-
-
-class Screen:
-    """Lines with the time and who speaks; colours on a terminal, unless NO_COLOR is set."""
-
-    def __init__(self):
-        self._start = time.monotonic()
-        self._lock = threading.Lock()
-        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-    def say(self, who, text=""):
-        name = f"{who:<7}"
-        if self._colour and who in COLOURS:
-            name = f"\033[{COLOURS[who]}m{name}\033[0m"
-        with self._lock:
-            print(f"{time.monotonic() - self._start:6.2f}s  {name} {text}", flush=True)
-
-
-def quote(text, width=44):
-    """A text on one line, its end where it is too long."""
-    line = text.replace("\n", "⏎").replace("\t", " ").replace("\r", "")
-    line = "".join(c if c.isprintable() else "·" for c in line)
-    return f"“{line}”" if len(line) <= width else f"“…{line[-width:]}”"
 
 
 def read_input(name):
@@ -308,29 +282,49 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()[:16]
 
 
+def first_act(text, called, verbose):
+    demo, broker = Demo(text, called, verbose), None
+    try:
+        broker = harness.Broker(users=("agent", "alice"), roles=f"agent agent {SESSION}\nalice user {SESSION}\n").start()
+        return demo.run(broker)
+    finally:
+        for client in demo.clients:
+            client.close()
+        if broker:
+            broker.close()
+
+
+def second_act():
+    act, broker = Handover(Screen()), None
+    print("\n  The second act: a conversation, an agent that is stopped and killed, and a person who takes over.\n")
+    try:
+        defaults = {"presence_notices": "agents", "agent_grace": None}
+        broker = harness.Broker(users=("agent", "alice", "oscar"), roles=ROLES, options=defaults).start()
+        return act.run(broker)
+    finally:
+        act.close()
+        if broker:
+            broker.close()
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
     parser.add_argument(
         "input", nargs="?", default=DEFAULT_INPUT, metavar="FILE|-", help=f"text to stream; - is standard input (default: {DEFAULT_INPUT})"
     )
+    parser.add_argument("--act", type=int, choices=(1, 2), action="append", help="play only this one")
     parser.add_argument("--verbose", action="store_true", help="print every entry of every device")
     arguments = parser.parse_args()
-    demo = broker = None
     try:
-        demo = Demo(*read_input(arguments.input), arguments.verbose)
-        roles = f"agent agent {SESSION}\nalice user {SESSION}\n"
-        broker = harness.Broker(users=("agent", "alice"), roles=roles).start()
-        return 0 if demo.run(broker) else 1
+        acts = arguments.act or [1, 2]
+        text = read_input(arguments.input)
+        good = (1 not in acts or first_act(*text, arguments.verbose)) and (2 not in acts or second_act())
+        return 0 if good else 1
     except (Failed, AssertionError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    finally:
-        for client in demo.clients if demo else []:
-            client.close()
-        if broker:
-            broker.close()
 
 
 if __name__ == "__main__":
