@@ -17,6 +17,8 @@
 	X(TOPIC_UNSUPPORTED,   "topic-unsupported",    "this version of Holdfast does not serve this topic yet") \
 	X(SESSION_ID_INVALID,  "session-id-invalid",   "a session id has 1 to 64 characters of A-Z a-z 0-9 _ . -") \
 	X(SESSION_UNKNOWN,     "session-unknown",      "there is no session with this id yet") \
+	X(SESSION_CLOSED,      "session-closed",       "the session has ended; its id is not used again") \
+	X(SESSION_ERASED,      "session-erased",       "the session was erased; its id is not used again") \
 	X(NOT_AUTHENTICATED,   "not-authenticated",    "anonymous clients have no role here; connect with a user name") \
 	X(NOT_PERMITTED,       "not-permitted",        "the role of this identity does not allow it in this session") \
 	X(FILTER_INVALID,      "filter-invalid",       "the topic filter cannot match anything in a session") \

@@ -6,16 +6,16 @@
  * What is on disk is what was handed over (`sent`), and what of that has not been acknowledged (owed). So after a
  * restart a device is owed exactly the latter, and what lies beyond the former.
  *
- * The value of a device (format 2, integers little-endian):
+ * The value of a device (format 3, integers little-endian):
  *
- *      0  u8   format, 2
+ *      0  u8   format, 3
  *      1  u8   bit 0: Retain Available; bit 1: the client is anonymous
  *      2  u8   Maximum QoS
  *      3  u8   0
  *      4  u16  listener port
  *      6  u16  length of the identity
  *      8  u16  the last Packet Identifier used
- *     10  u16  0
+ *     10  u16  number of filters that name their session
  *     12  u32  Session Expiry Interval, s
  *     16  u32  Will Delay Interval, s
  *     20  u32  Maximum Packet Size
@@ -26,11 +26,12 @@
  *     52       identity
  *              each entry owed: varint v | varint filters, by slot, if bit 0 of v is 1: else they are those of the one
  *                               before. v >> 1: the LSN's difference to the one before (0 before the first), zigzag: 0,
- *                               -1, 1, -2 ... are 0, 1, 2, 3 ...
+ *                               -1, 1, -2 ... are 0, 1, 2, 3 ... | varint hf_session_number | varint offset
+ *              each filter that names its session: u8 slot | varint the first offset it has not been handed
  *
  * and of a subscription (its filter is in the key):
  *
- *      0  u8   format, 2
+ *      0  u8   format, 3
  *      1  u8   bit 0: outside the root; bit 1: held
  *      2  u8   options
  *      3  u8   slot
@@ -48,7 +49,7 @@
 
 #include "codec/varint.h"
 
-#define FORMAT 2
+#define FORMAT 3
 #define HEADER_SIZE 52
 #define SUBSCRIPTION_SIZE 40
 #define PACKET_IDS_AHEAD 4096 /* more than a device is given between two writes of its cursor */
@@ -97,12 +98,14 @@ static void put_owed(unsigned char **at, struct hf_owed *before, struct hf_owed 
 
 	*at = hf_varint_put(*at, zigzag << 1 | other);
 	*at = other ? hf_varint_put(*at, owed.filters) : *at;
+	*at = hf_varint_put(*at, owed.session);
+	*at = hf_varint_put(*at, owed.offset);
 	*before = owed;
 }
 
 static bool take_owed(const unsigned char **at, const unsigned char *end, struct hf_owed *before)
 {
-	uint64_t value;
+	uint64_t value, session = 0;
 
 	*at = hf_varint_get(*at, end, &value);
 	if (*at && (value & 1)) {
@@ -110,7 +113,51 @@ static bool take_owed(const unsigned char **at, const unsigned char *end, struct
 	}
 	uint64_t zigzag = value >> 1;
 	before->lsn += zigzag >> 1 ^ (0 - (zigzag & 1));
+	*at = *at ? hf_varint_get(*at, end, &session) : NULL;
+	*at = *at ? hf_varint_get(*at, end, &before->offset) : NULL;
+	before->session = (uint32_t)session;
 	return *at != NULL;
+}
+
+/* ---- the first offset that a filter has not been handed; those that share the last slot cannot be told apart */
+
+static bool has_floor(const struct hf_subscription *subscription)
+{
+	return !subscription->outside && !subscription->parsed.any_session && subscription->slot < HF_SLOTS - 1;
+}
+
+static size_t count_floors(const struct hf_device *device)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		count += has_floor(&device->subscriptions[i]);
+	}
+	return count;
+}
+
+static void put_floors(unsigned char **at, const struct hf_device *device)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		const struct hf_subscription *subscription = &device->subscriptions[i];
+		if (has_floor(subscription)) {
+			put(at, subscription->slot, 1);
+			*at = hf_varint_put(*at, subscription->floor);
+		}
+	}
+}
+
+static bool take_floors(size_t count, const unsigned char *at, const unsigned char *end, uint64_t floors[HF_SLOTS])
+{
+	memset(floors, 0, HF_SLOTS * sizeof(*floors));
+	for (; count > 0 && at && at < end; count--) {
+		unsigned char slot = *at++;
+		if (slot >= HF_SLOTS) {
+			return false;
+		}
+		at = hf_varint_get(at, end, &floors[slot]);
+	}
+	return count == 0 && at == end;
 }
 
 /* ---- out */
@@ -120,7 +167,8 @@ static bool encode(const struct hf_device *device, struct hf_buffer *out)
 	const struct hf_durable *facts = &device->facts;
 	size_t identity_len = device->identity ? strlen(device->identity) : 0, owed_count = count_owed(device);
 	struct hf_owed before = {.lsn = 0};
-	unsigned char *at = hf_buffer_reserve(out, HEADER_SIZE + identity_len + owed_count * 2 * HF_VARINT_MAX),
+	size_t floors_len = device->subscription_count * (1 + HF_VARINT_MAX);
+	unsigned char *at = hf_buffer_reserve(out, HEADER_SIZE + identity_len + owed_count * 4 * HF_VARINT_MAX + floors_len),
 				  *begin = at;
 
 	if (!at) {
@@ -133,7 +181,7 @@ static bool encode(const struct hf_device *device, struct hf_buffer *out)
 	put(&at, facts->listener_port, 2);
 	put(&at, identity_len, 2);
 	put(&at, device->packet_id, 2);
-	put(&at, 0, 2);
+	put(&at, count_floors(device), 2);
 	put(&at, facts->session_expiry_interval, 4);
 	put(&at, facts->will_delay_interval, 4);
 	put(&at, facts->max_packet_size, 4);
@@ -149,9 +197,16 @@ static bool encode(const struct hf_device *device, struct hf_buffer *out)
 	for (size_t i = 0; i < device->ring_count; i++) {
 		const struct hf_handed *handed = hf_ring_at(device, i);
 		if (is_owed(handed)) {
-			put_owed(&at, &before, (struct hf_owed){.lsn = handed->lsn, .filters = handed->filters});
+			put_owed(&at, &before,
+				(struct hf_owed){
+					.lsn = handed->lsn,
+					.filters = handed->filters,
+					.offset = handed->offset,
+					.session = handed->session,
+				});
 		}
 	}
+	put_floors(&at, device);
 	out->len += (size_t)(at - begin);
 	return true;
 }
@@ -250,25 +305,24 @@ void hf_device_forget_stored(struct hf_hub *hub, struct hf_device *device)
 struct load {
 	struct hf_hub *hub;
 	struct hf_device *device; /* whose subscriptions come next; NULL: it could not be read */
+	uint64_t floors[HF_SLOTS]; /* of theirs; 0: none */
 };
 
-static bool decode_owed(struct hf_device *device, size_t count, uint64_t head, const char *from, const char *to)
+static bool decode_owed(struct hf_device *device, size_t count, uint64_t head, const unsigned char **at, const unsigned char *end)
 {
-	const unsigned char *at = (const unsigned char *)from, *end = (const unsigned char *)to;
 	struct hf_owed owed = {.lsn = 0};
 
 	for (size_t i = 0; i < count; i++) {
-		if (!take_owed(&at, end, &owed) || owed.lsn == 0 || owed.lsn > head ||
-			!hf_owed_add(device, owed.lsn, owed.filters)) {
+		if (!take_owed(at, end, &owed) || owed.lsn == 0 || owed.lsn > head || !hf_owed_add(device, &owed)) {
 			return false;
 		}
 	}
-	return at == end;
+	return true;
 }
 
-static bool decode(const struct hf_hub *hub, struct hf_device *device, struct hf_slice value, size_t identity_len)
+static bool decode(struct load *load, struct hf_device *device, struct hf_slice value, size_t identity_len)
 {
-	uint64_t head = hf_store_head(hub->store);
+	uint64_t head = hf_store_head(load->hub->store);
 	const char *at = value.data + 1;
 	struct hf_durable *facts = &device->facts;
 
@@ -281,7 +335,7 @@ static bool decode(const struct hf_hub *hub, struct hf_device *device, struct hf
 	 * the same identifier for repeats of those. */
 	device->packet_id = (uint16_t)(take(&at, 2) + PACKET_IDS_AHEAD);
 	device->packet_id_moved = true;
-	at += 2;
+	size_t floors = (size_t)take(&at, 2);
 	facts->session_expiry_interval = (uint32_t)take(&at, 4);
 	facts->will_delay_interval = (uint32_t)take(&at, 4);
 	facts->max_packet_size = (uint32_t)take(&at, 4);
@@ -289,12 +343,15 @@ static bool decode(const struct hf_hub *hub, struct hf_device *device, struct hf
 	facts->will_delay_time = (int64_t)take(&at, 8);
 	device->sent = take(&at, 8);
 	size_t owed = (size_t)take(&at, 4);
-	return device->sent <= head && decode_owed(device, owed, head, at + identity_len, value.data + value.len);
+	const unsigned char *rest = (const unsigned char *)at + identity_len, *end = (const unsigned char *)value.data + value.len;
+	return device->sent <= head && decode_owed(device, owed, head, &rest, end) && take_floors(floors, rest, end, load->floors);
 }
 
 /* NULL: it cannot be read, or there is no memory. */
-static struct hf_device *load_device(struct hf_hub *hub, const char *name, struct hf_slice value)
+static struct hf_device *load_device(struct load *load, const char *name, struct hf_slice value)
 {
+	struct hf_hub *hub = load->hub;
+
 	if (value.len < HEADER_SIZE || value.data[0] != FORMAT) {
 		return NULL;
 	}
@@ -307,16 +364,16 @@ static struct hf_device *load_device(struct hf_hub *hub, const char *name, struc
 	char *identity = anonymous ? NULL : strndup(value.data + HEADER_SIZE, identity_len);
 	struct hf_device *device = anonymous || identity ? hf_device_make(hub, name, identity) : NULL;
 	free(identity);
-	if (device && !decode(hub, device, value, identity_len)) {
+	if (device && !decode(load, device, value, identity_len)) {
 		hf_device_forget(hub, device);
 		device = NULL;
 	}
 	return device;
 }
 
-static bool load_subscription(
-	struct hf_hub *hub, struct hf_device *device, struct hf_slice filter, struct hf_slice value)
+static bool load_subscription(struct load *load, struct hf_slice filter, struct hf_slice value)
 {
+	struct hf_device *device = load->device;
 	const char *at = value.data + 1;
 
 	if (value.len != SUBSCRIPTION_SIZE || value.data[0] != FORMAT || (unsigned char)value.data[3] >= HF_SLOTS) {
@@ -336,8 +393,12 @@ static bool load_subscription(
 	subscription->last_lsn = take(&at, 8);
 	/* The root may be another one since: then the filter is none of ours any more. */
 	subscription->outside =
-		(flags & OUTSIDE) || hf_filter_parse(hub->options.root, subscription->filter, &subscription->parsed) != HF_OK;
+		(flags & OUTSIDE) || hf_filter_parse(load->hub->options.root, subscription->filter, &subscription->parsed) != HF_OK;
 	subscription->held = flags & HELD;
+	if (has_floor(subscription) && load->floors[subscription->slot] > 0) {
+		subscription->floor = load->floors[subscription->slot];
+	}
+	subscription->told = subscription->parsed.any_session && subscription->last_n == 0 ? subscription->last_lsn : 0;
 	return true;
 }
 
@@ -348,11 +409,11 @@ static bool load_one(void *context, struct hf_slice id, struct hf_slice filter, 
 	bool good;
 
 	if (filter.len == 0) {
-		load->device = name ? load_device(load->hub, name, value) : NULL;
+		load->device = name ? load_device(load, name, value) : NULL;
 		good = load->device != NULL;
 	} else {
 		bool known = name && load->device && strcmp(load->device->id, name) == 0;
-		good = !known || load_subscription(load->hub, load->device, filter, value);
+		good = !known || load_subscription(load, filter, value);
 	}
 	if (!good && filter.len > 0) {
 		hf_say(load->hub, HF_LOG_ERROR,

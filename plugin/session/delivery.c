@@ -89,7 +89,7 @@ static bool comes_back(const struct hf_device *device)
 	return device->unacknowledged > 0;
 }
 
-static bool has_room(const struct hf_hub *hub, const struct hf_device *device)
+bool hf_has_room(const struct hf_hub *hub, const struct hf_device *device)
 {
 	return device->unacknowledged + device->hollow_count < hub->options.window && device->handed_bytes < HF_HANDED_BYTES_MAX;
 }
@@ -153,6 +153,17 @@ static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struc
 	return outcome;
 }
 
+static void raise_floors(struct hf_device *device, const struct hf_entry *entry, uint64_t filters)
+{
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		struct hf_subscription *subscription = &device->subscriptions[i];
+		if (!subscription->parsed.any_session && (filters & UINT64_C(1) << subscription->slot) &&
+			subscription->floor <= entry->offset && hf_slice_equal(subscription->parsed.session, entry->session)) {
+			subscription->floor = entry->offset + 1;
+		}
+	}
+}
+
 static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, const struct hf_match *match)
 {
 	struct hf_message message = {
@@ -161,7 +172,13 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 		.subscription_ids = match->ids,
 		.subscription_id_count = match->id_count,
 	};
-	struct hf_handed handed = { .lsn = entry->lsn, .filters = match->filters, .bytes = (uint32_t)entry->payload.len };
+	struct hf_handed handed = {
+		.lsn = entry->lsn,
+		.filters = match->filters,
+		.offset = entry->offset,
+		.session = hf_session_number(device, entry->session),
+		.bytes = (uint32_t)entry->payload.len,
+	};
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
 	if (outcome == HF_TOO_LARGE && !hf_mark_too_large(hub, device, entry, match->filters)) {
@@ -170,6 +187,7 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 	if (outcome != HF_DROPPED) {
 		device->sent = entry->lsn;
 		hf_owed_settle(device, entry->lsn, entry->lsn, match->filters);
+		raise_floors(device, entry, match->filters);
 		hf_device_dirty(hub, device);
 	}
 	return outcome;
@@ -189,7 +207,7 @@ uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind)
 }
 
 static bool hand_document(
-	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload, struct hf_gap gap)
+	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload, const struct hf_handed *instead)
 {
 	struct hf_message message = {
 		.session = session,
@@ -197,7 +215,10 @@ static bool hand_document(
 		.payload = payload,
 		.qos = hf_document_qos(device, kind),
 	};
-	struct hf_handed handed = { .lsn = gap.lsn, .filters = gap.filters, .bytes = (uint32_t)payload.len, .mark = true };
+	struct hf_handed handed = *instead;
+
+	handed.bytes = (uint32_t)payload.len;
+	handed.mark = true;
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
 	if (outcome == HF_DROPPED && message.qos > 0 && kind == HF_KIND_ERROR) {
@@ -209,12 +230,12 @@ static bool hand_document(
 
 bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload)
 {
-	return hand_document(hub, device, session, kind, payload, (struct hf_gap){ .lsn = 0 });
+	return hand_document(hub, device, session, kind, payload, &(struct hf_handed){ .lsn = 0 });
 }
 
-bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, struct hf_gap gap)
+bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, const struct hf_handed *instead)
 {
-	return hand_document(hub, device, session, HF_KIND_MARK, payload, gap);
+	return hand_document(hub, device, session, HF_KIND_MARK, payload, instead);
 }
 
 /* ---- live */
@@ -239,7 +260,8 @@ static void offer(struct hf_hub *hub, struct hf_device *device, const struct hf_
 	if (!hf_device_wants(hub, device, entry, &match)) {
 		return;
 	}
-	if (device->busy || !has_room(hub, device)) {
+	device->sent = entry->lsn - 1; /* nothing due lay in between */
+	if (device->busy || !hf_has_room(hub, device)) {
 		device->at_head = false;
 		if (!comes_back(device)) {
 			hf_device_pend(hub, device, HF_RETRY_MS);
@@ -297,7 +319,7 @@ static enum pumped pump_entry(struct pump *pump, const struct hf_entry *entry)
 		pump->device->sent = entry->lsn;
 		return PUMPED_ALL;
 	}
-	if (!has_room(pump->hub, pump->device)) {
+	if (!hf_has_room(pump->hub, pump->device)) {
 		return PUMPED_FULL;
 	}
 	if (pump->entries == 0) {
@@ -444,7 +466,7 @@ static enum pumped pump_source(struct pump *pump, struct source *source)
 		pump->device->sent = source->next.lsn; /* the next go starts here */
 		return PUMPED_PAUSED;
 	}
-	if (!has_room(pump->hub, pump->device)) {
+	if (!hf_has_room(pump->hub, pump->device)) {
 		return PUMPED_FULL;
 	}
 	if (hf_records_at(pump->records, source->next.lsn, &entry) != HF_OK) {
@@ -492,10 +514,21 @@ static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
 {
 	struct pump pump = { .hub = hub, .device = device, .entries = HF_SLICE_ENTRIES, .refs = HF_SLICE_REFS };
 
+	static const enum pumped as_told[] = {
+		[HF_TOLD_ALL] = PUMPED_ALL,
+		[HF_TOLD_MORE] = PUMPED_PAUSED,
+		[HF_TOLD_FULL] = PUMPED_FULL,
+		[HF_TOLD_REFUSED] = PUMPED_REFUSED,
+	};
+
+	enum hf_told told = hf_gaps_tell(hub, device);
+	if (told != HF_TOLD_ALL) {
+		return as_told[told];
+	}
 	if (device->sent >= hf_store_head(hub->store)) {
 		return PUMPED_ALL;
 	}
-	if (!has_room(hub, device)) {
+	if (!hf_has_room(hub, device)) {
 		return PUMPED_FULL;
 	}
 	if (hf_records_open(hub->store, &pump.records) != HF_OK) {
@@ -508,6 +541,9 @@ static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
 	hf_records_close(pump.records);
 	/* What was passed over is due no more, but under filters that wait for their role. */
 	hf_owed_settle(device, 0, pumped == PUMPED_ALL ? UINT64_MAX : device->sent, ~hf_subscriptions_held(device));
+	if (pumped == PUMPED_ALL) {
+		device->sent = hf_store_head(hub->store);
+	}
 	return pumped;
 }
 
@@ -565,7 +601,7 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 		device->packets_read = handed->packet;
 	}
 	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !may_read_now(hub, device, handed->lsn) &&
-		hf_owed_add(device, handed->lsn, handed->filters)) {
+		hf_owed_handed(device, handed)) {
 		hf_ring_done(device, handed); /* taken back from a client without its role (database.c, db__client_messages_check_acl) */
 	} else if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !handed->mark) {
 		hf_ring_give_up(device, handed);

@@ -13,6 +13,7 @@ enum hf_fact {
 	HF_FACT_PARTICIPANT = 10, /* presence.c; name: identity */
 	HF_FACT_ACTIVE = 11,      /* sessions.c; of no session (its id is empty); name: a session that a kill of the broker
 	                             would leave with somebody there, or with an open response */
+	HF_FACT_RETENTION = 12,   /* retention.c; name: empty */
 };
 
 #endif

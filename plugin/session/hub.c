@@ -110,6 +110,7 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 	hf_hub_due_by(hub, HF_TIMER_ASKS, 1);
 	hf_note_started(hub);
 	hf_note_roles(hub);
+	hf_retention_soon(hub);
 	*out = hub;
 	return HF_OK;
 }
@@ -199,7 +200,11 @@ static void written(struct hf_hub *hub, enum hf_timer timer, enum hf_reason reas
 static void write_index(struct hf_hub *hub)
 {
 	hub->due_ms[HF_TIMER_CURSORS] = 0; /* done with it */
-	written(hub, HF_TIMER_INDEX, hf_hub_flush(hub));
+	enum hf_reason reason = hf_hub_flush(hub);
+	written(hub, HF_TIMER_INDEX, reason);
+	if (reason == HF_OK) {
+		hf_retention_active(hub);
+	}
 }
 
 static void write_cursors(struct hf_hub *hub)
@@ -267,6 +272,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_REFUSALS] = hf_refusals_pass,
 	[HF_TIMER_SEAL] = hf_audit_seal_now,
 	[HF_TIMER_REST] = rest,
+	[HF_TIMER_SWEEP] = hf_retention_sweep,
 };
 
 void hf_hub_tick(struct hf_hub *hub)

@@ -29,6 +29,7 @@
 #include "session/access.h"
 #include "session/facts.h"
 #include "session/hub.h"
+#include "session/retention.h"
 #include "store/audit.h"
 
 #define HF_NO_LOCAL 0x04
@@ -112,6 +113,8 @@ struct hf_session {
 	int64_t state_told_ms; /* when it was announced last ... */
 	int64_t state_next_ms; /* ... and may be again */
 	struct hf_audience state_audience; /* as it was then */
+	struct hf_retention retention; /* the limits that hold for it */
+	bool retention_fails; /* its log cannot be read: said once */
 	int64_t used_ms;
 };
 
@@ -139,9 +142,10 @@ struct hf_subscription {
 	uint8_t slot; /* its bit in hf_handed.filters; those beyond HF_SLOTS share the last */
 	uint32_t identifier;
 	uint64_t from;   /* only entries with a greater LSN */
-	uint64_t floor;  /* with a wildcard session: only offsets from here on */
+	uint64_t floor;  /* with a wildcard session: only offsets from here on; else the first it has not been handed */
 	uint64_t last_n; /* with a wildcard session: the last N of each session as it was at last_lsn */
-	uint64_t last_lsn;
+	uint64_t last_lsn; /* last_n 0: truncations up to this stamp are none of its business */
+	uint64_t told;   /* of truncations up to this stamp: gaps.c */
 	struct hf_session *session; /* while online: the one it names */
 };
 
@@ -149,9 +153,12 @@ struct hf_handed {
 	uint64_t handle;
 	uint64_t lsn;     /* 0: a document, or void: no filter is left under which it was due */
 	uint64_t filters; /* under which it was due, by slot */
+	uint64_t offset;
+	uint32_t session; /* hf_session_number */
 	uint32_t bytes;
 	uint32_t packet; /* how many packets the client had been sent with it */
 	bool done;
+	bool gap; /* a mark that retention was faster: nothing follows before the client has it */
 	bool hollow; /* the client could not be given it; a gap mark shall take its place */
 	bool mark; /* that this entry will not come: until it is acknowledged, the client does not know */
 };
@@ -159,11 +166,9 @@ struct hf_handed {
 struct hf_owed {
 	uint64_t lsn;
 	uint64_t filters; /* by slot */
-};
-
-struct hf_gap {
-	uint64_t lsn;
-	uint64_t filters;
+	uint64_t offset;
+	uint32_t session; /* hf_session_number */
+	bool told;        /* that it is gone; the client has yet to acknowledge that */
 };
 
 struct hf_sent_answer; /* answers.c */
@@ -205,6 +210,8 @@ struct hf_device {
 	unsigned int tries;    /* the broker has had no room for it since it was handed something last */
 	int64_t not_before_ms; /* when to try again; 0: at any time */
 	size_t hollow_count; /* of the ring */
+	size_t gap_count;    /* likewise: not acknowledged */
+	bool gaps_told;      /* and what follows from that is not done yet */
 	struct hf_sent_answer *answers; /* that it may not have read yet, the oldest first */
 	size_t answer_count, answer_bytes;
 
@@ -235,7 +242,17 @@ enum hf_timer {
 	HF_TIMER_REFUSALS, /* write down how many there were */
 	HF_TIMER_SEAL,    /* the audit */
 	HF_TIMER_REST,    /* look for sessions to put to rest */
+	HF_TIMER_SWEEP,   /* retention of sessions at rest, and by age */
 	HF_TIMER_COUNT
+};
+
+/* The walk over the records of all sessions: see retention.c. */
+struct hf_sweep {
+	char at[HF_SESSION_ID_MAX]; /* the session that it has come to */
+	size_t at_len;
+	bool unfinished;      /* there is more to remove from that one */
+	bool wanted;          /* a session has limits of its own, or is to be erased: not for the options' sake alone */
+	uint64_t shortest_ms; /* age that a session is kept; UINT64_MAX: none by age */
 };
 
 struct hf_hub {
@@ -258,6 +275,7 @@ struct hf_hub {
 	struct hf_buffer fact;  /* the value of one that was read or is to be put */
 	int64_t clock_ahead_ms; /* of hf_hub_clock_ms to the monotonic clock */
 	struct hf_refusals *refusals; /* of clients that were refused something lately: audit.c */
+	struct hf_sweep sweep;
 	unsigned int unflushed; /* entries since the index was written */
 	int64_t due_ms[HF_TIMER_COUNT]; /* on the monotonic clock; 0: not set */
 };
@@ -268,6 +286,7 @@ enum hf_reason hf_session_begin(struct hf_hub *hub, struct hf_session *session);
 void hf_session_active(struct hf_hub *hub, struct hf_session *session); /* after a restart it must be looked at */
 enum hf_reason hf_sessions_resume(struct hf_hub *hub); /* those that were active when the broker ended */
 void hf_sessions_rest(struct hf_hub *hub, bool all);
+void hf_session_leave(struct hf_hub *hub, struct hf_session *session); /* out of memory, if nothing holds it there */
 void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bool at_once);
 struct hf_slice hf_session_id(const struct hf_session *session);
 void hf_session_show_state(struct hf_hub *hub, struct hf_session *session);
@@ -276,6 +295,8 @@ void hf_sessions_announce(struct hf_hub *hub);
 void hf_wild_changed(struct hf_hub *hub); /* who has a filter with a wildcard in the session */
 void hf_sessions_look_at_audiences(struct hf_hub *hub);
 uint64_t hf_session_head(const struct hf_session *session);
+/* Tells sessions from each other in what is kept of entries of any session; 0 for a device whose filters all name theirs. */
+uint32_t hf_session_number(const struct hf_device *device, struct hf_slice session);
 
 /* publish.c: a publish under the root while it is looked at. Each logged kind may have a check of its own before it is
  * stored, and something to apply after; the table is in publish.c. */
@@ -387,7 +408,8 @@ void hf_device_forget_stored(struct hf_hub *hub, struct hf_device *device); /* w
 void hf_filter_forget_stored(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription);
 
 /* owed.c. Filters are given by slot. */
-bool hf_owed_add(struct hf_device *device, uint64_t lsn, uint64_t filters); /* false: no memory */
+bool hf_owed_add(struct hf_device *device, const struct hf_owed *owed); /* false: no memory */
+bool hf_owed_handed(struct hf_device *device, const struct hf_handed *handed); /* it is owed, then; likewise */
 uint64_t hf_owed_filters(const struct hf_device *device, uint64_t lsn); /* under which this entry is owed */
 uint64_t hf_owed_after(const struct hf_device *device, uint64_t lsn);   /* the next entry owed; UINT64_MAX: none */
 uint64_t hf_owed_first(const struct hf_device *device, uint64_t filters); /* the first that one of these is owed; likewise */
@@ -413,10 +435,11 @@ struct hf_match {
 bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match);
 void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry);
 void hf_pump(struct hf_hub *hub, struct hf_device *device);
+bool hf_has_room(const struct hf_hub *hub, const struct hf_device *device);
 uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind);
 bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload);
 /* As above; a mark that an entry will not come. */
-bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, struct hf_gap gap);
+bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, const struct hf_handed *instead);
 
 /* unseen.c: what the broker does not tell of what became of a message */
 void hf_unseen_begin(struct hf_device *device);
@@ -436,13 +459,22 @@ struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t lsn); /* 0: 
 void hf_ring_fill(struct hf_device *device, struct hf_handed *hollow, const struct hf_handed *mark);
 void hf_ring_told(struct hf_device *device, struct hf_handed *hollow); /* and nothing to wait for */
 
+/* gaps.c: what retention has removed before a device was given it */
+enum hf_told {
+	HF_TOLD_ALL,   /* it knows: what is left may follow */
+	HF_TOLD_MORE,  /* there is more to look at */
+	HF_TOLD_FULL,  /* it has yet to acknowledge that, or others */
+	HF_TOLD_REFUSED, /* the broker has no room */
+};
+enum hf_told hf_gaps_tell(struct hf_hub *hub, struct hf_device *device);
+
 /* marks.c */
 void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, const struct hf_refusal *refusal);
 bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device);
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
 /* That the client will not get this entry. True: it was told, or does not want to know. */
 bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters);
-void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last);
+bool hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last); /* likewise */
 
 /* answers.c: what only the client that asked is told, on the Response Topic it named */
 bool hf_response_topic_fits(const struct hf_hub *hub, const char *topic); /* NULL does not */

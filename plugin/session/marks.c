@@ -56,28 +56,33 @@ bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device)
 
 /* True: it was told, or does not want to know. */
 static bool mark_gap(
-	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last, const char *why, struct hf_gap gap)
+	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last, const char *why, const struct hf_handed *instead)
 {
 	struct hf_buffer document = { .data = NULL };
 	bool told = true;
 
 	if (listens_for_marks(hub, device, session)) {
-		told = hf_document_gap(&document, first, last, why) && hf_hand_gap(hub, device, session, hf_buffer_slice(&document), gap);
+		told = hf_document_gap(&document, first, last, why) && hf_hand_gap(hub, device, session, hf_buffer_slice(&document), instead);
 	}
 	hf_buffer_free(&document);
 	return told;
 }
 
-void hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last)
+bool hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last)
 {
-	mark_gap(hub, device, session, first, last, "truncated", (struct hf_gap){ .lsn = 0 });
+	return mark_gap(hub, device, session, first, last, "truncated", &(struct hf_handed){ .gap = true });
 }
 
 bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters)
 {
-	struct hf_gap gap = { .lsn = entry->lsn, .filters = filters };
+	struct hf_handed instead = {
+		.lsn = entry->lsn,
+		.filters = filters,
+		.offset = entry->offset,
+		.session = hf_session_number(device, entry->session),
+	};
 
-	return mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", gap);
+	return mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", &instead);
 }
 
 /* Where it cannot be told now it is at the next tick that finds room: until then its cursor stays below. Should the role be
@@ -86,7 +91,7 @@ static void tell_of_hollow(struct hf_hub *hub, struct hf_device *device, const s
 {
 	struct hf_handed *hollow = hf_ring_hollow(device, entry->lsn);
 	bool reads = hf_role_may_read(hf_device_role(hub, device, entry->session));
-	bool settled = reads ? hf_mark_too_large(hub, device, entry, hollow->filters) : hf_owed_add(device, entry->lsn, hollow->filters);
+	bool settled = reads ? hf_mark_too_large(hub, device, entry, hollow->filters) : hf_owed_handed(device, hollow);
 
 	hollow = hf_ring_hollow(device, entry->lsn); /* unless the mark is in its place now */
 	if (settled && hollow) {
@@ -95,6 +100,22 @@ static void tell_of_hollow(struct hf_hub *hub, struct hf_device *device, const s
 	} else if (!settled) {
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	}
+}
+
+/* Retention has removed the entry meanwhile: that is what the client will be told (gaps.c). */
+static bool leave_to_retention(struct hf_hub *hub, struct hf_device *device, struct hf_handed *hollow)
+{
+	if (hollow->lsn > hf_store_stamp(hub->store) || !hf_owed_handed(device, hollow)) {
+		return false;
+	}
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		if (hollow->filters & UINT64_C(1) << device->subscriptions[i].slot) {
+			device->subscriptions[i].told = 0;
+		}
+	}
+	hf_ring_told(device, hollow);
+	device->at_head = false;
+	return true;
 }
 
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
@@ -106,12 +127,12 @@ void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 		return;
 	}
 	while (device->hollow_count > 0 && device->hollow_count < left) { /* else: no room, later */
-		const struct hf_handed *hollow = hf_ring_hollow(device, 0);
+		struct hf_handed *hollow = hf_ring_hollow(device, 0);
 		struct hf_entry entry;
 		left = device->hollow_count;
-		if (hf_records_at(records, hollow->lsn, &entry) == HF_OK) {
+		if (hf_records_at(records, hollow->lsn, &entry) == HF_OK && !entry.stripped) {
 			tell_of_hollow(hub, device, &entry);
-		} else {
+		} else if (!leave_to_retention(hub, device, hollow)) {
 			hf_device_pend(hub, device, HF_RECOVER_MS);
 		}
 	}

@@ -8,6 +8,8 @@
 #include "codec/ask.h"
 #include "codec/topic.h"
 
+#define HF_LIMIT_MAX ((uint64_t)INT64_MAX / 2) /* that times may be added to */
+
 void hf_options_defaults(struct hf_options *options)
 {
 	*options = (struct hf_options){
@@ -34,6 +36,41 @@ static bool set_number(unsigned int *number, const char *value, unsigned long mi
 		return false;
 	}
 	*number = (unsigned int)parsed;
+	return true;
+}
+
+/* Digits, and a unit of which `units` has the letter; a unit is worth what all units up to it multiply to. "none" and 0
+ * are no limit. */
+struct unit {
+	char letter;
+	uint64_t times; /* the one before */
+};
+
+static bool set_limit(uint64_t *limit, const char *value, uint64_t factor, const struct unit *units)
+{
+	char *end;
+
+	if (strcmp(value, "none") == 0) {
+		*limit = 0;
+		return true;
+	}
+	errno = 0;
+	uint64_t parsed = strtoull(value, &end, 10);
+	if (errno || value[0] < '0' || value[0] > '9') {
+		return false;
+	}
+	bool known = *end == '\0';
+	for (; !known && units->letter; units++) {
+		factor *= units->times;
+		known = units->letter == *end && end[1] == '\0';
+	}
+	if (!known) {
+		return false;
+	}
+	if (parsed > HF_LIMIT_MAX / factor) {
+		return false;
+	}
+	*limit = parsed * factor;
 	return true;
 }
 
@@ -135,6 +172,27 @@ static bool set_history_page(struct hf_options *options, const char *value)
 	return set_number(&options->history_page, value, 1, 10000);
 }
 
+static bool set_retention_age(struct hf_options *options, const char *value)
+{
+	static const struct unit units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 60 }, { 'd', 24 }, { 'w', 7 }, { '\0', 0 } };
+
+	return set_limit(&options->retention.age_ms, value, 1000, units);
+}
+
+static bool set_retention_bytes(struct hf_options *options, const char *value)
+{
+	static const struct unit units[] = { { 'k', 1024 }, { 'M', 1024 }, { 'G', 1024 }, { 'T', 1024 }, { '\0', 0 } };
+
+	return set_limit(&options->retention.bytes, value, 1, units);
+}
+
+static bool set_retention_count(struct hf_options *options, const char *value)
+{
+	static const struct unit units[] = { { '\0', 0 } };
+
+	return set_limit(&options->retention.count, value, 1, units);
+}
+
 static bool set_ask_expiry(struct hf_options *options, const char *value)
 {
 	return set_number(&options->ask_expiry_s, value, 1, HF_ASK_EXPIRES_MAX_MS / 1000);
@@ -191,6 +249,9 @@ static const struct {
 	{ "window", set_window, "a number of entries, 1 to 1000" },
 	{ "payload_max", set_payload_max, "a number of bytes, 1 to 67108864" },
 	{ "history_page", set_history_page, "a number of entries, 1 to 10000" },
+	{ "retention_age", set_retention_age, "seconds, or a number with the unit s, m, h, d or w, such as 30d; or none" },
+	{ "retention_bytes", set_retention_bytes, "bytes, or a number with the unit k, M, G or T, such as 100M; or none" },
+	{ "retention_count", set_retention_count, "a number of entries, or none" },
 	{ "ask_expiry", set_ask_expiry, "seconds, 1 to 31622400" },
 	{ "agent_grace", set_agent_grace, "milliseconds, 0 to 3600000" },
 	{ "restart_grace", set_restart_grace, "milliseconds, 0 to 3600000" },

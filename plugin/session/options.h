@@ -13,6 +13,13 @@ enum hf_notices {
 	HF_NOTICES_NONE,
 };
 
+/* What is kept of a session: see retention.h. 0: without limit. */
+struct hf_retention {
+	uint64_t age_ms;
+	uint64_t bytes; /* of records */
+	uint64_t count; /* of entries */
+};
+
 struct hf_options {
 	char root[257];
 	char store[4096];
@@ -27,6 +34,7 @@ struct hf_options {
 	unsigned int window;
 	unsigned int payload_max;
 	unsigned int history_page;
+	struct hf_retention retention;
 	unsigned int ask_expiry_s; /* of questions that do not say when they expire */
 	unsigned int agent_grace_ms;
 	unsigned int restart_grace_ms;

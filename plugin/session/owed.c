@@ -21,12 +21,12 @@ static size_t place_of(const struct hf_device *device, uint64_t lsn)
 	return low;
 }
 
-bool hf_owed_add(struct hf_device *device, uint64_t lsn, uint64_t filters)
+bool hf_owed_add(struct hf_device *device, const struct hf_owed *owed)
 {
-	size_t at = place_of(device, lsn);
+	size_t at = place_of(device, owed->lsn);
 
-	if (at < device->owed_count && device->owed[at].lsn == lsn) {
-		device->owed[at].filters |= filters;
+	if (at < device->owed_count && device->owed[at].lsn == owed->lsn) {
+		device->owed[at].filters |= owed->filters;
 		return true;
 	}
 	struct hf_owed *grown = realloc(device->owed, (device->owed_count + 1) * sizeof(*grown));
@@ -35,9 +35,21 @@ bool hf_owed_add(struct hf_device *device, uint64_t lsn, uint64_t filters)
 	}
 	device->owed = grown;
 	memmove(grown + at + 1, grown + at, (device->owed_count - at) * sizeof(*grown));
-	grown[at] = (struct hf_owed){.lsn = lsn, .filters = filters};
+	grown[at] = *owed;
 	device->owed_count++;
 	return true;
+}
+
+bool hf_owed_handed(struct hf_device *device, const struct hf_handed *handed)
+{
+	const struct hf_owed owed = {
+		.lsn = handed->lsn,
+		.filters = handed->filters,
+		.offset = handed->offset,
+		.session = handed->session,
+	};
+
+	return hf_owed_add(device, &owed);
 }
 
 uint64_t hf_owed_filters(const struct hf_device *device, uint64_t lsn)

@@ -56,6 +56,7 @@ void hf_ring_push(struct hf_device *device, const struct hf_handed *handed)
 	device->ring_count++;
 	*at(device, device->ring_count - 1) = *handed;
 	device->unacknowledged++;
+	device->gap_count += handed->gap;
 	device->handed_bytes += handed->bytes;
 }
 
@@ -83,6 +84,7 @@ void hf_ring_done(struct hf_device *device, struct hf_handed *handed)
 {
 	handed->done = true;
 	device->unacknowledged--;
+	device->gap_count -= handed->gap;
 	device->handed_bytes -= handed->bytes;
 	pop(device);
 }
@@ -166,5 +168,5 @@ void hf_ring_clear(struct hf_device *device)
 	free(device->ring);
 	device->ring = NULL;
 	device->ring_size = device->ring_head = device->ring_count = 0;
-	device->unacknowledged = device->handed_bytes = device->hollow_count = 0;
+	device->unacknowledged = device->handed_bytes = device->hollow_count = device->gap_count = 0;
 }

@@ -41,6 +41,9 @@ static enum hf_reason open_log(struct hf_hub *hub, struct hf_session *session, b
 	if (reason == HF_OK) {
 		reason = hf_floor_load(hub, session);
 	}
+	if (reason == HF_OK) {
+		reason = hf_retention_load(hub, session);
+	}
 	if (reason != HF_OK) {
 		hf_log_release(session->log);
 		session->log = NULL;
@@ -77,6 +80,16 @@ struct hf_session *hf_session_use(struct hf_hub *hub, struct hf_slice id)
 enum hf_reason hf_session_begin(struct hf_hub *hub, struct hf_session *session)
 {
 	return session->log ? HF_OK : open_log(hub, session, true);
+}
+
+uint32_t hf_session_number(const struct hf_device *device, struct hf_slice session)
+{
+	uint32_t number = 2166136261u; /* FNV-1a */
+
+	for (size_t i = 0; device->any_session && i < session.len; i++) {
+		number = (number ^ (unsigned char)session.data[i]) * 16777619u;
+	}
+	return device->any_session ? number : 0;
 }
 
 uint64_t hf_session_head(const struct hf_session *session)
@@ -130,6 +143,13 @@ enum hf_reason hf_sessions_resume(struct hf_hub *hub)
 	}
 	hf_buffer_free(&ids.text);
 	return reason == HF_OK && !ids.complete ? HF_NO_MEMORY : reason;
+}
+
+void hf_session_leave(struct hf_hub *hub, struct hf_session *session)
+{
+	if (is_idle(session, INT64_MAX) && !session->state_shown && !session->active) {
+		session_free(hub, session);
+	}
 }
 
 void hf_sessions_rest(struct hf_hub *hub, bool all)

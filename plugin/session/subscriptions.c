@@ -410,7 +410,7 @@ enum hf_reason hf_position_offset(struct hf_log *log, struct hf_position positio
 		*offset = position.value;
 		return HF_OK;
 	case HF_POSITION_LAST:
-		*offset = position.value > head || head - position.value + 1 < tail ? tail : head - position.value + 1;
+		*offset = position.value > head ? 1 : head - position.value + 1;
 		return HF_OK;
 	case HF_POSITION_TIME:
 		return hf_log_offset_at(log, position.value > INT64_MAX ? INT64_MAX : (int64_t)position.value, offset);
@@ -418,10 +418,17 @@ enum hf_reason hf_position_offset(struct hf_log *log, struct hf_position positio
 	return HF_POSITION_INVALID;
 }
 
-static enum hf_reason place_in_session(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription, struct hf_position position)
+/* Has something been removed that the position asked for? A time may mean entries of which nobody knows the offset. */
+static bool asks_for_gone(const struct hf_log *log, struct hf_position position, uint64_t first)
+{
+	return first < hf_log_tail(log) || (position.kind == HF_POSITION_TIME && hf_log_tail(log) > 1 &&
+										   (uint64_t)hf_log_gone(log)->time_ms >= position.value);
+}
+
+static enum hf_reason place_in_session(struct hf_hub *hub, struct hf_subscription *subscription, struct hf_position position)
 {
 	struct hf_session *session = hf_session_use(hub, subscription->parsed.session);
-	uint64_t first, tail;
+	uint64_t first;
 
 	subscription->from = hf_store_head(hub->store);
 	if (!session) {
@@ -434,11 +441,13 @@ static enum hf_reason place_in_session(struct hf_hub *hub, struct hf_device *dev
 	if (reason != HF_OK) {
 		return reason;
 	}
-	tail = hf_log_tail(session->log);
-	if (first < tail) {
-		hf_mark_truncated(hub, device, subscription->parsed.session, first, tail - 1);
-		first = tail;
+	uint64_t tail = hf_log_tail(session->log), gone = hf_log_gone_lsn(session->log, subscription->parsed.kinds);
+	subscription->floor = position.kind == HF_POSITION_TIME && first == tail ? 1 : first;
+	if (gone > 0 && asks_for_gone(session->log, position, first)) {
+		subscription->from = gone - 1; /* below what is left: it will be told */
+		return HF_OK;
 	}
+	first = first < tail ? tail : first;
 	if (first <= hf_log_head(session->log)) {
 		reason = hf_log_lsn_of(session->log, first, &subscription->from);
 		subscription->from--;
@@ -452,7 +461,8 @@ static void place_anywhere(struct hf_hub *hub, struct hf_subscription *subscript
 
 	subscription->from = 0;
 	switch (position.kind) {
-	case HF_POSITION_EARLIEST:
+	case HF_POSITION_EARLIEST: /* the earliest that is left */
+		subscription->last_lsn = subscription->told = hf_store_stamp(hub->store);
 		break;
 	case HF_POSITION_LATEST:
 		subscription->from = head;
@@ -477,11 +487,11 @@ static enum hf_reason begin(struct hf_hub *hub, struct hf_device *device, struct
 
 	hf_ring_release(device, subscription);
 	subscription->held = false;
-	subscription->floor = subscription->last_n = subscription->last_lsn = 0;
+	subscription->floor = subscription->last_n = subscription->last_lsn = subscription->told = 0;
 	if (subscription->parsed.any_session) {
 		place_anywhere(hub, subscription, position);
 	} else {
-		reason = place_in_session(hub, device, subscription, position);
+		reason = place_in_session(hub, subscription, position);
 	}
 	move_device(hub, device, subscription, subscription->from);
 	return reason;

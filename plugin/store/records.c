@@ -140,24 +140,37 @@ enum hf_reason hf_records_at(struct hf_records *records, uint64_t lsn, struct hf
 	return decode(records, hf_iterator_value(records->iterator), lsn, entry);
 }
 
+/* The first record after `lsn`, removed or not. */
+static enum hf_reason next_record(struct hf_records *records, uint64_t lsn, struct hf_entry *entry, bool *found)
+{
+	*found = false;
+	if (lsn >= records->store->head)
+		return HF_OK;
+	enum hf_reason reason = move_to(records, lsn + 1);
+	/* Beyond the head there can be a record whose put failed: nobody has seen it yet. */
+	if (reason != HF_OK || records->at == 0 || records->at > records->store->head)
+		return reason;
+	*found = true;
+	return decode(records, hf_iterator_value(records->iterator), records->at, entry);
+}
+
 enum hf_reason hf_records_after(struct hf_records *records, uint64_t lsn, struct hf_entry *entry, bool *found)
 {
 	struct hf_store *store = records->store;
+	bool from_beginning = lsn < store->lowest;
+	enum hf_reason reason;
 
 	let_go(records);
 	records->used = true;
-	*found = false;
-	if (lsn >= store->head)
-		return HF_OK;
-	bool from_beginning = lsn < store->lowest;
-	enum hf_reason reason = move_to(records, from_beginning ? store->lowest : lsn + 1);
-	/* Beyond the head there can be a record whose put failed: nobody has seen it yet. */
-	if (reason != HF_OK || records->at == 0 || records->at > store->head)
-		return reason;
 	if (from_beginning)
-		store->lowest = records->at;
-	*found = true;
-	return decode(records, hf_iterator_value(records->iterator), records->at, entry);
+		lsn = store->lowest - 1;
+	do {
+		reason = next_record(records, lsn, entry, found);
+		lsn = records->at;
+	} while (reason == HF_OK && *found && entry->stripped);
+	if (reason == HF_OK && *found && from_beginning)
+		store->lowest = entry->lsn;
+	return reason;
 }
 
 void hf_records_close(struct hf_records *records)

@@ -184,9 +184,10 @@ void hf_scan_close(struct hf_scan *scan);                    /* NULL allowed */
  * Short-lived like a scan. The entry's slices are valid until the next call with this reader. */
 struct hf_records;
 enum hf_reason hf_records_open(struct hf_store *store, struct hf_records **out);
-/* The record at exactly `lsn`. HF_OK, HF_RECORD_CORRUPT (also when it is missing), HF_STORE_FAILED. */
+/* The record at exactly `lsn`; of an entry that was removed, where the audit keeps that, a stripped one. HF_OK,
+ * HF_RECORD_CORRUPT (also when it is missing), HF_STORE_FAILED. */
 enum hf_reason hf_records_at(struct hf_records *records, uint64_t lsn, struct hf_entry *entry);
-/* The first record with an LSN greater than `lsn`; at the end *found is false. */
+/* The first record with an LSN greater than `lsn` that was not removed; at the end *found is false. */
 enum hf_reason hf_records_after(struct hf_records *records, uint64_t lsn, struct hf_entry *entry, bool *found);
 void hf_records_close(struct hf_records *records); /* NULL allowed */
 

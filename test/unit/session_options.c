@@ -94,6 +94,48 @@ START_TEST(presence_notices)
 }
 END_TEST
 
+static void check_limit(const char *name, const uint64_t *limit, const char *value, uint64_t wanted)
+{
+	check_set(name, value);
+	ck_assert_uint_eq(*limit, wanted);
+}
+
+START_TEST(limits)
+{
+	static const char *const bad[] = { "", " ", "-1", "+1", "1 ", " 1", "x", "1x", "0x10", "1.5", "None", "99999999999999999999", "9223372036854775807", NULL };
+	static const char *const names[] = { "retention_age", "retention_bytes", "retention_count" };
+
+	ck_assert_uint_eq(options.retention.age_ms, 0);
+	ck_assert_uint_eq(options.retention.bytes, 0);
+	ck_assert_uint_eq(options.retention.count, 0);
+	check_limit("retention_age", &options.retention.age_ms, "1", 1000);
+	check_limit("retention_age", &options.retention.age_ms, "90s", 90000);
+	check_limit("retention_age", &options.retention.age_ms, "5m", 300000);
+	check_limit("retention_age", &options.retention.age_ms, "2h", 7200000);
+	check_limit("retention_age", &options.retention.age_ms, "30d", UINT64_C(2592000000));
+	check_limit("retention_age", &options.retention.age_ms, "2w", UINT64_C(1209600000));
+	check_limit("retention_age", &options.retention.age_ms, "none", 0);
+	check_limit("retention_bytes", &options.retention.bytes, "1000", 1000);
+	check_limit("retention_bytes", &options.retention.bytes, "1k", 1024);
+	check_limit("retention_bytes", &options.retention.bytes, "3M", 3145728);
+	check_limit("retention_bytes", &options.retention.bytes, "2G", UINT64_C(2147483648));
+	check_limit("retention_bytes", &options.retention.bytes, "1T", UINT64_C(1099511627776));
+	check_limit("retention_bytes", &options.retention.bytes, "0", 0);
+	check_limit("retention_count", &options.retention.count, "1000000", 1000000);
+	check_limit("retention_count", &options.retention.count, "none", 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		for (size_t j = 0; j < sizeof(bad) / sizeof(*bad); j++) {
+			check_refused(names[i], bad[j]);
+		}
+	}
+	check_refused("retention_age", "1M");
+	check_refused("retention_age", "1ms");
+	check_refused("retention_bytes", "1d");
+	check_refused("retention_bytes", "4611686018427387904");
+	check_refused("retention_count", "1k");
+}
+END_TEST
+
 START_TEST(paths)
 {
 	char long_path[5000];
@@ -243,6 +285,7 @@ int main(void)
 
 	tcase_add_test(tests, defaults);
 	tcase_add_test(tests, numbers);
+	tcase_add_test(tests, limits);
 	tcase_add_test(tests, presence_notices);
 	tcase_add_test(tests, paths);
 	tcase_add_test(tests, root);
