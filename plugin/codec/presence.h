@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Presence: how a participant of a session is, and why. The words of notices and of S/presence documents. */
+/*
+ * Presence: how a participant of a session is, and why. The words of notices, and the documents on S/presence/{identity} by
+ * schemas/presence.cddl.
+ */
 #ifndef HF_CODEC_PRESENCE_H
 #define HF_CODEC_PRESENCE_H
 
+#include <stdint.h>
+
+#include "codec/buffer.h"
+#include "codec/entry.h"
+#include "codec/reason.h"
 #include "codec/slice.h"
 
 /* Number and name on the wire. The numbers are on disk: add at the end, never renumber or rename. */
@@ -44,5 +52,25 @@ const char *hf_presence_name(enum hf_presence presence);
 const char *hf_why_name(enum hf_why why);
 enum hf_presence hf_presence_parse(struct hf_slice name);
 enum hf_why hf_why_parse(struct hf_slice name);
+
+#define HF_STATUS_MAX 256
+
+/* What everybody sees of a participant. */
+struct hf_presence_document {
+	struct hf_slice identity;
+	enum hf_role role;
+	enum hf_presence state;
+	enum hf_why why;        /* written unless HF_WHY_NONE */
+	struct hf_slice status; /* its own words, at most HF_STATUS_MAX bytes; written unless empty */
+	uint32_t devices;       /* of it, in the session */
+	int64_t since_ms;       /* when it turned so, Unix ms */
+};
+
+/* Append in the deterministic encoding of RFC 8949, section 4.2.1. False: no memory; the end of `out` is undefined. */
+bool hf_presence_encode(const struct hf_presence_document *document, struct hf_buffer *out);
+
+/* What a participant publishes of itself: { status }. *status points into `payload`. HF_OK, HF_PAYLOAD_MALFORMED (also an
+ * empty payload), HF_PAYLOAD_INVALID. */
+enum hf_reason hf_status_decode(struct hf_slice payload, struct hf_slice *status);
 
 #endif

@@ -51,6 +51,8 @@
 	X(RESPONSE_TOPIC,      "response-topic",       "a Response Topic lies outside the root, does not begin with $ and has no wildcard; requests need one") \
 	X(PAGE_TOO_LARGE,      "page-too-large",       "not one entry of the page fits into the client's Maximum Packet Size") \
 	X(REQUESTS_TOO_MANY,   "requests-too-many",    "the client has not acknowledged the answers to earlier requests") \
+	X(PRESENCE_OTHER,      "presence-other",       "a participant speaks for itself: under presence/ and its own identity, percent-encoded") \
+	X(SESSIONS_TOO_MANY,   "sessions-too-many",    "this device takes part in too many sessions") \
 	X(LIMIT_INVALID,       "limit-invalid",        "a page holds at least one entry and at most as many as the option history_page allows") \
 	X(BRIDGE_UNSUPPORTED,  "bridge-unsupported",   "publishes under the root that were not checked by Holdfast are refused; mount points are not supported") \
 	X(ROLES_INVALID,       "roles-invalid",        "a line of the roles file is not 'identity-pattern role session-patterns'") \

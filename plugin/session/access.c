@@ -37,6 +37,7 @@ static const unsigned int publishers[HF_KIND_COUNT] = {
 	[HF_KIND_CONTROL] = AGENT | USER | OPERATOR | OBSERVER | BIT(HF_ROLE_ADMIN), /* each command has its own: control.c */
 	[HF_KIND_HISTORY] = AGENT | USER | OPERATOR | OBSERVER,
 	[HF_KIND_EPHEMERAL] = AGENT | USER | OPERATOR | OBSERVER,
+	[HF_KIND_PRESENCE] = AGENT | USER | OPERATOR | OBSERVER,
 };
 
 bool hf_role_may_publish(enum hf_role role, enum hf_kind kind)

@@ -68,6 +68,10 @@ struct hf_response {
 	uint64_t last_offset;
 	enum hf_end end;
 	struct hf_member *member; /* while it is open: who sent the last batch; NULL: not known */
+	struct hf_response *stream_prev, *stream_next; /* of hub->streams, by batch_ms */
+	bool streams;     /* is in there */
+	bool stalled;     /* or has been */
+	int64_t batch_ms; /* when the last batch came, on the monotonic clock */
 	size_t identity_len;
 	size_t key_len;
 	char key[];
@@ -235,6 +239,7 @@ enum hf_timer {
 	HF_TIMER_SYNC,    /* durability interval */
 	HF_TIMER_ASKS,    /* questions that expire */
 	HF_TIMER_LOST,    /* connections that have ended: they will not come back */
+	HF_TIMER_STALL,   /* responses of which nothing comes */
 	HF_TIMER_PRESENCE, /* tell how participants are */
 	HF_TIMER_AUDIENCE, /* of the sessions that are shown: it may have changed */
 	HF_TIMER_FLOOR,    /* holders that are lost */
@@ -270,6 +275,7 @@ struct hf_hub {
 	struct hf_device *dirty;
 	struct hf_lost *lost, *losses;            /* presence.h: by client id; by time */
 	struct hf_participant *changed, *later;   /* presence.h */
+	struct hf_response *streams;              /* open ones, by when their last batch came */
 	int64_t restart_grace_until_ms;           /* on the monotonic clock */
 	struct hf_buffer scratch, page;
 	struct hf_buffer fact;  /* the value of one that was read or is to be put */
@@ -290,7 +296,8 @@ void hf_session_leave(struct hf_hub *hub, struct hf_session *session); /* out of
 void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bool at_once);
 struct hf_slice hf_session_id(const struct hf_session *session);
 void hf_session_show_state(struct hf_hub *hub, struct hf_session *session);
-bool hf_session_is_news(const struct hf_hub *hub, const struct hf_topic *topic, struct hf_slice payload); /* no newer one has overtaken it */
+bool hf_session_is_news(struct hf_hub *hub, const struct hf_topic *topic, struct hf_slice payload); /* no newer one has overtaken it */
+bool hf_session_watched(const struct hf_hub *hub, const struct hf_session *session, enum hf_kind kind); /* has somebody a filter for it? */
 void hf_sessions_announce(struct hf_hub *hub);
 void hf_wild_changed(struct hf_hub *hub); /* who has a filter with a wildcard in the session */
 void hf_sessions_look_at_audiences(struct hf_hub *hub);
@@ -326,6 +333,9 @@ enum hf_reason hf_append(struct hf_hub *hub, struct hf_session *session, struct 
 enum hf_reason hf_append_notice(struct hf_hub *hub, struct hf_session *session, const struct hf_notice *notice);
 void hf_publish_apply(struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_entry *entry); /* publish.c */
 
+/* retained.c: put in place what this filter is about to look up */
+void hf_retained_show(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter);
+
 /* replay.c: entries that the derived data may not know yet, at open and after the store had failed. */
 void hf_replay(void *hub, const struct hf_entry *entry);
 
@@ -342,12 +352,12 @@ enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming)
 void hf_tokens_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
 enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session);
 enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session);
-void hf_responses_free(struct hf_session *session);
+void hf_responses_free(struct hf_hub *hub, struct hf_session *session);
 /* Close, by a notice each, the open responses of which this member sent the last batch. Not HF_OK: some are still open. */
 enum hf_reason hf_responses_close(struct hf_hub *hub, struct hf_member *member, enum hf_closed closed);
 /* Likewise those of everybody who has not the floor. */
 enum hf_reason hf_responses_yield(struct hf_hub *hub, struct hf_session *session);
-void hf_responses_forget(struct hf_member *member); /* they stay open, nobody's */
+void hf_responses_forget(struct hf_hub *hub, struct hf_member *member); /* they stay open, nobody's */
 void hf_response_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: NULL when not in memory */
 void hf_response_replay_closed(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
 

@@ -133,7 +133,7 @@ void hf_connection_gone(struct hf_hub *hub, struct hf_device *device, enum hf_wh
 	if (!lost) {
 		hf_say(hub, HF_LOG_ERROR, "no memory to remember that '%s' is gone", device->id);
 		while (device->members) {
-			hf_responses_forget(device->members);
+			hf_responses_forget(hub, device->members);
 			hf_member_end(hub, &device->members, device->members, why);
 		}
 		return;

@@ -45,8 +45,8 @@ static struct hf_member *make(struct hf_hub *hub, struct hf_member **members, st
 static void count(struct hf_hub *hub, struct hf_member *member)
 {
 	member->counted = true;
-	if (member->participant && member->participant->devices++ == 0) {
-		hf_participant_turn(hub, member->participant, HF_PRESENCE_ONLINE, HF_WHY_NONE);
+	if (member->participant) {
+		hf_participant_counted(hub, member->participant);
 	}
 }
 
@@ -113,29 +113,21 @@ struct hf_member *hf_member_restore(struct hf_hub *hub, struct hf_member **membe
 	return member ? member : make(hub, members, session, person);
 }
 
-/* What its participant is without it, as the last one. */
-static enum hf_presence after(const struct hf_participant *participant, enum hf_why why)
-{
-	bool said = why == HF_WHY_GOODBYE || why == HF_WHY_LEFT || why == HF_WHY_ROLE;
-
-	return participant->role == HF_ROLE_AGENT && !said ? HF_PRESENCE_CRASHED : HF_PRESENCE_OFFLINE;
-}
-
 void hf_member_end(struct hf_hub *hub, struct hf_member **members, struct hf_member *member, enum hf_why why)
 {
-	struct hf_participant *participant = member->participant;
-
-	if (participant) {
-		participant->devices -= member->counted;
-		if (participant->devices == 0) {
-			hf_participant_turn(hub, participant, after(participant, why), why);
-		}
+	if (member->participant) {
+		hf_participant_discounted(hub, member->participant, member->counted, why);
 	}
 	unlink_member(hub, members, member);
 }
 
 void hf_member_back(struct hf_hub *hub, struct hf_member *member)
 {
+	struct hf_participant *participant = member->participant;
+
+	if (participant && participant->willed) {
+		hf_participant_say(hub, participant, HF_SLICE_NONE, false); /* its will, of a connection that was taken over */
+	}
 	if (!member->counted) {
 		count(hub, member);
 	}
@@ -156,8 +148,9 @@ void hf_members_check_roles(struct hf_hub *hub, struct hf_device *device)
 	{
 		enum hf_role role = hf_device_role(hub, device, hf_session_id(member->session));
 		if (hf_role_may_read(role)) {
-			if (member->participant) {
+			if (member->participant && member->participant->role != role) {
 				member->participant->role = role;
+				hf_presence_changed(hub, member->participant);
 			}
 		} else if (hf_responses_close(hub, member, HF_CLOSED_AGENT_LEFT) == HF_OK) {
 			device->recent = NULL;

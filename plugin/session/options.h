@@ -37,6 +37,7 @@ struct hf_options {
 	struct hf_retention retention;
 	unsigned int ask_expiry_s; /* of questions that do not say when they expire */
 	unsigned int agent_grace_ms;
+	unsigned int stall_after_ms; /* 0: never */
 	unsigned int restart_grace_ms;
 	enum hf_notices presence_notices;
 	unsigned int floor_lease_ms;

@@ -1,56 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Participants of a session: how they are, told by notices in the log. Whatever turns a participant only says so here;
- * the tick tells it, so that who comes and goes within one turn of the loop has not gone, and a client that comes and
- * goes all the time does not fill the log: the state that is told last is the right one.
- *
- * A participant that has devices in the session is in memory. Each has a fact in the store, derived from the notices:
- *
- *      0  u8   format, 1
- *      1  u8   enum hf_role
- *      2  u8   enum hf_presence
- *      3  u8   enum hf_why
- *      4  i64  since, Unix ms, little-endian
+ * How participants are, told: by notices in the log, and by retained documents on S/presence/{identity}. Whatever turns a
+ * participant only says so; the tick tells it. So who comes and goes within one turn of the loop has not gone, and a client
+ * that comes and goes all the time fills neither the log nor anybody's connection: what is told last is right.
  */
 #include "session/presence.h"
 
-#include <endian.h>
-
 #include <utlist.h>
 
-#define VALUE_SIZE 12
-#define VALUE_FORMAT 1
 #define TELL_SLICE 256
+#define SHOWN_MAX 10000 /* participants of a session that who subscribes is shown */
 
 static struct hf_slice name_of(const struct hf_participant *participant)
 {
 	return hf_slice_of(participant->person->identity);
 }
 
-/* ---- in memory */
+/* ---- when */
 
-struct hf_participant *hf_participant_find(const struct hf_session *session, const struct hf_person *person)
-{
-	struct hf_participant *participant;
-
-	HASH_FIND_PTR(session->participants, &person, participant);
-	return participant;
-}
-
-static struct hf_participant *make(struct hf_session *session, struct hf_person *person)
-{
-	struct hf_participant *participant = calloc(1, sizeof(*participant));
-
-	if (participant) {
-		participant->session = session;
-		participant->person = person;
-		person->references++;
-		HASH_ADD_PTR(session->participants, person, participant);
-	}
-	return participant;
-}
-
-static void told(struct hf_hub *hub, struct hf_participant *participant)
+void hf_presence_told(struct hf_hub *hub, struct hf_participant *participant)
 {
 	if (participant->telling == HF_CHANGED) {
 		DL_DELETE(hub->changed, participant);
@@ -61,31 +29,42 @@ static void told(struct hf_hub *hub, struct hf_participant *participant)
 	participant->telling = HF_TOLD;
 }
 
-static void dispose(struct hf_hub *hub, struct hf_participant *participant)
-{
-	told(hub, participant);
-	HASH_DEL(participant->session->participants, participant);
-	hf_person_release(hub, participant->person);
-	free(participant);
-}
-
-void hf_participants_free(struct hf_hub *hub, struct hf_session *session)
-{
-	while (session->participants) {
-		dispose(hub, session->participants);
-	}
-}
-
-static void changed(struct hf_hub *hub, struct hf_participant *participant)
+static void tell_soon(struct hf_hub *hub, struct hf_participant *participant)
 {
 	if (participant->telling == HF_CHANGED) {
 		return;
 	}
-	told(hub, participant);
+	hf_presence_told(hub, participant);
 	participant->telling = HF_CHANGED;
 	participant->session->changed_count++;
 	DL_APPEND(hub->changed, participant);
 	hf_hub_due_by(hub, HF_TIMER_PRESENCE, 0);
+}
+
+void hf_presence_changed(struct hf_hub *hub, struct hf_participant *participant)
+{
+	participant->document_dirty = true;
+	tell_soon(hub, participant);
+}
+
+/* Found from the end: most wait equally long. */
+static void tell_later(struct hf_hub *hub, struct hf_participant *participant, int64_t at_ms)
+{
+	struct hf_participant *before;
+
+	hf_presence_told(hub, participant);
+	participant->telling = HF_LATER;
+	participant->tell_ms = at_ms;
+	participant->session->changed_count++;
+	before = hub->later ? hub->later->prev : NULL; /* the last one */
+	while (before && before->tell_ms > at_ms) {
+		before = before == hub->later ? NULL : before->prev;
+	}
+	if (before) {
+		DL_APPEND_ELEM(hub->later, before, participant);
+	} else {
+		DL_PREPEND(hub->later, participant);
+	}
 }
 
 static void schedule(struct hf_hub *hub)
@@ -98,191 +77,7 @@ static void schedule(struct hf_hub *hub)
 	}
 }
 
-/* Found from the end: most wait equally long. */
-static void put_off(struct hf_hub *hub, struct hf_participant *participant, int64_t until_ms)
-{
-	struct hf_participant *before;
-
-	told(hub, participant);
-	participant->telling = HF_LATER;
-	participant->tell_ms = until_ms;
-	participant->session->changed_count++;
-	before = hub->later ? hub->later->prev : NULL; /* the last one */
-	while (before && before->tell_ms > until_ms) {
-		before = before == hub->later ? NULL : before->prev;
-	}
-	if (before) {
-		DL_APPEND_ELEM(hub->later, before, participant);
-	} else {
-		DL_PREPEND(hub->later, participant);
-	}
-}
-
-void hf_participant_turn(struct hf_hub *hub, struct hf_participant *participant, enum hf_presence state, enum hf_why why)
-{
-	if (participant->state != state) {
-		participant->state = state;
-		participant->why = why;
-		participant->since_ms = hub->broker.now_ms(hub->broker.context);
-		changed(hub, participant);
-	}
-}
-
-void hf_participants_begin(struct hf_hub *hub, struct hf_session *session)
-{
-	for (struct hf_participant *participant = session->participants; participant; participant = participant->hh.next) {
-		changed(hub, participant);
-	}
-	if (session->member_count > 0) {
-		hf_session_active(hub, session);
-	}
-}
-
-/* ---- in the store */
-
-static void value_write(unsigned char value[VALUE_SIZE], enum hf_role role, enum hf_presence state, enum hf_why why, int64_t since_ms)
-{
-	uint64_t since_le = htole64((uint64_t)since_ms);
-
-	value[0] = VALUE_FORMAT;
-	value[1] = (unsigned char)role;
-	value[2] = (unsigned char)state;
-	value[3] = (unsigned char)why;
-	memcpy(value + 4, &since_le, 8);
-}
-
-/* What the log says of it: `noted` is the state, the rest stays as it is in memory. */
-static bool value_read(struct hf_slice value, struct hf_participant *participant)
-{
-	const unsigned char *bytes = (const unsigned char *)value.data;
-	uint64_t since_le;
-
-	if (value.len != VALUE_SIZE || bytes[0] != VALUE_FORMAT || bytes[2] >= HF_PRESENCE_COUNT || bytes[3] >= HF_WHY_COUNT) {
-		return false;
-	}
-	memcpy(&since_le, bytes + 4, 8);
-	participant->role = (enum hf_role)bytes[1];
-	participant->state = participant->noted = (enum hf_presence)bytes[2];
-	participant->why = (enum hf_why)bytes[3];
-	participant->since_ms = (int64_t)le64toh(since_le);
-	return true;
-}
-
-static void write(struct hf_hub *hub, const struct hf_participant *participant)
-{
-	unsigned char bytes[VALUE_SIZE];
-	struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
-
-	value_write(bytes, participant->role, participant->noted, participant->why, participant->since_ms);
-	if (hf_fact_put(hub->store, hf_session_id(participant->session), HF_FACT_PARTICIPANT, name_of(participant), &value) != HF_OK) {
-		hf_say(hub, HF_LOG_ERROR, "no memory for the presence of %s", participant->person->identity);
-	}
-	hf_hub_due(hub, HF_TIMER_INDEX, HF_INDEX_FLUSH_MS);
-}
-
-static bool was_there(enum hf_presence state)
-{
-	return state == HF_PRESENCE_ONLINE || state == HF_PRESENCE_STALLED;
-}
-
-/* From the store, into memory. Whoever was there then and is no member now has been lost with the broker: it has some
- * time to come back before the log says that it is gone. */
-static void recalled(struct hf_hub *hub, struct hf_participant *participant)
-{
-	if (!was_there(participant->noted)) {
-		return;
-	}
-	participant->notice_next_ms = hub->restart_grace_until_ms;
-	participant->state = HF_PRESENCE_OFFLINE;
-	participant->why = HF_WHY_RESTART;
-	participant->since_ms = hub->broker.now_ms(hub->broker.context);
-	changed(hub, participant);
-}
-
-struct hf_participant *hf_participant_get(struct hf_hub *hub, struct hf_session *session, struct hf_person *person)
-{
-	struct hf_participant *participant = hf_participant_find(session, person);
-	struct hf_buffer value = { .data = NULL };
-	bool found = false;
-
-	if (participant) {
-		return participant;
-	}
-	participant = make(session, person);
-	if (participant && session->log && hf_fact_get(hub->store, hf_session_id(session), HF_FACT_PARTICIPANT,
-			hf_slice_of(person->identity), &value, &found) == HF_OK && found) {
-		value_read(hf_buffer_slice(&value), participant);
-		recalled(hub, participant);
-	}
-	hf_buffer_free(&value);
-	return participant;
-}
-
-struct load {
-	struct hf_hub *hub;
-	struct hf_session *session;
-	bool failed;
-};
-
-static bool load_one(void *context, struct hf_slice name, struct hf_slice value)
-{
-	struct load *load = context;
-	struct hf_participant stored = { .noted = HF_PRESENCE_OFFLINE };
-
-	if (!value_read(value, &stored)) {
-		load->failed = true;
-		return false;
-	}
-	if (!was_there(stored.noted)) {
-		return true;
-	}
-	char *identity = strndup(name.data, name.len);
-	struct hf_person *person = identity ? hf_person_hold(load->hub, identity) : NULL;
-	struct hf_participant *participant = person ? hf_participant_find(load->session, person) : NULL;
-	if (person && !participant) {
-		participant = make(load->session, person);
-	}
-	if (participant) {
-		value_read(value, participant);
-		recalled(load->hub, participant);
-	}
-	hf_person_release(load->hub, person);
-	free(identity);
-	load->failed = participant == NULL;
-	return participant != NULL;
-}
-
-enum hf_reason hf_participants_load(struct hf_hub *hub, struct hf_session *session)
-{
-	struct load load = { .hub = hub, .session = session };
-	enum hf_reason reason = hf_fact_each(hub->store, hf_session_id(session), HF_FACT_PARTICIPANT, load_one, &load);
-
-	return reason == HF_OK && load.failed ? HF_RECORD_CORRUPT : reason;
-}
-
-void hf_presence_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice)
-{
-	unsigned char bytes[VALUE_SIZE];
-	struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
-	enum hf_presence state = hf_presence_parse(notice->state);
-	enum hf_why why = hf_why_parse(notice->reason);
-
-	if (state == HF_PRESENCE_COUNT) {
-		return; /* of a later version */
-	}
-	for (struct hf_participant *one = session ? session->participants : NULL; one; one = one->hh.next) {
-		if (hf_slice_is(notice->identity, one->person->identity)) {
-			one->noted = state;
-		}
-	}
-	value_write(bytes, hf_role_parse(notice->role), state, why == HF_WHY_COUNT ? HF_WHY_NONE : why, entry->time_ms);
-	if (hf_fact_put(hub->store, entry->session, HF_FACT_PARTICIPANT, notice->identity, &value) != HF_OK) {
-		hf_say(hub, HF_LOG_ERROR, "the presence of a participant of session %.*s could not be taken up", (int)entry->session.len,
-			entry->session.data);
-	}
-}
-
-/* ---- telling */
+/* ---- notices */
 
 static bool is_noted(const struct hf_hub *hub, enum hf_role role)
 {
@@ -302,11 +97,11 @@ static enum hf_reason append(struct hf_hub *hub, const struct hf_participant *pa
 	return hf_append_notice(hub, participant->session, &notice);
 }
 
-/* 0: the log says how it is, or never will. Else when to try again. */
+/* INT64_MAX: the log says how it is, or never will. Else when to try again. */
 static int64_t note(struct hf_hub *hub, struct hf_participant *participant, int64_t now)
 {
 	if (!participant->session->log || participant->state == participant->noted) {
-		return 0;
+		return INT64_MAX;
 	}
 	if (is_noted(hub, participant->role)) {
 		if (now < participant->notice_next_ms) {
@@ -316,11 +111,160 @@ static int64_t note(struct hf_hub *hub, struct hf_participant *participant, int6
 		if (reason == HF_STORE_FAILED || reason == HF_NO_MEMORY) {
 			return now + HF_RECOVER_MS;
 		}
-		participant->notice_next_ms = now + HF_PRESENCE_NOTICE_MS;
+		participant->notice_next_ms = now + HF_PRESENCE_INTERVAL_MS;
 	}
 	participant->noted = participant->state;
-	write(hub, participant);
-	return 0;
+	participant->fact_dirty = true;
+	return INT64_MAX;
+}
+
+/* ---- documents */
+
+/* Where its document is, behind root/{session}/. False: the name is too long for a topic. */
+static bool topic_of(const struct hf_participant *participant, char *topic, size_t size)
+{
+	static const char prefix[] = "presence/";
+	size_t len = sizeof(prefix) - 1;
+
+	memcpy(topic, prefix, len);
+	return hf_percent_encode(name_of(participant), topic + len, size - len) > 0;
+}
+
+static bool write_document(struct hf_hub *hub, struct hf_participant *participant)
+{
+	const struct hf_presence_document document = {
+		.identity = name_of(participant),
+		.role = participant->role,
+		.state = participant->state,
+		.why = participant->why,
+		.status = hf_buffer_slice(&participant->status),
+		.devices = participant->devices,
+		.since_ms = participant->since_ms,
+	};
+
+	hf_buffer_clear(&hub->scratch);
+	if (!hf_presence_encode(&document, &hub->scratch)) {
+		return false;
+	}
+	HASH_VALUE(hub->scratch.data, hub->scratch.len, participant->document_hash);
+	return true;
+}
+
+static void hide(struct hf_hub *hub, struct hf_participant *participant)
+{
+	char topic[HF_TOPIC_MAX];
+
+	if (participant->shown && topic_of(participant, topic, sizeof(topic))) {
+		hub->broker.unretain(hub->broker.context, hf_session_id(participant->session), hf_slice_of(topic));
+	}
+	participant->shown = false;
+}
+
+void hf_presence_hide(struct hf_hub *hub, struct hf_session *session)
+{
+	for (struct hf_participant *participant = session->participants; participant; participant = participant->hh.next) {
+		hide(hub, participant);
+	}
+}
+
+/* INT64_MAX: whoever looks has seen it. Else when to try again. */
+static int64_t announce(struct hf_hub *hub, struct hf_participant *participant, int64_t now)
+{
+	char topic[HF_TOPIC_MAX];
+
+	if (!participant->document_dirty) {
+		return INT64_MAX;
+	}
+	if (!hf_session_watched(hub, participant->session, HF_KIND_PRESENCE)) {
+		/* The next who looks gets a fresh one, and a stale one would cost memory. */
+		hide(hub, participant);
+		participant->document_dirty = false;
+		return INT64_MAX;
+	}
+	if (now < participant->document_next_ms) {
+		return participant->document_next_ms;
+	}
+	if (topic_of(participant, topic, sizeof(topic)) && write_document(hub, participant)) {
+		hub->broker.announce(
+			hub->broker.context, hf_session_id(participant->session), hf_slice_of(topic), hf_buffer_slice(&hub->scratch));
+		participant->shown = true;
+	}
+	participant->document_dirty = false;
+	participant->document_next_ms = now + HF_PRESENCE_INTERVAL_MS;
+	return INT64_MAX;
+}
+
+static void show(struct hf_hub *hub, struct hf_participant *participant)
+{
+	char topic[HF_TOPIC_MAX];
+
+	if ((participant->shown && !participant->document_dirty) || participant->since_ms == 0) {
+		return; /* it is there; or there is nothing to be said of it yet */
+	}
+	if (topic_of(participant, topic, sizeof(topic)) && write_document(hub, participant)) {
+		hub->broker.retain(
+			hub->broker.context, hf_session_id(participant->session), hf_slice_of(topic), hf_buffer_slice(&hub->scratch));
+		participant->shown = true; /* still dirty when somebody already there has not been sent this one */
+	}
+}
+
+/* A person by its name in a topic; give it back. NULL: nobody of that name is known, and none is wanted. */
+static struct hf_person *person_of(struct hf_hub *hub, struct hf_slice encoded, bool make)
+{
+	char identity[HF_TOPIC_MAX + 1];
+	size_t len = hf_percent_decode(encoded, identity, sizeof(identity));
+	struct hf_person *person = NULL;
+
+	if (len == 0 || strlen(identity) != len) {
+		return NULL;
+	}
+	if (make) {
+		return hf_person_hold(hub, identity);
+	}
+	HASH_FIND(hh, hub->people, identity, len, person);
+	return person;
+}
+
+void hf_presence_show(struct hf_hub *hub, struct hf_session *session, struct hf_slice encoded)
+{
+	if (encoded.len > 0) {
+		struct hf_person *person = person_of(hub, encoded, true);
+		struct hf_participant *participant = person ? hf_participant_get(hub, session, person) : NULL;
+		if (participant) {
+			show(hub, participant);
+			tell_soon(hub, participant); /* or it goes at once, where it is nobody */
+		}
+		hf_person_release(hub, person);
+		return;
+	}
+	if (session->log && hf_participants_load_all(hub, session, SHOWN_MAX) != HF_OK) {
+		hf_say(hub, HF_LOG_ERROR, "the participants of session %s cannot be read", session->id);
+	}
+	for (struct hf_participant *participant = session->participants; participant; participant = participant->hh.next) {
+		show(hub, participant);
+	}
+}
+
+bool hf_presence_is_news(struct hf_hub *hub, const struct hf_session *session, struct hf_slice encoded, struct hf_slice payload)
+{
+	const struct hf_person *person = session ? person_of(hub, encoded, false) : NULL;
+	const struct hf_participant *participant = person ? hf_participant_find(session, person) : NULL;
+	unsigned int hash;
+
+	HASH_VALUE(payload.data, payload.len, hash);
+	return participant && participant->shown && hash == participant->document_hash;
+}
+
+/* ---- telling */
+
+/* Not before one of it may be told again: should it come back at once, the one in memory knows that. */
+static void end(struct hf_hub *hub, struct hf_participant *participant, int64_t now)
+{
+	if (now < participant->notice_next_ms) {
+		tell_later(hub, participant, participant->notice_next_ms);
+	} else {
+		hf_participant_dispose(hub, participant);
+	}
 }
 
 void hf_presence_tell(struct hf_hub *hub)
@@ -328,19 +272,66 @@ void hf_presence_tell(struct hf_hub *hub)
 	int64_t now = hub->broker.monotonic_ms(hub->broker.context);
 
 	while (hub->later && hub->later->tell_ms <= now) {
-		changed(hub, hub->later);
+		tell_soon(hub, hub->later);
 	}
 	for (unsigned int left = TELL_SLICE; hub->changed && left > 0; left--) {
 		struct hf_participant *participant = hub->changed;
-		int64_t again_ms = note(hub, participant, now);
-		if (again_ms > 0) {
-			put_off(hub, participant, again_ms);
+		int64_t noted = note(hub, participant, now), announced = announce(hub, participant, now);
+		int64_t again_ms = noted < announced ? noted : announced;
+		hf_participant_write(hub, participant);
+		if (again_ms != INT64_MAX) {
+			tell_later(hub, participant, again_ms);
 			continue;
 		}
-		told(hub, participant);
-		if (participant->members == 0 && participant->open == 0) {
-			dispose(hub, participant);
+		hf_presence_told(hub, participant);
+		if (participant->members == 0 && participant->open == 0 && !participant->shown) {
+			end(hub, participant, now);
 		}
 	}
 	schedule(hub);
+}
+
+/* ---- what a participant says of itself */
+
+static struct hf_participant *speaker(struct hf_hub *hub, struct hf_incoming *incoming)
+{
+	if (!incoming->publish->will) {
+		struct hf_member *member = hf_join(hub, incoming->device, incoming->session, false);
+		return member ? member->participant : NULL;
+	}
+	struct hf_person *person = hf_person_hold(hub, incoming->publish->identity);
+	struct hf_participant *participant = person ? hf_participant_get(hub, incoming->session, person) : NULL;
+	if (participant && participant->members == 0) {
+		participant->role = incoming->role;
+	}
+	hf_person_release(hub, person);
+	return participant;
+}
+
+enum hf_reason hf_presence_publish(struct hf_hub *hub, struct hf_incoming *incoming)
+{
+	char identity[HF_TOPIC_MAX + 1];
+	struct hf_slice status;
+	size_t len = hf_percent_decode(incoming->topic.key, identity, sizeof(identity));
+
+	if (incoming->identity.len == 0 || (!incoming->publish->will && !(incoming->device && incoming->device->online))) {
+		return HF_NOT_AUTHENTICATED;
+	}
+	if (!hf_slice_equal(hf_slice_from(identity, len), incoming->identity)) {
+		return HF_PRESENCE_OTHER;
+	}
+	enum hf_reason reason = hf_status_decode(incoming->publish->payload, &status);
+	if (reason != HF_OK) {
+		return reason;
+	}
+	incoming->session = hf_session_use(hub, incoming->topic.session);
+	struct hf_participant *participant = incoming->session ? speaker(hub, incoming) : NULL;
+	if (!participant) {
+		bool many = incoming->device && HASH_COUNT(incoming->device->members) >= HF_MEMBERS_MAX;
+		return many ? HF_SESSIONS_TOO_MANY : HF_NO_MEMORY;
+	}
+	if (incoming->publish->will && participant->devices > 1) {
+		return HF_OK; /* the last words of one device; another one is still there */
+	}
+	return hf_participant_say(hub, participant, status, incoming->publish->will) ? HF_OK : HF_NO_MEMORY;
 }

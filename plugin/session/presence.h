@@ -20,7 +20,7 @@
 #include "session/internal.h"
 
 #define HF_MEMBERS_MAX 4096      /* of a device: what it only published in, longest ago, it leaves then */
-#define HF_PRESENCE_NOTICE_MS 250 /* from one notice of an identity in a session to the next */
+#define HF_PRESENCE_INTERVAL_MS 250 /* from one notice of an identity in a session to the next; the same of documents */
 #define HF_WILL_LATE_MS 2000     /* Mosquitto counts a Will Delay in whole seconds (will_delay.c) */
 #define HF_LOST_SLICE 256        /* members in one go */
 
@@ -36,10 +36,18 @@ struct hf_participant {
 	enum hf_presence noted; /* the state as the log has it */
 	enum hf_why why;
 	int64_t since_ms;       /* Unix */
-	int64_t notice_next_ms; /* not before, on the monotonic clock */
-	size_t members;         /* of it, counted or not */
-	unsigned int devices;   /* connected, or within their grace */
-	size_t open;            /* its responses */
+	struct hf_buffer status;  /* its own words ... */
+	bool willed;              /* ... which are those of its will */
+	bool fact_dirty;          /* differs from the store */
+	bool document_dirty;      /* differs from what those who are there were sent */
+	bool shown;               /* the broker retains a document ... */
+	unsigned int document_hash; /* ... this one, or it is on its way there */
+	int64_t notice_next_ms;   /* not before, on the monotonic clock */
+	int64_t document_next_ms; /* likewise */
+	size_t members;           /* of it, counted or not */
+	unsigned int devices;     /* connected, or within their grace */
+	size_t open;              /* its responses ... */
+	size_t stalled;           /* ... and those of them of which nothing comes */
 };
 
 /* A device in a session. */
@@ -98,14 +106,37 @@ void hf_losses_free(struct hf_hub *hub);
  * `device` is "" where it is not known. NULL: no memory. */
 struct hf_member *hf_lost_restore(struct hf_hub *hub, struct hf_session *session, const char *device, struct hf_person *person);
 
-/* presence.c: participants */
+/* participants.c */
 struct hf_participant *hf_participant_find(const struct hf_session *session, const struct hf_person *person); /* NULL: not in memory */
 struct hf_participant *hf_participant_get(struct hf_hub *hub, struct hf_session *session, struct hf_person *person); /* NULL: no memory */
 void hf_participant_turn(struct hf_hub *hub, struct hf_participant *participant, enum hf_presence state, enum hf_why why);
-enum hf_reason hf_participants_load(struct hf_hub *hub, struct hf_session *session);
+bool hf_participant_say(struct hf_hub *hub, struct hf_participant *participant, struct hf_slice status, bool is_will); /* false: no memory */
+void hf_participant_counted(struct hf_hub *hub, struct hf_participant *participant); /* one more device */
+void hf_participant_discounted(struct hf_hub *hub, struct hf_participant *participant, bool counted, enum hf_why why); /* one less */
+void hf_participant_stalled(struct hf_hub *hub, struct hf_participant *participant, int more); /* or less */
+void hf_participant_write(struct hf_hub *hub, struct hf_participant *participant);
+void hf_participant_dispose(struct hf_hub *hub, struct hf_participant *participant);
+enum hf_reason hf_participants_load(struct hf_hub *hub, struct hf_session *session); /* those that were there when the broker ended */
+enum hf_reason hf_participants_load_all(struct hf_hub *hub, struct hf_session *session, size_t most);
 void hf_participants_begin(struct hf_hub *hub, struct hf_session *session); /* the session has its first entry */
 void hf_participants_free(struct hf_hub *hub, struct hf_session *session);
-void hf_presence_tell(struct hf_hub *hub); /* what changed: notices, documents, facts */
 void hf_presence_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
+
+/* presence.c */
+void hf_presence_changed(struct hf_hub *hub, struct hf_participant *participant); /* tell it soon */
+void hf_presence_told(struct hf_hub *hub, struct hf_participant *participant);    /* or not */
+void hf_presence_tell(struct hf_hub *hub); /* what changed: notices, documents, facts */
+/* Retain the documents of a session, or of one participant by its name in the topic. */
+void hf_presence_show(struct hf_hub *hub, struct hf_session *session, struct hf_slice encoded);
+void hf_presence_hide(struct hf_hub *hub, struct hf_session *session);
+/* Is this the newest document of a participant? What clients publish themselves never is. */
+bool hf_presence_is_news(struct hf_hub *hub, const struct hf_session *session, struct hf_slice encoded, struct hf_slice payload);
+/* A participant says something of itself. HF_NOT_AUTHENTICATED, HF_PRESENCE_OTHER, HF_PAYLOAD_..., HF_SESSIONS_TOO_MANY, HF_NO_MEMORY. */
+enum hf_reason hf_presence_publish(struct hf_hub *hub, struct hf_incoming *incoming);
+
+/* stall.c */
+void hf_stall_begin(struct hf_hub *hub, struct hf_response *response, int64_t now); /* a batch has come: from now on */
+void hf_stall_end(struct hf_hub *hub, struct hf_response *response);                /* there will be none, or it is somebody else's */
+void hf_stalls_due(struct hf_hub *hub);
 
 #endif

@@ -10,8 +10,6 @@ static enum hf_reason check_topic(const struct hf_topic *topic, enum hf_role rol
 	case HF_KIND_MARK:
 	case HF_KIND_ERROR:
 		return HF_TOPIC_RESERVED;
-	case HF_KIND_PRESENCE:
-		return HF_TOPIC_UNSUPPORTED;
 	default:
 		break;
 	}
@@ -126,6 +124,8 @@ static enum hf_reason take(struct hf_hub *hub, struct hf_incoming *incoming, boo
 	case HF_KIND_EPHEMERAL:
 		*pass = true;
 		return HF_OK;
+	case HF_KIND_PRESENCE:
+		return hf_presence_publish(hub, incoming);
 	case HF_KIND_HISTORY:
 		return device && device->online ? hf_history(hub, device, publish, &incoming->topic) : HF_NOT_PERMITTED;
 	default:

@@ -82,13 +82,14 @@ static struct hf_response *add(struct hf_session *session, struct hf_slice ident
 }
 
 /* Who sent the last batch; NULL: nobody that is known. */
-static void belongs_to(struct hf_response *response, struct hf_member *member)
+static void belongs_to(struct hf_hub *hub, struct hf_response *response, struct hf_member *member)
 {
 	struct hf_member *before = response->member;
 
 	if (member == before) {
 		return;
 	}
+	hf_stall_end(hub, response); /* by whom it was before */
 	if (before) {
 		before->open--;
 		if (before->participant) {
@@ -106,7 +107,8 @@ static void belongs_to(struct hf_response *response, struct hf_member *member)
 
 static void ended(struct hf_hub *hub, struct hf_session *session, struct hf_response *response, enum hf_end end)
 {
-	belongs_to(response, NULL);
+	hf_stall_end(hub, response);
+	belongs_to(hub, response, NULL);
 	response->end = end;
 	session->open_count--;
 	session->responses_dirty = true;
@@ -213,7 +215,8 @@ void hf_tokens_apply(struct hf_hub *hub, const struct hf_incoming *incoming, con
 	struct hf_response *response = apply(hub, incoming->session, entry->identity, &incoming->batch, entry->offset);
 
 	if (response) {
-		belongs_to(response, incoming->member);
+		belongs_to(hub, response, incoming->member);
+		hf_stall_begin(hub, response, incoming->session->used_ms);
 	}
 }
 
@@ -277,11 +280,11 @@ enum hf_reason hf_responses_yield(struct hf_hub *hub, struct hf_session *session
 	return reason;
 }
 
-void hf_responses_forget(struct hf_member *member)
+void hf_responses_forget(struct hf_hub *hub, struct hf_member *member)
 {
 	for (struct hf_response *response = member->session->responses; response && member->open > 0; response = response->hh.next) {
 		if (response->member == member) {
-			belongs_to(response, NULL);
+			belongs_to(hub, response, NULL);
 		}
 	}
 }
@@ -350,7 +353,8 @@ static void adopt(struct hf_hub *hub, struct hf_session *session, struct hf_resp
 		return; /* no memory: it stays open */
 	}
 	bool there = device && device->online && device->person == person;
-	belongs_to(response, there ? hf_join(hub, device, session, false) : hf_lost_restore(hub, session, id, person));
+	belongs_to(hub, response, there ? hf_join(hub, device, session, false) : hf_lost_restore(hub, session, id, person));
+	hf_stall_begin(hub, response, hub->broker.monotonic_ms(hub->broker.context));
 	hf_person_release(hub, person);
 }
 
@@ -360,7 +364,7 @@ enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session)
 	enum hf_reason reason = hf_fact_each(hub->store, hf_session_id(session), HF_FACT_RESPONSE, load_one, &load);
 
 	if (reason != HF_OK || load.reason != HF_OK) {
-		hf_responses_free(session);
+		hf_responses_free(hub, session);
 		return reason != HF_OK ? reason : load.reason;
 	}
 	for (struct hf_response *response = session->responses; response; response = response->hh.next) {
@@ -394,12 +398,14 @@ enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session
 	return HF_OK;
 }
 
-void hf_responses_free(struct hf_session *session)
+void hf_responses_free(struct hf_hub *hub, struct hf_session *session)
 {
 	struct hf_response *response, *next;
 
 	HASH_ITER(hh, session->responses, response, next)
 	{
+		response->member = NULL; /* which may be gone */
+		hf_stall_end(hub, response);
 		drop(session, response);
 	}
 	session->open_count = 0;

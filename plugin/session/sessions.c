@@ -12,7 +12,7 @@ struct hf_slice hf_session_id(const struct hf_session *session)
 static void session_free(struct hf_hub *hub, struct hf_session *session)
 {
 	hf_participants_free(hub, session);
-	hf_responses_free(session);
+	hf_responses_free(hub, session);
 	hf_asks_free(session);
 	hf_floor_free(hub, session);
 	if (session->log) {
@@ -104,6 +104,14 @@ static bool is_idle(const struct hf_session *session, int64_t now)
 		!session->responses_dirty && !session->floor.lost_ms && now - session->used_ms >= HF_IDLE_MS;
 }
 
+static void hide(struct hf_hub *hub, struct hf_session *session)
+{
+	if (session->state_shown) {
+		hub->broker.unretain(hub->broker.context, hf_session_id(session), hf_slice_of("state"));
+	}
+	hf_presence_hide(hub, session);
+}
+
 void hf_session_active(struct hf_hub *hub, struct hf_session *session)
 {
 	static const struct hf_slice nothing = { .data = "", .len = 0 };
@@ -160,8 +168,8 @@ void hf_sessions_rest(struct hf_hub *hub, bool all)
 	HASH_ITER(hh, hub->sessions, session, next)
 	{
 		bool idle = is_idle(session, now);
-		if (idle && session->state_shown && !all) { /* at the end the broker has thrown them away itself */
-			hub->broker.unretain(hub->broker.context, hf_session_id(session), hf_slice_of("state"));
+		if (idle && !all) { /* at the end the broker has thrown them away itself */
+			hide(hub, session);
 		}
 		if (idle && session->active && !all) {
 			hf_fact_put(hub->store, HF_SLICE_NONE, HF_FACT_ACTIVE, hf_session_id(session), NULL);
@@ -227,15 +235,18 @@ static bool write_state(struct hf_hub *hub, struct hf_session *session)
 
 /* What is announced goes out at the next turn of the broker's loop. Who subscribes before that is shown a newer one, and
  * must not get the older one behind it. */
-bool hf_session_is_news(const struct hf_hub *hub, const struct hf_topic *topic, struct hf_slice payload)
+bool hf_session_is_news(struct hf_hub *hub, const struct hf_topic *topic, struct hf_slice payload)
 {
 	const struct hf_session *session;
 	unsigned int hash;
 
-	if (topic->kind != HF_KIND_STATE) {
+	if (topic->kind != HF_KIND_STATE && topic->kind != HF_KIND_PRESENCE) {
 		return true;
 	}
 	HASH_FIND(hh, hub->sessions, topic->session.data, topic->session.len, session);
+	if (topic->kind == HF_KIND_PRESENCE) {
+		return hf_presence_is_news(hub, session, topic->key, payload);
+	}
 	HASH_VALUE(payload.data, payload.len, hash);
 	return !session || !session->state_shown || hash == session->state_hash;
 }
@@ -250,11 +261,11 @@ void hf_session_show_state(struct hf_hub *hub, struct hf_session *session)
 	/* Still dirty when somebody already there has not been sent this one. */
 }
 
-static bool watches_state(const struct hf_device *device, const struct hf_session *session)
+static bool watches(const struct hf_device *device, const struct hf_session *session, enum hf_kind kind)
 {
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		const struct hf_subscription *subscription = &device->subscriptions[i];
-		if (!subscription->outside && subscription->allowed && (subscription->parsed.kinds & HF_KIND_BIT(HF_KIND_STATE)) &&
+		if (!subscription->outside && subscription->allowed && (subscription->parsed.kinds & HF_KIND_BIT(kind)) &&
 			(subscription->parsed.any_session || subscription->session == session)) {
 			return true;
 		}
@@ -262,20 +273,20 @@ static bool watches_state(const struct hf_device *device, const struct hf_sessio
 	return false;
 }
 
-static bool watched(const struct hf_hub *hub, const struct hf_session *session)
+bool hf_session_watched(const struct hf_hub *hub, const struct hf_session *session, enum hf_kind kind)
 {
 	const struct hf_attachment *attachment;
 	const struct hf_device *device;
 
 	DL_FOREACH(session->attached, attachment)
 	{
-		if (watches_state(attachment->device, session)) {
+		if (watches(attachment->device, session, kind)) {
 			return true;
 		}
 	}
 	DL_FOREACH2(hub->wild, device, wild_next)
 	{
-		if (watches_state(device, session)) {
+		if (watches(device, session, kind)) {
 			return true;
 		}
 	}
@@ -289,7 +300,7 @@ static void announce(struct hf_hub *hub, struct hf_session *session, int64_t now
 	session->state_dirty = false;
 	session->state_told_ms = now;
 	session->state_next_ms = now + HF_STATE_INTERVAL_MS;
-	if (watched(hub, session)) {
+	if (hf_session_watched(hub, session, HF_KIND_STATE)) {
 		if (write_state(hub, session)) {
 			hub->broker.announce(hub->broker.context, id, hf_slice_of("state"), hf_buffer_slice(&hub->scratch));
 			session->state_shown = true;

@@ -4,8 +4,6 @@
 
 #include <utlist.h>
 
-#define STATES_MAX 10000 /* retained states looked up by one filter with a wildcard in the session */
-
 static bool covers_more_than_root(const struct hf_hub *hub, const struct hf_filter *filter)
 {
 	size_t len = strlen(hub->options.root);
@@ -262,51 +260,6 @@ static enum hf_reason check_position(struct hf_hub *hub, const struct hf_filter 
 	return filter->position.value > hf_session_head(session) + 1 ? HF_POSITION_AHEAD : HF_OK;
 }
 
-struct show {
-	struct hf_hub *hub;
-	const char *identity;
-	unsigned int count;
-};
-
-static bool show_one(void *context, const struct hf_session_info *info)
-{
-	struct show *show = context;
-
-	if (!hf_role_may_read(hf_identity_role(show->hub, show->identity, info->session))) {
-		return true;
-	}
-	if (++show->count > STATES_MAX) {
-		return false;
-	}
-	struct hf_session *session = hf_session_use(show->hub, info->session);
-	if (session) {
-		hf_session_show_state(show->hub, session);
-	}
-	return true;
-}
-
-/* Put the retained states in place that this filter is about to look up; those at rest have none. */
-static void show_states(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter)
-{
-	if (!(filter->kinds & HF_KIND_BIT(HF_KIND_STATE))) {
-		return;
-	}
-	if (!filter->any_session) {
-		struct hf_session *session = hf_session_use(hub, filter->session);
-		if (session) {
-			hf_session_show_state(hub, session);
-		}
-		return;
-	}
-	struct show show = { .hub = hub, .identity = device->identity };
-	if (hf_session_each(hub->store, HF_SLICE_NONE, show_one, &show) != HF_OK) {
-		hf_say(hub, HF_LOG_ERROR, "the sessions cannot be listed: %s", hf_store_error(hub->store));
-	}
-	if (show.count > STATES_MAX) {
-		hf_say(hub, HF_LOG_WARNING, "more than %d sessions: the retained states of the rest are not shown to %s", STATES_MAX, device->id);
-	}
-}
-
 static enum hf_reason may_subscribe(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter)
 {
 	bool reads = filter->any_session ? hf_identity_reads_some(hub, device->identity)
@@ -343,7 +296,7 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 	if (reason == HF_OK && filter.verb == HF_VERB_PLAIN && filter.group.len == 0 && covers_more_than_root(hub, &filter)) {
 		/* "#" and the like: others decide on it; what it may see of the root is decided entry by entry. */
 		if (device && hf_identity_reads_some(hub, device->identity)) {
-			show_states(hub, device, &filter);
+			hf_retained_show(hub, device, &filter);
 		}
 		return HF_TOPIC_OUTSIDE;
 	}
@@ -367,7 +320,7 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 		hf_tell_error(hub, device, session, hf_slice_of(text), &(struct hf_refusal){ .reason = reason });
 		return reason;
 	}
-	show_states(hub, device, &filter);
+	hf_retained_show(hub, device, &filter);
 	return HF_OK;
 }
 

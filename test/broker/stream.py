@@ -111,7 +111,7 @@ class Reader:
 
     def _publish(self, packet):
         _, session, kind = packet.topic.split("/")[:3]
-        if kind in ("mark", "state"):
+        if kind in ("mark", "state", "presence"):
             return self.raw.ack(packet)
         if packet.offset is None:
             return self.fail(f"a message on {packet.topic} without an offset")

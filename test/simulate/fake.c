@@ -451,17 +451,28 @@ static void check_state(struct hf_slice session, struct hf_slice rest, struct hf
 	state_of[index] = log_session_head((unsigned)index);
 }
 
+static bool is_presence(struct hf_slice rest)
+{
+	return rest.len > 9 && memcmp(rest.data, "presence/", 9) == 0; /* the model knows nothing of it yet */
+}
+
 static void retain(void *unused, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
 {
 	(void)unused;
+	if (is_presence(rest)) {
+		return;
+	}
 	check_state(session, rest, payload);
 }
 
 static void announce(void *unused, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
 {
-	struct own *own = calloc(1, sizeof(*own));
+	struct own *own = is_presence(rest) ? NULL : calloc(1, sizeof(*own));
 
 	(void)unused;
+	if (is_presence(rest)) {
+		return;
+	}
 	check_state(session, rest, payload);
 	must(own && hf_buffer_append(&own->payload, payload.data, payload.len), "out of memory");
 	own->session = (unsigned)session_of(session);
@@ -474,6 +485,9 @@ static void unretain(void *unused, struct hf_slice session, struct hf_slice rest
 	int index = session_of(session);
 
 	(void)unused;
+	if (is_presence(rest)) {
+		return;
+	}
 	must(index >= 0 && hf_slice_is(rest, "state") && state_retained[index], "a retained state is removed that is not there");
 	state_retained[index] = false;
 }

@@ -191,6 +191,29 @@ static bool write_notice_online(struct hf_buffer *out)
 		out);
 }
 
+static bool write_presence(struct hf_buffer *out)
+{
+	return hf_presence_encode(&(struct hf_presence_document){.identity = hf_slice_of("agent-1"),
+								  .role = HF_ROLE_AGENT,
+								  .state = HF_PRESENCE_STALLED,
+								  .why = HF_WHY_NO_BATCH,
+								  .status = hf_slice_of("reading"),
+								  .devices = 1,
+								  .since_ms = 1767225600000},
+		out);
+}
+
+static bool write_presence_small(struct hf_buffer *out)
+{
+	return hf_presence_encode(&(struct hf_presence_document){.identity = hf_slice_of("bob"),
+								  .role = HF_ROLE_USER,
+								  .state = HF_PRESENCE_ONLINE,
+								  .status = HF_SLICE_NONE,
+								  .devices = 300,
+								  .since_ms = -1},
+		out);
+}
+
 static bool write_notice_response_closed(struct hf_buffer *out)
 {
 	return hf_notice_encode(&(struct hf_notice){.kind = HF_NOTICE_RESPONSE_CLOSED,
@@ -359,6 +382,13 @@ static const struct {
 	{"notice.online", write_notice_online,
 		"a4 64726f6c65 6475736572 657374617465 666f6e6c696e65 666e6f74696365 6870726573656e6365 "
 		"686964656e74697479 63626f62"},
+	{"presence.stalled", write_presence,
+		"a8 64726f6c65 656167656e74 6573696e6365 1b0000019b76daa800 657374617465 677374616c6c6564 666f6e6c696e65 f5 "
+		"66726561736f6e 686e6f2d6261746368 66737461747573 6772656164696e67 6764657669636573 01 "
+		"686964656e74697479 676167656e742d31"},
+	{"presence.online", write_presence_small,
+		"a6 64726f6c65 6475736572 6573696e6365 20 657374617465 666f6e6c696e65 666f6e6c696e65 f5 "
+		"6764657669636573 19012c 686964656e74697479 63626f62"},
 	{"notice.response-closed", write_notice_response_closed,
 		"a4 626964 63722d37 6466726f6d 676167656e742d31 666e6f74696365 6f726573706f6e73652d636c6f736564 "
 		"66726561736f6e 6a6167656e742d6c6f7374"},
@@ -441,7 +471,10 @@ static enum hf_reason decode(const char *rule, struct hf_slice payload)
 	struct hf_answer answer;
 	struct hf_history_request history;
 	struct hf_control_request control;
+	struct hf_slice status;
 
+	if (strcmp(rule, "presence-status") == 0)
+		return hf_status_decode(payload, &status);
 	if (strcmp(rule, "tokens") == 0)
 		return hf_token_decode(payload, &batch);
 	if (strcmp(rule, "ask") == 0)

@@ -27,6 +27,7 @@ OPTIONAL = {
     "state": {"holder", "to"},
     "error": {"expected", "by", "offset"},
     "notice": {"by", "from", "holder", "to", "previous"},
+    "presence": {"status", "reason"},
     "ask": {"choices", "to", "roles", "expires-in", "data"},
     "answer": {"choice", "text", "data"},
     "control-answer": {"expected", "by", "holder", "to"},
@@ -71,6 +72,9 @@ TAKEN = {
         *({**CHOICE, "id": i} for i in ("x" * 64, "ä" * 32)),
         *({**CHOICE, "choice": c} for c in ("x" * 256, "ä" * 128)),
         {**TEXT, "text": "x" * 70000},
+    ],
+    "presence-status": [
+        *({"status": s} for s in ("", "x", "x" * 256, "ä" * 128, "\0")),
     ],
     "history-request": [
         {},
@@ -127,6 +131,13 @@ REFUSED = {
         *({**TEXT, "text": t} for t in ("", None, [])),
         {**CHOICE, "unknown": 1},
     ],
+    "presence-status": [
+        {},
+        [],
+        "reading",
+        *({"status": s} for s in ("x" * 257, "ä" * 129, None, [])),
+        {"status": "x", "state": "online"},
+    ],
     "history-request": [
         *({"from": f} for f in ("", "first", "0", "-0", "-", "@", "+", 0, -1, 2**63, 1.5, None, [])),
         *({"limit": n} for n in (0, -1, "1", 1.5, None, b"")),
@@ -177,6 +188,9 @@ REFUSED_BY_CODEC = {
         {"command": "claim", "mode": "cold"},
         {"command": "claim", "reason": "because"},
         {"command": "claim", 1: 2},
+    ],
+    "presence-status": [
+        *({"status": s} for s in (b"reading", 1)),
     ],
     "history-request": [
         *({"from": f} for f in ("earliest ", " 1", "01", "1.5", "--1", "9" * 20, b"1")),
@@ -257,7 +271,7 @@ class Written(unittest.TestCase):
             rules,
             {
                 *("tokens", "state", "mark", "notice", "error", "receipt", "history-answer", "control-answer"),
-                *("ask", "answer", "audit"),
+                *("ask", "answer", "audit", "presence"),
             },
         )
 

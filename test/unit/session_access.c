@@ -351,7 +351,7 @@ START_TEST(what_the_broker_may_deliver)
 		ck_assert_reason(hf_may_receive(hub, "pc", "ann", topic, HF_SLICE_NONE), HF_NOT_PERMITTED);
 	}
 	ck_assert_ok(hf_may_receive(hub, "pc", "ann", "sessions/a/state", HF_SLICE_NONE));
-	ck_assert_ok(hf_may_receive(hub, "pc", "ann", "sessions/a/presence/ann", HF_SLICE_NONE));
+	ck_assert_reason(hf_may_receive(hub, "pc", "ann", "sessions/a/presence/ann", HF_SLICE_NONE), HF_NOT_PERMITTED); /* none of ours */
 	ck_assert_ok(hf_may_receive(hub, "pc", "ann", "sessions/a/ephemeral/typing", HF_SLICE_NONE));
 	ck_assert_reason(hf_may_receive(hub, "x", "auditor", "sessions/a/state", HF_SLICE_NONE), HF_NOT_PERMITTED);
 	ck_assert_reason(hf_may_receive(hub, "x", "watcher", "sessions/b/state", HF_SLICE_NONE), HF_NOT_PERMITTED);

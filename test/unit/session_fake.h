@@ -18,7 +18,7 @@
 #include "codec/token.h"
 #include "session/hub.h"
 
-#define HANDED_MAX 4096
+#define HANDED_MAX 16384
 
 struct handed {
 	char device[64];
@@ -51,6 +51,13 @@ struct fake {
 	char state[512];
 	size_t state_len;
 	unsigned announced, retained, unretained;
+	struct {
+		char topic[128]; /* S/presence/..., without root */
+		char document[512];
+		size_t len;
+		unsigned announced;
+	} presence[64]; /* those that the broker retains */
+	size_t presence_count;
 };
 
 static struct fake fake;
@@ -132,9 +139,41 @@ static inline void keep_state(struct hf_slice session, struct hf_slice topic, st
 	fake.state_len = payload.len;
 }
 
+static inline bool keep_presence(struct hf_slice session, struct hf_slice topic, struct hf_slice payload, bool keep, bool announced)
+{
+	char name[128];
+	size_t i = 0;
+
+	if (topic.len < 9 || memcmp(topic.data, "presence/", 9) != 0) {
+		return false;
+	}
+	snprintf(name, sizeof(name), "%.*s/%.*s", (int)session.len, session.data, (int)topic.len, topic.data);
+	while (i < fake.presence_count && strcmp(fake.presence[i].topic, name) != 0) {
+		i++;
+	}
+	if (!keep) {
+		ck_assert_msg(i < fake.presence_count, "%s is removed and was not there", name);
+		fake.presence[i] = fake.presence[--fake.presence_count];
+		return true;
+	}
+	if (i == fake.presence_count) {
+		ck_assert_uint_lt(fake.presence_count++, 64);
+		fake.presence[i].announced = 0;
+	}
+	ck_assert_uint_lt(payload.len, sizeof(fake.presence[i].document));
+	memcpy(fake.presence[i].document, payload.data, payload.len);
+	memcpy(fake.presence[i].topic, name, sizeof(name));
+	fake.presence[i].len = payload.len;
+	fake.presence[i].announced += announced;
+	return true;
+}
+
 static inline void fake_retain(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload)
 {
 	(void)context;
+	if (keep_presence(session, topic, payload, true, false)) {
+		return;
+	}
 	keep_state(session, topic, payload);
 	fake.retained++;
 }
@@ -142,6 +181,9 @@ static inline void fake_retain(void *context, struct hf_slice session, struct hf
 static inline void fake_announce(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload)
 {
 	(void)context;
+	if (keep_presence(session, topic, payload, true, true)) {
+		return;
+	}
 	keep_state(session, topic, payload);
 	fake.announced++;
 }
@@ -149,9 +191,7 @@ static inline void fake_announce(void *context, struct hf_slice session, struct 
 static inline void fake_unretain(void *context, struct hf_slice session, struct hf_slice topic)
 {
 	(void)context;
-	(void)session;
-	(void)topic;
-	fake.unretained++;
+	fake.unretained += !keep_presence(session, topic, HF_SLICE_NONE, false, false);
 }
 
 static inline void fake_wake(void *context, unsigned int in_ms)

@@ -46,6 +46,7 @@ static void set_up(void)
 {
 	make_options();
 	options.presence_notices = HF_NOTICES_AGENTS;
+	options.stall_after_ms = 0;
 }
 
 static void begin(unsigned int agent_grace_ms)

@@ -64,6 +64,7 @@ START_TEST(defaults)
 	ck_assert_uint_gt(options.ask_expiry_s, 0);
 	ck_assert_uint_eq(options.agent_grace_ms, 0);
 	ck_assert_uint_eq(options.restart_grace_ms, 10000);
+	ck_assert_uint_eq(options.stall_after_ms, 30000);
 	ck_assert_int_eq(options.presence_notices, HF_NOTICES_ALL);
 }
 END_TEST
@@ -77,6 +78,7 @@ START_TEST(numbers)
 	check_numbers("ask_expiry", &options.ask_expiry_s, 1, 31622400);
 	check_numbers("agent_grace", &options.agent_grace_ms, 0, 3600000);
 	check_numbers("restart_grace", &options.restart_grace_ms, 0, 3600000);
+	check_numbers("stall_after", &options.stall_after_ms, 0, 3600000);
 }
 END_TEST
 
