@@ -71,7 +71,8 @@ int hf_on_persist_client_msg_delete(int event, void *data, void *userdata)
 		return MOSQ_ERR_SUCCESS;
 	}
 	/* Our messages have no expiry, so a message in state 3 or 9 can only have left by its acknowledgement. */
-	if (message->state == STATE_WAIT_FOR_PUBACK || message->state == STATE_WAIT_FOR_PUBCOMP) {
+	bool lowered = message->state == STATE_WAIT_FOR_PUBREC && message->qos == 1; /* from QoS 2, by the listener's max_qos */
+	if (message->state == STATE_WAIT_FOR_PUBACK || message->state == STATE_WAIT_FOR_PUBCOMP || lowered) {
 		outcome = HF_OUTCOME_ACKNOWLEDGED;
 	} else if (message->state == STATE_WAIT_FOR_PUBREC) {
 		outcome = HF_OUTCOME_REJECTED;

@@ -73,6 +73,7 @@ static const struct {
 	{ MOSQ_EVT_DISCONNECT, hf_on_disconnect, "DISCONNECT" },
 	{ MOSQ_EVT_CLIENT_OFFLINE, hf_on_client_offline, "CLIENT_OFFLINE" },
 	{ MOSQ_EVT_MESSAGE_IN, hf_on_message_in, "MESSAGE_IN" },
+	{ MOSQ_EVT_MESSAGE_OUT, hf_on_message_out, "MESSAGE_OUT" },
 	{ MOSQ_EVT_SUBSCRIBE, hf_on_subscribe, "SUBSCRIBE" },
 	{ MOSQ_EVT_UNSUBSCRIBE, hf_on_unsubscribe, "UNSUBSCRIBE" },
 	{ MOSQ_EVT_TICK, on_tick, "TICK" },

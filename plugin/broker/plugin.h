@@ -41,6 +41,8 @@ struct hf_plugin {
 	struct hf_options options;
 	size_t root_len;
 	uint64_t other_id;             /* counts HF_STORE_ID_OTHER */
+	bool watching;                 /* port.c is, at which QoS a message goes out ... */
+	uint8_t seen_qos;              /* ... this one */
 	bool taking_back;              /* port.c is undoing a handover: its event is none */
 	const struct mosquitto *checked; /* whose PUBLISH passed ACL WRITE; its MESSAGE_IN comes next */
 	const struct mosquitto *newcomer; /* that is logging in */
@@ -93,6 +95,7 @@ int hf_on_message_in(int event, void *data, void *userdata);
 int hf_on_acl_check(int event, void *data, void *userdata);
 int hf_on_subscribe(int event, void *data, void *userdata);
 int hf_on_unsubscribe(int event, void *data, void *userdata);
+int hf_on_message_out(int event, void *data, void *userdata);
 int hf_on_persist_client(int event, void *data, void *userdata);
 int hf_on_persist_client_delete(int event, void *data, void *userdata);
 int hf_on_persist_subscription_add(int event, void *data, void *userdata);

@@ -196,6 +196,35 @@ static bool may_share(const char *device, const struct hf_message *message)
 		mosquitto_client_protocol_version(mosquitto_client(device)) == 5;
 }
 
+int hf_on_message_out(int event, void *data, void *userdata)
+{
+	const struct mosquitto_evt_message *message = data;
+	struct hf_plugin *plugin = userdata;
+
+	(void)event;
+	if (plugin->watching) {
+		plugin->seen_qos = message->qos;
+	}
+	return MOSQ_ERR_SUCCESS;
+}
+
+/*
+ * The max_qos of the listener lowers the QoS of a message without a word; one of QoS 1 or 2 that becomes one of QoS 0 then
+ * waits in flight for an acknowledgement that never comes (database.c). So the first one is watched as it is written.
+ */
+static void watch_qos(struct hf_plugin *plugin, const struct hf_message *message, struct mosquitto_client_msg *client_msg)
+{
+	plugin->seen_qos = message->qos;
+	plugin->watching = true;
+	flush(plugin, client_msg->clientid);
+	plugin->watching = false;
+	*message->max_qos = plugin->seen_qos;
+	if (plugin->seen_qos == 0) {
+		client_msg->qos = 0;
+		take_back(plugin, client_msg); /* it was written */
+	}
+}
+
 static enum hf_handover hand(void *context, const char *device, const struct hf_message *message, uint64_t *handle)
 {
 	struct hf_plugin *plugin = context;
@@ -213,10 +242,13 @@ static enum hf_handover hand(void *context, const char *device, const struct hf_
 	enum hf_handover outcome = put_in_flight(plugin, message, &client_msg);
 
 	*handle = client_msg.store_id;
+	if (outcome == HF_HANDED && message->max_qos) {
+		watch_qos(plugin, message, &client_msg);
+	}
 	if (outcome == HF_HANDED && (message->qos == 0 || message->check_room || message->check_size)) {
 		flush(context, device); /* the room for the next one is in the socket */
 	}
-	if (message->check_size) {
+	if (message->check_size && client_msg.qos == message->qos) {
 		/* One that is too large is given up when it is written (database.c). */
 		outcome = outcome == HF_HANDED && !base_exists(client_msg) ? HF_TOO_LARGE : outcome;
 		*message->outgrown = *message->outgrown && outcome == HF_HANDED;

@@ -106,20 +106,18 @@ void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_pub
 		.payload = payload,
 		.correlation = publish->correlation,
 		.qos = qos,
-		.packet_id = &device->packet_id,
 	};
 	uint64_t handle;
 
 	if (hf_answers_pile_up(hub, device)) {
 		return;
 	}
-	enum hf_handover outcome = hub->broker.hand(hub->broker.context, device->id, &message, &handle);
+	enum hf_handover outcome = hf_hand_over(hub, device, &message, &handle);
 	if (outcome == HF_DROPPED && message.qos > 0) {
 		message.qos = 0; /* its Receive Maximum is used up: so, rather than not at all */
-		outcome = hub->broker.hand(hub->broker.context, device->id, &message, &handle);
+		outcome = hf_hand_over(hub, device, &message, &handle);
 	}
-	if (outcome != HF_DROPPED) {
-		device->packets++;
+	if (outcome == HF_HANDED) {
 		remember(device, &message, handle);
 		hub->broker.flush(hub->broker.context, device->id);
 	}

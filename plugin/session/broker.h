@@ -30,6 +30,7 @@ struct hf_message {
 	bool check_room;     /* nothing that comes later would tell: find out now if the socket's queue has room (HF_DROPPED) ... */
 	bool check_size;     /* ... and, max_packet being a guess, if the client may be sent it (HF_TOO_LARGE) ... */
 	bool *outgrown;      /* ... setting this where it is larger than max_packet and may be */
+	uint8_t *max_qos; /* not NULL: find out at which QoS it is really sent, and set that if it is lower than `qos` */
 	const uint32_t *subscription_ids; /* of the matching filters that have one */
 	size_t subscription_id_count;
 };

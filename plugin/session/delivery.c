@@ -124,22 +124,12 @@ static void try_later(struct hf_hub *hub, struct hf_device *device)
 /* Hand over and keep the books of it. Entries and marks count; `handed` has LSN and size. */
 static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struct hf_message *message, struct hf_handed *handed)
 {
-	bool tracked = device->durable && message->qos > 0;
-
-	message->max_packet = device->facts.max_packet_size;
-	message->packet_id = &device->packet_id;
-	if (tracked && !hf_ring_reserve(device)) {
+	if (device->durable && !hf_ring_reserve(device)) {
 		return HF_DROPPED;
 	}
-	bool outgrown = false;
-	message->outgrown = &outgrown;
-	if (!hf_unseen_prepare(hub, device, message)) {
-		return HF_TOO_LARGE;
-	}
-	enum hf_handover outcome = hub->broker.hand(hub->broker.context, device->id, message, &handed->handle);
-	hf_unseen_handed(device, message, outcome);
-	device->facts.max_packet_size = outgrown ? 0 : device->facts.max_packet_size;
+	enum hf_handover outcome = hf_hand_over(hub, device, message, &handed->handle);
 	if (outcome == HF_HANDED) {
+		bool tracked = device->durable && message->qos > 0;
 		struct hf_handed *hollow = handed->mark && handed->lsn > 0 ? hf_ring_hollow(device, handed->lsn) : NULL;
 		handed->packet = device->packets;
 		if (tracked && hollow) {

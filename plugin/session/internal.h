@@ -208,6 +208,7 @@ struct hf_device {
 	size_t unacknowledged; /* of the ring */
 	size_t handed_bytes;
 	uint32_t packets, packets_read; /* sent to it on this connection, ours and others'; of those, certainly read */
+	uint8_t max_qos, qos_tried; /* of the listener that it came in by, as far as is known by having tried */
 	bool size_known; /* facts.max_packet_size is of this connection */
 	uint32_t size_taken, size_refused; /* if not: the largest entry it took, the smallest that was too large; 0: none */
 	size_t burst; /* as many as it had in flight when the broker had no room for more */
@@ -453,8 +454,8 @@ bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice s
 
 /* unseen.c: what the broker does not tell of what became of a message */
 void hf_unseen_begin(struct hf_device *device);
-bool hf_unseen_prepare(const struct hf_hub *hub, struct hf_device *device, struct hf_message *message); /* false: it is too large */
-void hf_unseen_handed(struct hf_device *device, const struct hf_message *message, enum hf_handover outcome);
+/* To the broker, and into the books of what it does not tell. May lower the message's QoS. */
+enum hf_handover hf_hand_over(struct hf_hub *hub, struct hf_device *device, struct hf_message *message, uint64_t *handle);
 
 /* ring.c: what a durable device was handed and has not acknowledged */
 const struct hf_handed *hf_ring_at(const struct hf_device *device, size_t index); /* of ring_count, the oldest first */

@@ -161,6 +161,38 @@ class Limits(Clients, harness.BrokerTest):
         self.assertEqual(sum(len(p) for p in away.payloads()), 12000000)
 
 
+class MaxQos(Clients, harness.BrokerTest):
+    """Listeners with a lower max_qos. Mosquitto lowers what goes out, also for a device that subscribed elsewhere."""
+
+    def check(self, max_qos):
+        self.start_broker(options={"window": "10"}, after=[f"max_qos {max_qos}"])  # of the listener for WebSockets
+        for qos in (1, 2):
+            with self.subTest(qos=qos):
+                name, session = f"bob-{qos}", f"s{qos}"
+                self.device(name).subscribe(f"sessions/{session}/#", qos).settle().cut()
+                self.fill(session, 100)
+                lower = self.device(name, websocket=True).wait_offset(100).settle().check_offsets(1, 100)
+                self.assertEqual({m.qos for m in lower.entries()}, {min(qos, max_qos)})
+                self.fill(session, 20, first=101)
+                lower.wait_offset(120).settle().check_offsets(1, 120)
+                lower.settle().disconnect()
+                self.fill(session, 20, first=121)
+                # what was sent at a lower QoS, or acknowledged, does not come again
+                back = self.device(name).wait_offset(140).settle().check_offsets(121, 140)
+                self.assertEqual({m.qos for m in back.entries()}, {qos})
+                page = self.client(f"alice-{qos}", websocket=True)
+                page.publish(
+                    topic(session, "history"), b"", 0, response_topic="answers/x", correlation_data=b"c"
+                )
+                page.wait(lambda c=page: any(m.topic == "answers/x" for m in c.messages), what="a page of history")
+
+    def test_0(self):
+        self.check(0)
+
+    def test_1(self):
+        self.check(1)
+
+
 class Queue(Clients, harness.BrokerTest):
     def test_small_queues_of_the_broker_lose_nothing(self):
         """max_queued_messages drops without an event; entries must never wait there."""

@@ -36,7 +36,7 @@ static void keep(unsigned index, bool goes)
 		.session_expiry_interval = context->expiry,
 		.max_packet_size = context->max_packet,
 		.listener_port = (uint16_t)chance(65536),
-		.max_qos = 2,
+		.max_qos = context->max_qos,
 		.retain_available = !one_in(4),
 	};
 
@@ -232,15 +232,16 @@ void client_connect(unsigned index, const struct connecting *how)
 	struct context *context = &contexts[index];
 	const char *device = people[index].device;
 
-	note("%s connects%s%s: expiry %" PRIu32 ", Receive Maximum %u, Maximum Packet Size %" PRIu32 "%s", device,
+	note("%s connects%s%s: expiry %" PRIu32 ", Receive Maximum %u, Maximum Packet Size %" PRIu32 ", Maximum QoS %u%s", device,
 		how->clean ? ", clean" : "", contexts[index].connected ? ", taking over" : "", how->expiry, how->receive_maximum,
-		how->max_packet, how->fails ? ", and fails" : "");
+		how->max_packet, how->max_qos, how->fails ? ", and fails" : "");
 	bool resumes = take_up(index, how);
 	context->exists = true;
 	context->token = ++tokens;
 	context->expiry = how->expiry;
 	context->receive_maximum = how->receive_maximum;
 	context->max_packet = how->max_packet;
+	context->max_qos = how->max_qos;
 	context->blocked = false;
 	reset(context);
 	if (resumes) {
@@ -274,6 +275,7 @@ void client_connect(unsigned index, const struct connecting *how)
 	reader_connected(index, how->clean);
 	world->readers[index].max_packet = how->max_packet;
 	world->readers[index].size_known = false;
+	world->readers[index].max_qos = how->max_qos;
 	for (unsigned i = 0; i < FILTERS; i++) {
 		connection.unsubscribed = connection.unsubscribed && !world->readers[index].filters[i].used;
 	}

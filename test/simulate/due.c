@@ -79,6 +79,7 @@ static bool believed_unfit(unsigned index, uint64_t lsn)
 		best = granted > best ? granted : best;
 	}
 	uint32_t max = reader->outgrown ? 0 : reader->facts.max_packet_size;
+	best = best < reader->max_qos ? best : reader->max_qos;
 	return best == 0 && !reader->size_known && max > 0 && world->entries[lsn].size > max;
 }
 

@@ -362,11 +362,11 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	}
 	enum hf_handover outcome = insert(index, made);
 	if (outcome != HF_DROPPED) {
-		reader_handed(index, entry->lsn, message->qos);
+		reader_handed(index, entry->lsn, made->qos);
 	}
 	note("  %s: entry %" PRIu64 " (%s %" PRIu64 ") %s, QoS %u", people[index].device, entry->lsn,
 		session_names[world->entries[entry->lsn].session], entry->offset,
-		outcome == HF_HANDED ? "handed" : "dropped", message->qos);
+		outcome == HF_HANDED ? "handed" : "dropped", made->qos);
 	return outcome;
 }
 
@@ -391,6 +391,10 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 	bool shared = message->entry && message->subscription_id_count <= 1 && !message->check_size;
 	*handle = made.handle = shared ? HANDLE_ENTRY | message->entry->lsn : HANDLE_OTHER | ++others;
 	made.pass = world->readers[index].pass;
+	if (message->qos > contexts[index].max_qos) {
+		must(message->max_qos, "%s: a message of QoS %u, its listener lowers that to %u", device, message->qos, contexts[index].max_qos);
+		made.qos = contexts[index].max_qos;
+	}
 	if (message->qos > 0) {
 		made.mid = contexts[index].last_mid = next_mid(message->packet_id);
 	}
@@ -412,7 +416,10 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 		outcome = hand_document((unsigned)index, message, &made);
 	}
 	activity += outcome == HF_HANDED;
-	if (outcome == HF_HANDED && (message->qos == 0 || message->check_room || message->check_size)) {
+	if (outcome == HF_HANDED && message->max_qos) {
+		*message->max_qos = made.qos;
+	}
+	if (outcome == HF_HANDED && (message->qos == 0 || message->max_qos || message->check_room || message->check_size)) {
 		fill_and_write((unsigned)index);
 	}
 	if (message->check_size && outcome == HF_HANDED && message->max_packet > 0 && made.size > message->max_packet) {

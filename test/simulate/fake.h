@@ -64,6 +64,7 @@ struct context {
 	uint32_t expiry; /* s; UINT32_MAX: never */
 	unsigned receive_maximum, quota;
 	uint32_t max_packet; /* 0: any */
+	uint8_t max_qos;     /* of its listener */
 	uint16_t last_mid;
 	struct messages inflight, queued;
 	struct messages outbox; /* written, while the socket takes no more */
@@ -107,6 +108,7 @@ struct connecting {
 	bool clean, fails;
 	uint32_t expiry, max_packet;
 	unsigned receive_maximum;
+	uint8_t max_qos;
 };
 void client_connect(unsigned reader, const struct connecting *how);
 void client_go(unsigned reader, bool will);

@@ -52,7 +52,7 @@ static void check_match(unsigned index, uint64_t lsn, uint8_t qos, const uint32_
 		must(found, "entry %" PRIu64 " goes to %s without Subscription Identifier %u", lsn, people[index].device,
 			(unsigned)filter->identifier);
 	}
-	must(qos >= least && qos <= most && id_count >= least_ids && id_count <= most_ids,
+	must((qos >= least || qos == reader->max_qos) && qos <= most && id_count >= least_ids && id_count <= most_ids,
 		"entry %" PRIu64 " goes to %s with QoS %u, not %u to %u, and %zu identifiers, not %zu to %zu", lsn,
 		people[index].device, qos, least, most, id_count, least_ids, most_ids);
 }
@@ -108,7 +108,10 @@ static void reached(unsigned index, uint64_t lsn)
 		struct debt *debt = &reader->debts[passed];
 		unsigned session = world->entries[passed].session, given = passed == lsn ? filters_matching(index, lsn) : 0;
 		unsigned wait = reads(role_of(index, session)) ? 0 : filters_that_wait(reader, session);
-		done(debt, (uint8_t)((debt->open | debt->maybe) & ~wait & ~given));
+		uint8_t over = (uint8_t)((debt->open | debt->maybe) & ~wait & ~given);
+		uint8_t dim = debt->either ? over : 0; /* the mark may have been for these: if it was acknowledged is not known then */
+		done(debt, over);
+		debt->dim |= dim;
 	}
 	reader->sent = lsn;
 }

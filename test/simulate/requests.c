@@ -122,18 +122,21 @@ void client_publish(unsigned index, const struct entry *template, bool is_will)
 
 /* ---- subscribing */
 
-void client_subscribe(unsigned index, const struct wish *wish)
+void client_subscribe(unsigned index, const struct wish *asked)
 {
+	uint8_t max_qos = contexts[index].max_qos, qos = asked->options & 0x03;
+	struct wish granted = *asked, *wish = &granted; /* what the broker makes of it before anybody sees it */
 	const char *device = people[index].device;
 	struct hf_slice plain = HF_SLICE_NONE;
 
+	granted.options = (uint8_t)((asked->options & ~0x03) | (qos < max_qos ? qos : max_qos));
 	(void)log_head();
 	enum hf_reason wanted = reader_may_subscribe(index, wish);
 	note("%s subscribes to %s, options %u, identifier %u: %s", device, wish->text, wish->options, (unsigned)wish->identifier,
 		hf_reason_name(wanted));
 	if (!wish->outside && wish->session != NOBODY) {
 		expect_refusal(index, wish->session, wanted == HF_TOPIC_OUTSIDE ? HF_OK : wanted, 0);
-		snprintf(refusal.topic, sizeof(refusal.topic), "%s", wish->text);
+		snprintf(refusal.topic, sizeof(refusal.topic), "%s", asked->text);
 	}
 	enum hf_reason reason = hf_may_subscribe(hub, device, wish->text);
 	must(reason == wanted, "%s may subscribe to %s: %s, not %s", device, wish->text, hf_reason_name(reason), hf_reason_name(wanted));

@@ -124,6 +124,7 @@ static void step_connect(void)
 		.expiry = one_in(3) ? 0 : one_in(2) ? UINT32_MAX : 3600,
 		.receive_maximum = maxima[chance(sizeof(maxima) / sizeof(*maxima))],
 		.max_packet = one_in(4) ? 300 + (uint32_t)chance(2000) : 0,
+		.max_qos = one_in(6) ? (uint8_t)chance(2) : 2,
 	};
 
 	if (!contexts[index].connected || one_in(4)) {
@@ -373,7 +374,7 @@ void settle(unsigned keep)
 
 void finale(void)
 {
-	struct connecting how = { .expiry = 3600, .receive_maximum = 20 };
+	struct connecting how = { .expiry = 3600, .receive_maximum = 20, .max_qos = 2 };
 	struct wish all = { .text = "$from/earliest/sessions/+/#", .plain = "sessions/+/#", .session = NOBODY, .verb = HF_VERB_FROM, .options = 1 };
 
 	world->kill_in = 0;

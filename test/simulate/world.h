@@ -107,6 +107,7 @@ struct reader {
 	bool durable, online;
 	uint32_t max_packet; /* of the connection; 0: any ... */
 	bool size_known;     /* ... and the hub was told */
+	uint8_t max_qos;     /* likewise; the hub may know it, or find out */
 	bool outgrown;       /* it takes more than the hub was told */
 	struct filter filters[FILTERS];
 	uint64_t sent; /* the last entry handed over, since it had to begin further back */
