@@ -18,6 +18,7 @@ int hf_command_watch(int argc, char **argv);
 int hf_command_ask(int argc, char **argv);
 int hf_command_answer(int argc, char **argv);
 int hf_command_floor(int argc, char **argv);
+int hf_command_presence(int argc, char **argv);
 int hf_command_sessions(int argc, char **argv);
 int hf_command_audit(int argc, char **argv);
 

@@ -26,6 +26,7 @@ static const struct hf_subcommand commands[] = {
 	{"ask", (char[]){"holdfast ask"}, hf_command_ask},
 	{"answer", (char[]){"holdfast answer"}, hf_command_answer},
 	{"floor", (char[]){"holdfast floor"}, hf_command_floor},
+	{"presence", (char[]){"holdfast presence"}, hf_command_presence},
 	{"sessions", (char[]){"holdfast sessions"}, hf_command_sessions},
 	{"audit", (char[]){"holdfast audit"}, hf_command_audit},
 };
@@ -85,6 +86,7 @@ static const struct argp argp = {
 		   "  watch SESSION                print a session, from any position, and follow it\n"
 		   "  ask SESSION QUESTION         ask people, as an agent does, and wait for the answer\n"
 		   "  answer SESSION ID [CHOICE]   answer a question\n"
+		   "  presence SESSION             list who takes part, and how they are\n"
 		   "  floor COMMAND SESSION        show or change who may answer: claim, transfer, ...\n"
 		   "  audit                        ask who was sent what, when, and whether it arrived; prove it\n"
 		   "  sessions                     list the sessions of a store\n\n"

@@ -117,6 +117,7 @@ static void on_acknowledged(void *context, int mid, int reason)
 		run->acknowledged = true;
 		run->reason = reason;
 		run->answer_due_ms = hf_monotonic_ms() + ANSWER_WAIT_MS;
+		run->done = run->done || (run->request->silent && reason < 0x80);
 		hf_client_progress(run->client);
 	}
 }

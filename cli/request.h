@@ -28,6 +28,7 @@ struct hf_request {
 	const char *session;
 	const char *rest; /* the topic behind the session */
 	struct hf_slice payload;
+	bool silent; /* only a refusal is answered: an acknowledgement is enough */
 
 	/* Before it goes out: what is retained on this filter behind the session, and what of it comes until the answer.
 	 * NULL: nothing. */
