@@ -208,6 +208,41 @@ bool hf_ask_ended_put(struct hf_hub *hub, struct hf_slice session, struct hf_sli
 	return ok;
 }
 
+/* ---- those that ended long ago */
+
+#define FORGET_AT_ONCE 256
+
+struct forget {
+	uint64_t tail;
+	size_t count;
+	size_t lens[FORGET_AT_ONCE];
+	char ids[FORGET_AT_ONCE][HF_ASK_ID_MAX];
+};
+
+static bool pick_ended(void *context, struct hf_slice id, struct hf_slice value)
+{
+	struct forget *forget = context;
+	struct hf_ask_ended ended;
+
+	if (id.len <= HF_ASK_ID_MAX && read_ended(value, &ended) && ended.end_offset < forget->tail) {
+		memcpy(forget->ids[forget->count], id.data, id.len);
+		forget->lens[forget->count++] = id.len;
+	}
+	return forget->count < FORGET_AT_ONCE;
+}
+
+/* What is left over, or cannot be removed now, is the next time. */
+void hf_asks_forget(struct hf_hub *hub, struct hf_session *session)
+{
+	struct forget forget = {.tail = hf_log_tail(session->log)};
+
+	(void)hf_fact_each(hub->store, hf_session_id(session), HF_FACT_ASK_ENDED, pick_ended, &forget);
+	for (size_t i = 0; i < forget.count; i++) {
+		struct hf_slice id = hf_slice_from(forget.ids[i], forget.lens[i]);
+		(void)hf_fact_put(hub->store, hf_session_id(session), HF_FACT_ASK_ENDED, id, NULL);
+	}
+}
+
 /* ---- deadlines */
 
 bool hf_deadline_remove(struct hf_hub *hub, int64_t at_ms, struct hf_slice session, struct hf_slice id)

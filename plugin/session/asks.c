@@ -12,7 +12,7 @@
  */
 #include "session/asks.h"
 
-#define EXPIRE_AT_ONCE 64 /* before others get their turn */
+#define EXPIRE_AT_ONCE 64                    /* before others get their turn */
 #define LOOK_AGAIN_MS (24u * 60 * 60 * 1000) /* at the latest */
 
 static struct hf_open_ask *find(const struct hf_session *session, struct hf_slice id)

@@ -373,6 +373,7 @@ void hf_asks_free(struct hf_session *session);
 size_t hf_asks_list(const struct hf_session *session, struct hf_document_ask *out); /* how many; out: NULL, or room for them */
 void hf_ask_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: as above */
 void hf_asks_expire(struct hf_hub *hub);
+void hf_asks_forget(struct hf_hub *hub, struct hf_session *session); /* those that ended with an entry that is no longer kept */
 /* control.c: a request on S/control; HF_OK: done and answered */
 enum hf_reason hf_control(struct hf_hub *hub, struct hf_incoming *incoming);
 

@@ -209,6 +209,7 @@ static enum hf_reason truncate(struct hf_hub *hub, struct hf_session *session, u
 		reason = hf_log_truncate(session->log, tail);
 	}
 	if (reason == HF_OK) {
+		hf_asks_forget(hub, session);
 		hf_session_state_changed(hub, session, false);
 	}
 	return reason;

@@ -605,7 +605,8 @@ END_TEST
 
 static void check_state(uint64_t head, const struct hf_document_ask *asks, size_t count)
 {
-	const struct hf_document_state document = {.head = head, .tail = 1, .asks = asks, .ask_count = count, .floor = {.epoch = 1}};
+	const struct hf_document_state document = {
+		.head = head, .tail = 1, .asks = asks, .ask_count = count, .floor = {.epoch = 1}};
 	struct hf_buffer wanted = {.data = NULL};
 
 	ck_assert(hf_document_state(&wanted, &document));
@@ -645,6 +646,32 @@ START_TEST(an_agent_is_lost)
 	wait_for(30000);
 	ck_assert_ok(answer("ann", "q", "yes"));
 	ck_assert_str_eq(entries(), "ask answer");
+}
+END_TEST
+
+/* An open question outlives its entry; one that has ended is forgotten with the entry that ended it. */
+START_TEST(retention)
+{
+	hf_hub_close(hub);
+	options.retention.count = 10;
+	open_hub();
+	ck_assert_ok(ask("agent", "open"));
+	ck_assert_ok(ask("agent", "answered"));
+	ck_assert_ok(ask("agent", "late"));
+	ck_assert_ok(answer("ann", "answered", "yes"));
+	for (int i = 0; i < 4; i++) {
+		say_many("a", 500);
+		wait_for(11000); /* behind flushes and sweeps */
+	}
+	ck_assert_ptr_null(strstr(entries(), "ask"));
+	ck_assert_reason(ask("agent", "open"), HF_ASK_EXISTS); /* perhaps the same: nobody can tell any more */
+	ck_assert_reason(answer("ann", "open", "maybe"), HF_ANSWER_INVALID);
+	ck_assert_ok(answer("ann", "open", "yes"));
+	ck_assert_reason(answer("olga", "open", "no"), HF_ASK_ANSWERED);
+	ck_assert_reason(answer("olga", "answered", "no"), HF_ASK_UNKNOWN);
+	ck_assert_ok(ask("agent", "answered"));
+	wait_for(60000);
+	ck_assert_reason(answer("olga", "late", "no"), HF_ASK_EXPIRED);
 }
 END_TEST
 
@@ -728,6 +755,7 @@ int main(void)
 	tcase_add_test(tests, not_too_many_open);
 	tcase_add_test(tests, state);
 	tcase_add_test(tests, an_agent_is_lost);
+	tcase_add_test(tests, retention);
 	tcase_add_test(tests, golden_bytes);
 	return run_suite(suite);
 }
