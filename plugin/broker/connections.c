@@ -39,7 +39,7 @@ static void authenticated(struct hf_plugin *plugin)
 {
 	free(plugin->authenticating);
 	plugin->authenticating = NULL;
-	plugin->newcomer = NULL;
+	plugin->newcomer = plugin->resuming = NULL;
 }
 
 static const char *protocol_of(const struct mosquitto *client)

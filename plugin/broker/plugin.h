@@ -46,6 +46,7 @@ struct hf_plugin {
 	bool taking_back;              /* port.c is undoing a handover: its event is none */
 	const struct mosquitto *checked; /* whose PUBLISH passed ACL WRITE; its MESSAGE_IN comes next */
 	const struct mosquitto *newcomer; /* that is logging in */
+	const struct mosquitto *resuming; /* that is coming back, and will be sent again what is in flight */
 	char *authenticating;          /* its client id; a will that goes out now is of its predecessor */
 	struct hf_refused *refused;
 	struct hf_resumed *resumed;
@@ -83,6 +84,9 @@ bool hf_properties_write(const struct hf_message *message, mosquitto_property **
 /* The properties of a live-only message: the stored ones of its publish, and who it is from. As above. */
 bool hf_properties_stamp_live(const char *identity, struct hf_slice stored, mosquitto_property **out);
 
+/* The offset that hf_properties_write stamped; 0: none. */
+uint64_t hf_properties_offset(const mosquitto_property *list);
+
 /* limited_log.c */
 void hf_log_limited(struct hf_plugin *plugin, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -92,6 +96,7 @@ int hf_on_connect(int event, void *data, void *userdata);
 int hf_on_disconnect(int event, void *data, void *userdata);
 int hf_on_client_offline(int event, void *data, void *userdata);
 int hf_on_message_in(int event, void *data, void *userdata);
+int hf_on_message_out(int event, void *data, void *userdata);
 int hf_on_acl_check(int event, void *data, void *userdata);
 int hf_on_subscribe(int event, void *data, void *userdata);
 int hf_on_unsubscribe(int event, void *data, void *userdata);

@@ -181,6 +181,17 @@ bool hf_properties_write(const struct hf_message *message, mosquitto_property **
 	return false;
 }
 
+uint64_t hf_properties_offset(const mosquitto_property *list)
+{
+	for (; list; list = mosquitto_property_next(list)) {
+		if (mosquitto_property_identifier(list) == MQTT_PROP_USER_PROPERTY &&
+			strcmp(mosquitto_property_string_name(list), "offset") == 0) {
+			return strtoull(mosquitto_property_string_value(list), NULL, 10);
+		}
+	}
+	return 0;
+}
+
 bool hf_properties_stamp_live(const char *identity, struct hf_slice stored, mosquitto_property **out)
 {
 	*out = NULL;

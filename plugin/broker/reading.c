@@ -26,9 +26,24 @@ static int acl_read(struct hf_plugin *plugin, const struct mosquitto_evt_acl_che
 		return MOSQ_ERR_SUCCESS;
 	}
 	if (mosquitto_client(id) != event->client) {
+		plugin->resuming = event->client;
 		return hf_may_keep(plugin->hub, identity, event->topic) == HF_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
 	}
 	return MOSQ_ERR_ACL_DENIED;
+}
+
+/* Between the check above and CONNECT, what a client had in flight is sent to it again. Else of no interest. */
+int hf_on_message_out(int event, void *data, void *userdata)
+{
+	const struct mosquitto_evt_message *message = data;
+	struct hf_plugin *plugin = userdata;
+
+	(void)event;
+	if (message->client == plugin->resuming && hf_under_root(plugin, message->topic)) {
+		hf_resent(plugin->hub, mosquitto_client_id(message->client), mosquitto_client_address(message->client), message->topic,
+			hf_properties_offset(message->properties));
+	}
+	return MOSQ_ERR_SUCCESS;
 }
 
 static int acl_subscribe(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)

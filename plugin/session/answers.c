@@ -99,7 +99,7 @@ static void remember(struct hf_device *device, const struct hf_message *message,
 	}
 }
 
-void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload, uint8_t qos)
+bool hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload, uint8_t qos)
 {
 	struct hf_message message = {
 		.full_topic = publish->response_topic,
@@ -110,7 +110,7 @@ void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_pub
 	uint64_t handle;
 
 	if (hf_answers_pile_up(hub, device)) {
-		return;
+		return false;
 	}
 	enum hf_handover outcome = hf_hand_over(hub, device, &message, &handle);
 	if (outcome == HF_DROPPED && message.qos > 0) {
@@ -121,6 +121,7 @@ void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_pub
 		remember(device, &message, handle);
 		hub->broker.flush(hub->broker.context, device->id);
 	}
+	return outcome == HF_HANDED;
 }
 
 /* ---- */

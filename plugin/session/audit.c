@@ -32,7 +32,7 @@ static void note(struct hf_hub *hub, struct hf_audit *record)
 	hf_audit_due(hub);
 }
 
-static void note_of_device(struct hf_hub *hub, const struct hf_device *device, struct hf_audit *record)
+void hf_note_of_device(struct hf_hub *hub, const struct hf_device *device, struct hf_audit *record)
 {
 	record->identity = hf_slice_of(device->identity);
 	record->device = hf_slice_of(device->id);
@@ -74,12 +74,12 @@ void hf_note_connected(struct hf_hub *hub, const struct hf_device *device, const
 		.detail = hf_slice_of(connection->clean ? "clean start" : NULL),
 	};
 
-	note_of_device(hub, device, &record);
+	hf_note_of_device(hub, device, &record);
 }
 
 void hf_note_disconnected(struct hf_hub *hub, const struct hf_device *device, enum hf_why why)
 {
-	note_of_device(hub, device, &(struct hf_audit){ .kind = HF_AUDIT_DISCONNECTED, .reason = hf_slice_of(hf_why_name(why)) });
+	hf_note_of_device(hub, device, &(struct hf_audit){ .kind = HF_AUDIT_DISCONNECTED, .reason = hf_slice_of(hf_why_name(why)) });
 }
 
 void hf_note_subscribed(struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session, uint8_t options)
@@ -92,12 +92,12 @@ void hf_note_subscribed(struct hf_hub *hub, const struct hf_device *device, cons
 		.detail = hf_slice_of(qos[options & 3]),
 	};
 
-	note_of_device(hub, device, &record);
+	hf_note_of_device(hub, device, &record);
 }
 
 void hf_note_unsubscribed(struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session)
 {
-	note_of_device(hub, device, &(struct hf_audit){ .kind = HF_AUDIT_UNSUBSCRIBED, .session = session, .topic = hf_slice_of(filter) });
+	hf_note_of_device(hub, device, &(struct hf_audit){ .kind = HF_AUDIT_UNSUBSCRIBED, .session = session, .topic = hf_slice_of(filter) });
 }
 
 /* ---- refusals: a client that is refused again and again must not fill the disk */

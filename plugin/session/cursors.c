@@ -266,7 +266,8 @@ enum hf_reason hf_devices_write(struct hf_hub *hub)
 		LL_DELETE2(hub->dirty, device, dirty_next);
 		device->dirty = false;
 	}
-	return hf_store_commit(hub->store);
+	enum hf_reason reason = hf_receipts_write(hub); /* in one batch with the cursors that they belong to */
+	return reason == HF_OK ? hf_store_commit(hub->store) : reason;
 }
 
 static void forget(struct hf_hub *hub, const struct hf_device *device, const struct hf_subscription *subscription)

@@ -171,8 +171,15 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 	};
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
-	if (outcome == HF_TOO_LARGE && !hf_mark_too_large(hub, device, entry, match->filters)) {
-		outcome = HF_DROPPED; /* the mark has the place of the entry */
+	if (outcome == HF_HANDED) {
+		hf_receipt_sent(hub, device, entry, device->durable && match->qos > 0 ? hf_ring_newest(device) : NULL);
+	}
+	if (outcome == HF_TOO_LARGE) {
+		if (!hf_mark_too_large(hub, device, entry, match->filters)) {
+			outcome = HF_DROPPED; /* the mark has the place of the entry */
+		} else {
+			hf_receipt_missed(hub, device, entry);
+		}
 	}
 	if (outcome != HF_DROPPED) {
 		device->sent = entry->lsn;
@@ -592,11 +599,14 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 	}
 	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !may_read_now(hub, device, handed->lsn) &&
 		hf_owed_handed(device, handed)) {
+		hf_receipt_forget(handed);
 		hf_ring_done(device, handed); /* taken back from a client without its role (database.c, db__client_messages_check_acl) */
 	} else if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !handed->mark) {
+		hf_receipt_settled(hub, device, handed, HF_RECEIPT_TOO_LARGE);
 		hf_ring_give_up(device, handed);
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	} else {
+		hf_receipt_settled(hub, device, handed, outcome == HF_OUTCOME_REJECTED ? HF_RECEIPT_REJECTED : HF_RECEIPT_ACKNOWLEDGED);
 		hf_ring_done(device, handed);
 	}
 	hf_device_dirty(hub, device);

@@ -71,8 +71,17 @@ static bool unlink_pending(struct hf_device **list, const struct hf_device *devi
 	return true;
 }
 
+void hf_device_set_address(struct hf_device *device, const char *address)
+{
+	char *copy = address ? strdup(address) : NULL;
+
+	free(device->address);
+	device->address = copy;
+}
+
 void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 {
+	hf_receipts_leave(hub, device);
 	hf_subscriptions_detach(hub, device);
 	if (device->durable) {
 		hf_device_forget_stored(hub, device);
@@ -240,6 +249,7 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	struct hf_device *device = hf_device_find(hub, connection->device);
 
 	if (device && device->online) { /* its end was not told */
+		hf_receipts_leave(hub, device);
 		hf_note_disconnected(hub, device, HF_WHY_TAKEN_OVER);
 		hf_connection_gone(hub, device, HF_WHY_TAKEN_OVER);
 	}
@@ -264,8 +274,7 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	hf_connection_back(hub, device);
 	device->token = connection->token;
 	device->online = true;
-	free(device->address);
-	device->address = connection->address ? strdup(connection->address) : NULL;
+	hf_device_set_address(device, connection->address);
 	hf_note_connected(hub, device, connection);
 	hf_subscriptions_allow(hub, device);
 	hf_subscriptions_attach(hub, device);
@@ -292,6 +301,7 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token, enum
 	if (!device || !device->online || device->token != token) {
 		return;
 	}
+	hf_receipts_leave(hub, device);
 	hf_note_disconnected(hub, device, why);
 	hf_connection_gone(hub, device, why);
 	if (!device->durable) {

@@ -70,22 +70,22 @@ static size_t page_bytes(const struct hf_hub *hub, const struct hf_device *devic
 	return max > around ? max - around : 0;
 }
 
-static enum hf_reason write_page(struct hf_hub *hub, struct hf_log *log, const struct hf_history_request *request, size_t bytes_max)
+static enum hf_reason write_page(struct hf_hub *hub, struct hf_log *log, const struct hf_history_request *request, size_t bytes_max,
+	uint64_t *first, size_t *count)
 {
-	uint64_t first, next, limit = request->limit ? request->limit : hub->options.history_page;
-	size_t count;
+	uint64_t next, limit = request->limit ? request->limit : hub->options.history_page;
 
 	if (limit > hub->options.history_page) {
 		return HF_LIMIT_INVALID;
 	}
-	enum hf_reason reason = first_of_page(log, request->from, &first);
+	enum hf_reason reason = first_of_page(log, request->from, first);
 	if (reason == HF_OK) {
-		reason = collect(hub, log, first, limit, bytes_max, &count, &next);
+		reason = collect(hub, log, *first, limit, bytes_max, count, &next);
 	}
 	if (reason != HF_OK) {
 		return reason;
 	}
-	bool ok = hf_document_history_begin(&hub->scratch, hf_log_head(log), hf_log_tail(log), next, count) &&
+	bool ok = hf_document_history_begin(&hub->scratch, hf_log_head(log), hf_log_tail(log), next, *count) &&
 		hf_buffer_append(&hub->scratch, hub->page.data ? hub->page.data : (unsigned char *)"", hub->page.len);
 	return ok ? HF_OK : HF_NO_MEMORY;
 }
@@ -93,6 +93,8 @@ static enum hf_reason write_page(struct hf_hub *hub, struct hf_log *log, const s
 enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, const struct hf_topic *topic)
 {
 	struct hf_history_request request;
+	uint64_t first = 0;
+	size_t count = 0;
 
 	if (!hf_response_topic_fits(hub, publish->response_topic)) {
 		return HF_RESPONSE_TOPIC;
@@ -107,15 +109,18 @@ enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const st
 	hf_buffer_clear(&hub->scratch);
 	enum hf_reason reason = hf_history_request_decode(publish->payload, &request);
 	if (reason == HF_OK) {
-		reason = session->log ? write_page(hub, session->log, &request, page_bytes(hub, device, publish)) : HF_SESSION_UNKNOWN;
+		reason = session->log ? write_page(hub, session->log, &request, page_bytes(hub, device, publish), &first, &count) : HF_SESSION_UNKNOWN;
 	}
 	if (reason != HF_OK) {
+		count = 0;
 		hf_buffer_clear(&hub->scratch);
 		if (!hf_document_refused(&hub->scratch, &(struct hf_refusal){ .reason = reason })) {
 			return HF_NO_MEMORY;
 		}
 	}
 	/* Acknowledged, so that it is known when it was read. */
-	hf_answer(hub, device, publish, hf_buffer_slice(&hub->scratch), publish->qos > 0 ? publish->qos : 1);
+	if (hf_answer(hub, device, publish, hf_buffer_slice(&hub->scratch), publish->qos > 0 ? publish->qos : 1) && count > 0) {
+		hf_receipt_range(hub, device, topic->session, first, first + count - 1, HF_RECEIPT_ANSWERED);
+	}
 	return HF_OK; /* refused or not, it was answered */
 }

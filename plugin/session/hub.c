@@ -108,6 +108,12 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 		return reason;
 	}
 	hf_hub_due_by(hub, HF_TIMER_ASKS, 1);
+	reason = hf_receipts_resume(hub);
+	if (reason != HF_OK) {
+		snprintf(message, message_size, "the open receipts in %s cannot be read: %s", options->store, hf_store_error(hub->store));
+		hf_hub_close(hub);
+		return reason;
+	}
 	hf_note_started(hub);
 	hf_note_roles(hub);
 	hf_retention_soon(hub);
@@ -133,6 +139,7 @@ void hf_hub_close(struct hf_hub *hub)
 	hf_losses_free(hub);
 	hf_sessions_rest(hub, true);
 	if (hub->store) {
+		hf_devices_write(hub); /* the last receipts */
 		hf_refusals_pass(hub);
 		hf_note_stopped(hub);
 		hf_audit_seal_now(hub);
@@ -142,6 +149,7 @@ void hf_hub_close(struct hf_hub *hub)
 	hf_buffer_free(&hub->scratch);
 	hf_buffer_free(&hub->page);
 	hf_buffer_free(&hub->fact);
+	hf_receipts_free(hub);
 	free(hub);
 }
 
@@ -270,6 +278,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_AUDIENCE] = hf_sessions_look_at_audiences,
 	[HF_TIMER_FLOOR] = hf_floors_watch,
 	[HF_TIMER_STATE] = hf_sessions_announce,
+	[HF_TIMER_RECEIPTS] = hf_receipts_age,
 	[HF_TIMER_REFUSALS] = hf_refusals_pass,
 	[HF_TIMER_SEAL] = hf_audit_seal_now,
 	[HF_TIMER_REST] = rest,

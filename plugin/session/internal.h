@@ -29,6 +29,7 @@
 #include "session/access.h"
 #include "session/facts.h"
 #include "session/hub.h"
+#include "session/receipts.h"
 #include "session/retention.h"
 #include "store/audit.h"
 
@@ -161,6 +162,8 @@ struct hf_handed {
 	uint32_t session; /* hf_session_number */
 	uint32_t bytes;
 	uint32_t packet; /* how many packets the client had been sent with it */
+	struct hf_page *page; /* of receipts that its rows are in; NULL: none, or closed */
+	uint16_t row, rows;
 	bool done;
 	bool gap; /* a mark that retention was faster: nothing follows before the client has it */
 	bool hollow; /* the client could not be given it; a gap mark shall take its place */
@@ -200,6 +203,10 @@ struct hf_device {
 
 	struct hf_owed *owed; /* in the order of LSNs, each once */
 	size_t owed_count;
+	struct hf_page *pages; /* of receipts that take more, by session: receipts.h */
+	struct hf_page *recent_page; /* the one last used, or NULL */
+	size_t page_count; /* all of its open ones */
+
 	uint64_t sent;
 	bool at_head; /* nothing due lies above `sent` */
 
@@ -245,6 +252,7 @@ enum hf_timer {
 	HF_TIMER_AUDIENCE, /* of the sessions that are shown: it may have changed */
 	HF_TIMER_FLOOR,    /* holders that are lost */
 	HF_TIMER_STATE,   /* announce the states of sessions */
+	HF_TIMER_RECEIPTS, /* close pages that have been open for long */
 	HF_TIMER_REFUSALS, /* write down how many there were */
 	HF_TIMER_SEAL,    /* the audit */
 	HF_TIMER_REST,    /* look for sessions to put to rest */
@@ -281,6 +289,10 @@ struct hf_hub {
 	struct hf_buffer scratch, page;
 	struct hf_buffer fact;  /* the value of one that was read or is to be put */
 	int64_t clock_ahead_ms; /* of hf_hub_clock_ms to the monotonic clock */
+	struct hf_page *pages; /* of receipts, open: receipts.h */
+	struct hf_page *dirty_pages;
+	uint64_t page_number;
+	struct hf_buffer receipts; /* scratch */
 	struct hf_refusals *refusals; /* of clients that were refused something lately: audit.c */
 	struct hf_sweep sweep;
 	unsigned int unflushed; /* entries since the index was written */
@@ -402,6 +414,7 @@ bool hf_attachment_watches(const struct hf_attachment *attachment); /* is it one
 
 /* devices.c */
 struct hf_device *hf_device_find(const struct hf_hub *hub, const char *id);
+void hf_device_set_address(struct hf_device *device, const char *address);
 struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char *identity);
 void hf_device_forget(struct hf_hub *hub, struct hf_device *device);
 void hf_device_pend(struct hf_hub *hub, struct hf_device *device, unsigned int in_ms);
@@ -459,9 +472,11 @@ void hf_unseen_begin(struct hf_device *device);
 enum hf_handover hf_hand_over(struct hf_hub *hub, struct hf_device *device, struct hf_message *message, uint64_t *handle);
 
 /* ring.c: what a durable device was handed and has not acknowledged */
-const struct hf_handed *hf_ring_at(const struct hf_device *device, size_t index); /* of ring_count, the oldest first */
+struct hf_handed *hf_ring_at(const struct hf_device *device, size_t index); /* of ring_count, the oldest first */
 bool hf_ring_reserve(struct hf_device *device); /* room for one more; false: no memory */
 void hf_ring_push(struct hf_device *device, const struct hf_handed *handed);
+struct hf_handed *hf_ring_find_lsn(struct hf_device *device, uint64_t lsn); /* the entry itself, not acknowledged */
+struct hf_handed *hf_ring_newest(struct hf_device *device); /* the ring is not empty */
 struct hf_handed *hf_ring_find(struct hf_device *device, uint64_t handle);
 void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
 void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription); /* it owes nothing any more */
@@ -491,7 +506,7 @@ bool hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_s
 /* answers.c: what only the client that asked is told, on the Response Topic it named */
 bool hf_response_topic_fits(const struct hf_hub *hub, const char *topic); /* NULL does not */
 bool hf_answers_pile_up(struct hf_hub *hub, struct hf_device *device); /* it does not read them: no more for now */
-void hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload, uint8_t qos);
+bool hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload, uint8_t qos); /* was it handed to it? */
 void hf_answer_with(struct hf_hub *hub, const struct hf_incoming *incoming, struct hf_slice payload); /* if it wants one */
 void hf_answers_forget(struct hf_device *device, bool all); /* or only those of QoS 0, which end with the connection */
 void hf_answer_receipt(struct hf_hub *hub, const struct hf_incoming *incoming);
@@ -515,6 +530,7 @@ void hf_note_connected(struct hf_hub *hub, const struct hf_device *device, const
 void hf_note_disconnected(struct hf_hub *hub, const struct hf_device *device, enum hf_why why);
 void hf_note_subscribed(struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session, uint8_t options);
 void hf_note_unsubscribed(struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session);
+void hf_note_of_device(struct hf_hub *hub, const struct hf_device *device, struct hf_audit *record); /* fills in who, whence, when */
 void hf_note_refused(struct hf_hub *hub, const struct hf_denial *denial);
 void hf_refusals_pass(struct hf_hub *hub);     /* those that were only counted are noted */
 void hf_audit_due(struct hf_hub *hub);         /* there is something to seal */

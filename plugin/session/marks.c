@@ -70,7 +70,12 @@ static bool mark_gap(
 
 bool hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last)
 {
-	return mark_gap(hub, device, session, first, last, "truncated", &(struct hf_handed){ .gap = true });
+	bool told = mark_gap(hub, device, session, first, last, "truncated", &(struct hf_handed){ .gap = true });
+
+	if (told) {
+		hf_receipt_range(hub, device, session, first, last, HF_RECEIPT_GONE);
+	}
+	return told;
 }
 
 bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters)

@@ -6,7 +6,7 @@ static struct hf_handed *at(const struct hf_device *device, size_t index)
 	return &device->ring[(device->ring_head + index) & (device->ring_size - 1)];
 }
 
-const struct hf_handed *hf_ring_at(const struct hf_device *device, size_t index)
+struct hf_handed *hf_ring_at(const struct hf_device *device, size_t index)
 {
 	return at(device, index);
 }
@@ -78,6 +78,22 @@ static void pop(struct hf_device *device)
 		device->ring_head = (device->ring_head + 1) & (device->ring_size - 1);
 		device->ring_count--;
 	}
+}
+
+struct hf_handed *hf_ring_find_lsn(struct hf_device *device, uint64_t lsn)
+{
+	for (size_t i = 0; i < device->ring_count; i++) {
+		struct hf_handed *handed = at(device, i);
+		if (handed->lsn == lsn && !handed->done && !handed->mark && !handed->hollow) {
+			return handed;
+		}
+	}
+	return NULL;
+}
+
+struct hf_handed *hf_ring_newest(struct hf_device *device)
+{
+	return at(device, device->ring_count - 1);
 }
 
 void hf_ring_done(struct hf_device *device, struct hf_handed *handed)

@@ -93,6 +93,8 @@ static bool batch_one(struct hf_store *store, struct hf_added *added, struct hf_
 	hf_audit_set_link(added->value, end->link);
 	hf_put_be64(key, end->number);
 	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_AUDIT], key, sizeof key, value.data, value.len);
+	if (record.kind == HF_AUDIT_DELIVERED)
+		hf_receipts_batch(store, end->number, &record);
 	return true;
 }
 
@@ -120,7 +122,7 @@ void hf_audit_written(struct hf_store *store)
 
 	if (state == NULL)
 		return;
-	state->resuming = false;
+	state->resuming = state->closing = false;
 	for (; state->in_batch > 0; state->in_batch--) {
 		struct hf_added *added = state->added;
 		state->added = added->next;
@@ -141,6 +143,8 @@ enum hf_reason hf_audit_write(struct hf_store *store)
 		return HF_OK;
 	if (store->failed || !store->writable)
 		return HF_STORE_FAILED;
+	if (store->audit->closing)
+		return hf_store_commit(store);
 	rocksdb_writebatch_clear(store->batch);
 	enum hf_reason reason = confess_losses(store, store->audit->latest_ms);
 	if (reason == HF_OK)

@@ -7,6 +7,9 @@
  *     audit_index  'b' | number u64                       -> seal (codec/seal.h)
  *                  's' | session | 0x00 | seal number u64 -> u8: which chain has records of this session under the seal
  *                  'i' | identity | 0x00 | seal number    -> likewise, of this identity
+ *                  'r' | session | 0x00 | offset / HF_RECEIPTS_EACH u64 | seq u64
+ *                                                         -> nothing: this record has receipts of such offsets
+ *                  'o' | session | 0x00 | number u64      -> an open page of receipts, as a record that is to be
  *
  * A seal makes a block of what was written since the one before: the entries and records up to its LSN and seq. The
  * index tells which blocks to look into. What no seal covers yet is one more block; after a kill it is found again.
@@ -50,6 +53,29 @@ enum hf_reason hf_audit_rotate(struct hf_store *store, int64_t now_ms, bool *rot
 
 /* Make a key file, which must not exist yet, with mode 0600. HF_OK, HF_KEY_UNUSABLE (errno says why), HF_NO_MEMORY. */
 enum hf_reason hf_key_make(const char *path, uint8_t public_key[HF_PUBLIC_KEY_SIZE]);
+
+/* ---- receipts -------------------------------------------------------------------------------------------- */
+
+/*
+ * Receipts are records of kind DELIVERED, with a page of them (codec/receipts.h), and the least and the greatest offset
+ * in it. While a page is open it is kept under a number of its own, to be replaced as it grows; closing it is to add it
+ * as a record and to keep NULL under its number. Both wait like hf_device_put and hf_audit_add do, and are written in one
+ * batch. HF_OK, HF_NO_MEMORY.
+ */
+#define HF_RECEIPTS_EACH 256
+enum hf_reason hf_receipts_keep(
+	struct hf_store *store, struct hf_slice session, uint64_t number, const struct hf_audit *record);
+
+/* Visit the open pages on disk, of one session or (empty) of all. Return false to stop. The visitor may keep and add. */
+typedef bool (*hf_open_page_fn)(void *context, uint64_t number, const struct hf_audit *record);
+enum hf_reason hf_receipts_open_each(
+	struct hf_store *store, struct hf_slice session, hf_open_page_fn fn, void *context);
+
+/* Visit all records, and open pages (seq 0), on disk that may have a receipt of this offset, in the order in which they
+ * were closed. Return false to stop. HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED, HF_NO_MEMORY. */
+typedef bool (*hf_receipts_fn)(void *context, const struct hf_audit *record);
+enum hf_reason hf_receipts_each(
+	struct hf_store *store, struct hf_slice session, uint64_t offset, hf_receipts_fn fn, void *context);
 
 /* ---- reading: also of a store that was opened read only ---------------------------------------------------- */
 

@@ -6,6 +6,7 @@
  *     block.c    what no seal covers yet: chains, the sessions and identities in it; taking it up after a start
  *     seal.c     making seals, reading them
  *     key.c      the key that signs them: its file, its record, its successor
+ *     receipts.c  pages of receipts, and finding those of an offset
  *     verify.c   walking everything
  */
 #ifndef HF_STORE_AUDIT_INTERNAL_H
@@ -74,6 +75,7 @@ struct hf_audit_state {
 	size_t added_count, added_bytes;
 	size_t in_batch;           /* the first so many are in the store's batch, or were when it failed ... */
 	struct hf_chain batch_end; /* ... and where the chain ends with them */
+	bool closing;              /* what is pending removes open pages that are added as records */
 	bool skipped;              /* the start passed over entries without links */
 	bool resuming;             /* the next batch ends the note that the audit was off */
 	uint64_t lost;
@@ -113,6 +115,11 @@ void hf_block_add(struct hf_store *store, uint64_t lsn);
 
 /* The log has entries that the chain does not know: after a recovery. As hf_audit_open. */
 enum hf_reason hf_block_catch_up(struct hf_store *store);
+
+/* ---- receipts.c */
+
+/* Put the index of a DELIVERED record into the store's batch. */
+void hf_receipts_batch(struct hf_store *store, uint64_t seq, const struct hf_audit *record);
 
 /* ---- key.c */
 

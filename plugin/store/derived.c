@@ -7,7 +7,7 @@
  *     devices    client id
  *                client id | 0x00 | filter
  */
-#include "store/store_internal.h"
+#include "store/audit_internal.h"
 
 /* The key of a pending value, one byte of family in front. NULL: no memory. */
 static char *begin_key(struct hf_store *store, enum hf_family family, size_t len)
@@ -238,8 +238,23 @@ enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *con
 
 /* ---- flushing -------------------------------------------------------------------------------------------- */
 
-void hf_pending_batch(struct hf_store *store)
+enum hf_reason hf_pending_put(
+	struct hf_store *store, enum hf_family family, struct hf_slice key, const struct hf_slice *value)
 {
+	char *at = begin_key(store, family, key.len);
+
+	if (at == NULL)
+		return HF_NO_MEMORY;
+	memcpy(at, key.data, key.len);
+	return put(store, value);
+}
+
+enum hf_reason hf_pending_batch(struct hf_store *store)
+{
+	enum hf_reason reason = hf_audit_batch(store);
+
+	if (reason != HF_OK)
+		return reason;
 	for (const struct hf_pending *pending = store->pending; pending != NULL; pending = pending->hh.next) {
 		rocksdb_column_family_handle_t *family = store->families[(unsigned char)pending->key[0]];
 		struct hf_slice value = hf_buffer_slice(&pending->value);
@@ -249,6 +264,13 @@ void hf_pending_batch(struct hf_store *store)
 			rocksdb_writebatch_put_cf(
 				store->batch, family, pending->key + 1, pending->key_len - 1, value.data, value.len);
 	}
+	return HF_OK;
+}
+
+void hf_pending_written(struct hf_store *store)
+{
+	hf_audit_written(store);
+	hf_pending_clear(store);
 }
 
 void hf_pending_clear(struct hf_store *store)

@@ -42,10 +42,9 @@ static enum hf_reason write_all(struct hf_store *store, uint64_t indexed)
 		reason = hf_log_batch(store, log, &log->record);
 	if (reason != HF_OK)
 		return reason;
-	reason = hf_audit_batch(store);
+	reason = hf_pending_batch(store);
 	if (reason != HF_OK)
 		return reason;
-	hf_pending_batch(store);
 	hf_put_le64(mark, indexed);
 	rocksdb_writebatch_put_cf(
 		store->batch, store->families[HF_FAMILY_DEFAULT], INDEXED_KEY, strlen(INDEXED_KEY), mark, sizeof mark);
@@ -58,8 +57,7 @@ static enum hf_reason write_all(struct hf_store *store, uint64_t indexed)
 		store->dirty = log->dirty_next;
 		hf_log_flushed(log);
 	}
-	hf_pending_clear(store);
-	hf_audit_written(store);
+	hf_pending_written(store);
 	store->indexed = indexed;
 	store->unflushed = 0;
 	return HF_OK;
@@ -84,14 +82,12 @@ enum hf_reason hf_store_commit(struct hf_store *store)
 	if (store->failed || !store->writable)
 		return HF_STORE_FAILED;
 	rocksdb_writebatch_clear(store->batch);
-	enum hf_reason reason = hf_audit_batch(store);
+	enum hf_reason reason = hf_pending_batch(store);
 	if (reason != HF_OK)
 		return reason;
-	hf_pending_batch(store);
 	rocksdb_write(store->db, store->write_options, store->batch, &error);
 	if (error != NULL)
 		return hf_store_fail(store, "cannot write what is pending", error);
-	hf_pending_clear(store);
-	hf_audit_written(store);
+	hf_pending_written(store);
 	return HF_OK;
 }

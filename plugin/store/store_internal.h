@@ -298,8 +298,16 @@ int hf_key_compare(struct hf_slice a, struct hf_slice b);
 
 /* ---- derived.c ------------------------------------------------------------------------------------------- */
 
-/* Put what is pending into the store's batch; and forget it once that is written. */
-void hf_pending_batch(struct hf_store *store);
+/* Put or remove (NULL) what is pending under a key. HF_OK, HF_NO_MEMORY. */
+enum hf_reason hf_pending_put(
+	struct hf_store *store, enum hf_family family, struct hf_slice key, const struct hf_slice *value);
+
+/* Put what is pending, and what was added to the audit, into the store's batch: always both. HF_OK, HF_NO_MEMORY. And
+ * forget it once that is written. */
+enum hf_reason hf_pending_batch(struct hf_store *store);
+void hf_pending_written(struct hf_store *store);
+
+/* Forget it at the end. */
 void hf_pending_clear(struct hf_store *store);
 
 /* ---- truncate.c ------------------------------------------------------------------------------------------ */

@@ -143,8 +143,7 @@ static enum hf_reason prepare(struct hf_log *log, uint64_t tail, struct hf_sessi
 		record->chunk = 0;
 	stamp(log->store, log, record);
 	reason = hf_log_batch(log->store, log, record);
-	hf_pending_batch(log->store);
-	return reason;
+	return reason == HF_OK ? hf_pending_batch(log->store) : reason;
 }
 
 enum hf_reason hf_log_truncate(struct hf_log *log, uint64_t tail)
@@ -169,7 +168,7 @@ enum hf_reason hf_log_truncate(struct hf_log *log, uint64_t tail)
 		return hf_store_fail(store, "cannot remove the oldest entries", error);
 	}
 	store->stamp = record.gone.stamp;
-	hf_pending_clear(store);
+	hf_pending_written(store);
 	hf_log_set_tail(log, &record);
 	return HF_OK;
 }
