@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "codec/presence.h"
+
 #define RECEIVE_MAX 1000 /* as many as Holdfast hands to a device at most: nothing then waits in the broker */
 #define PROBE_MS 1000
 #define AUTHORITIES "/etc/ssl/certs"
@@ -36,10 +38,33 @@ static int configure(struct mosquitto *mosq, const struct hf_client_options *opt
 	return rc;
 }
 
-int hf_connect(struct mosquitto *mosq, const struct hf_client_options *options, uint32_t session_expiry_s)
+static int set_will(struct mosquitto *mosq, const char *topic)
+{
+	mosquitto_property *properties = NULL;
+	struct hf_buffer status = {0};
+	int rc = hf_status_encode(hf_slice_of("connection lost"), &status) ? MOSQ_ERR_SUCCESS : MOSQ_ERR_NOMEM;
+
+	if (rc == MOSQ_ERR_SUCCESS) {
+		rc = mosquitto_property_add_int32(&properties, MQTT_PROP_WILL_DELAY_INTERVAL, HF_WILL_DELAY_S);
+	}
+	if (rc == MOSQ_ERR_SUCCESS) {
+		rc = mosquitto_will_set_v5(mosq, topic, (int)status.len, status.data, 1, false, properties);
+	}
+	if (rc != MOSQ_ERR_SUCCESS) {
+		mosquitto_property_free_all(&properties);
+	}
+	hf_buffer_free(&status);
+	return rc;
+}
+
+int hf_connect(struct mosquitto *mosq, const struct hf_client_options *options, uint32_t session_expiry_s, const char *will_topic)
 {
 	mosquitto_property *properties = NULL;
 	int rc = configure(mosq, options);
+
+	if (rc == MOSQ_ERR_SUCCESS && will_topic) {
+		rc = set_will(mosq, will_topic);
+	}
 
 	if (rc == MOSQ_ERR_SUCCESS && session_expiry_s > 0) {
 		rc = mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL, session_expiry_s);

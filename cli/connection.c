@@ -190,7 +190,7 @@ static int begin(struct hf_client *client)
 	mosquitto_publish_v5_callback_set(client->mosq, on_publish);
 	mosquitto_subscribe_v5_callback_set(client->mosq, on_subscribe);
 	mosquitto_message_v5_callback_set(client->mosq, on_message);
-	return hf_connect(client->mosq, options, client->setup.session_expiry_s);
+	return hf_connect(client->mosq, options, client->setup.session_expiry_s, client->setup.will_topic);
 }
 
 static void connect_now(struct hf_client *client)

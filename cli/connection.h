@@ -42,6 +42,7 @@ struct hf_client_setup {
 	const char *purpose;       /* part of a made-up client id */
 	bool new_id;               /* a new made-up client id for each connection, not one for all */
 	uint32_t session_expiry_s; /* above 0: durable, without clean start */
+	const char *will_topic;    /* see hf_connect; NULL: no will */
 };
 
 /* Make a client; the first hf_client_turn connects. `setup` is copied, what it points to must outlive the

@@ -113,7 +113,8 @@ static const struct argp argp = {
 		"Stream text into a session as the token batches of one response, as an agent does."
 		"\vFILE is - or left out for standard input, which is streamed as it comes. The text is UTF-8. Ctrl-C ends the "
 		"response as cancelled. A connection that breaks is made again, and no batch is lost or stored twice; for a "
-		"FILE this also holds when say itself is ended and run again with the same --response and --batch.\n\n"
+		"FILE this also holds when say itself is ended and run again, within a minute, with the same --response and "
+		"--batch.\n\n"
 		"Exit status: 0 all is stored, 1 refused, failed or cancelled, 2 wrong usage.",
 	.children = children,
 };

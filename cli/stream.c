@@ -14,6 +14,7 @@
 #include <sys/random.h>
 
 #include "cbor_json.h"
+#include "codec/topic.h"
 #include "command.h"
 #include "connection.h"
 #include "input.h"
@@ -39,6 +40,7 @@ struct stream {
 	struct hf_input *input;
 	char *topic;
 	char *error_topic;
+	char *presence_topic;
 
 	/* What is not acknowledged, oldest first; the first `sent` of them are on their way. One place more than the
 	 * window, for the batch that ends the response on Ctrl-C. */
@@ -354,9 +356,21 @@ static char *topic_of(const struct hf_say *say, const char *rest)
 	return asprintf(&topic, "%s/%s/%s", say->client_options.root, say->session, rest) < 0 ? NULL : topic;
 }
 
+/* Who has no user name, or one that is too long for it, lets its will go where typing is told: it is the delay that counts. */
+static char *presence_of(const struct hf_say *say)
+{
+	char rest[HF_TOPIC_MAX] = "presence/", *name = rest + strlen(rest);
+	const char *user = say->client_options.user ? say->client_options.user : "";
+
+	if (hf_percent_encode(hf_slice_of(user), name, sizeof(rest) - (size_t)(name - rest)) == 0) {
+		return topic_of(say, "ephemeral/say");
+	}
+	return topic_of(say, rest);
+}
+
 static bool prepare(struct stream *stream)
 {
-	const struct hf_client_setup setup = {
+	struct hf_client_setup setup = {
 		.options = &stream->say->client_options,
 		.handlers = &handlers,
 		.context = stream,
@@ -367,7 +381,8 @@ static bool prepare(struct stream *stream)
 	stream->ring = calloc(stream->say->window + 1, sizeof(*stream->ring));
 	stream->topic = topic_of(stream->say, "tokens");
 	stream->error_topic = topic_of(stream->say, "error");
-	if (!stream->ring || !stream->topic || !stream->error_topic) {
+	stream->presence_topic = presence_of(stream->say);
+	if (!stream->ring || !stream->topic || !stream->error_topic || !stream->presence_topic) {
 		hf_complain("out of memory");
 		return false;
 	}
@@ -386,6 +401,7 @@ static bool prepare(struct stream *stream)
 		return false;
 	}
 	stream->input = hf_input_open(stream->say->path, stream->say->batch_chars);
+	setup.will_topic = stream->presence_topic;
 	stream->client = stream->input ? hf_client_new(&setup) : NULL;
 	return stream->client != NULL;
 }
@@ -400,6 +416,7 @@ static void clear(struct stream *stream)
 	free(stream->ring);
 	free(stream->topic);
 	free(stream->error_topic);
+	free(stream->presence_topic);
 	cJSON_Delete(stream->refusal);
 }
 

@@ -89,3 +89,8 @@ enum hf_reason hf_status_decode(struct hf_slice payload, struct hf_slice *status
 	*status = text;
 	return HF_OK;
 }
+
+bool hf_status_encode(struct hf_slice status, struct hf_buffer *out)
+{
+	return hf_cbor_put_map(out, 1) && hf_cbor_pair_text(out, "status", status);
+}

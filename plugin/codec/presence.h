@@ -72,5 +72,6 @@ bool hf_presence_encode(const struct hf_presence_document *document, struct hf_b
 /* What a participant publishes of itself: { status }. *status points into `payload`. HF_OK, HF_PAYLOAD_MALFORMED (also an
  * empty payload), HF_PAYLOAD_INVALID. */
 enum hf_reason hf_status_decode(struct hf_slice payload, struct hf_slice *status);
+bool hf_status_encode(struct hf_slice status, struct hf_buffer *out); /* false: no memory */
 
 #endif

@@ -23,7 +23,7 @@ PUBLISHERS = {
     "shared/title": ("agent", "user", "operator"),
     "ephemeral/typing": ("agent", "user", "operator", "observer"),
     "ephemeral/cursor/3": ("agent", "user", "operator", "observer"),
-    # Holdfast's own, and what this version does not serve
+    # Holdfast's own, and what takes more than this payload
     "notice": (),
     "state": (),
     "mark": (),

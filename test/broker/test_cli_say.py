@@ -52,6 +52,16 @@ class Say(Cli):
             self.assertIn(b"connected again", run.err)
             self.check_response(self.stored(f"s{round_}"), TEXT)
 
+    def test_connection_cut_where_agents_have_no_grace(self):
+        """It has a Will Delay: that is its grace."""
+        self.start_broker(options={"agent_grace": None, "presence_notices": "agents"})
+        proxy = self.proxy([3000, 3000, 3000])
+        self.say("s", self.file(TEXT), port=proxy.port)
+        self.assertGreaterEqual(proxy.cuts, 3)
+        reader = self.client("bob-1").subscribe("$from/earliest/sessions/s/notice").settle()
+        told = [m.document.get("state", m.document["notice"]) for m in reader.entries("s")]
+        self.assertEqual(told, ["online", "offline"])
+
     def test_connection_cut_while_input_is_live(self):
         self.start_broker()
         proxy = self.proxy()
