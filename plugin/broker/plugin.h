@@ -100,7 +100,6 @@ int hf_on_message_out(int event, void *data, void *userdata);
 int hf_on_acl_check(int event, void *data, void *userdata);
 int hf_on_subscribe(int event, void *data, void *userdata);
 int hf_on_unsubscribe(int event, void *data, void *userdata);
-int hf_on_message_out(int event, void *data, void *userdata);
 int hf_on_persist_client(int event, void *data, void *userdata);
 int hf_on_persist_client_delete(int event, void *data, void *userdata);
 int hf_on_persist_subscription_add(int event, void *data, void *userdata);

@@ -196,18 +196,6 @@ static bool may_share(const char *device, const struct hf_message *message)
 		mosquitto_client_protocol_version(mosquitto_client(device)) == 5;
 }
 
-int hf_on_message_out(int event, void *data, void *userdata)
-{
-	const struct mosquitto_evt_message *message = data;
-	struct hf_plugin *plugin = userdata;
-
-	(void)event;
-	if (plugin->watching) {
-		plugin->seen_qos = message->qos;
-	}
-	return MOSQ_ERR_SUCCESS;
-}
-
 /*
  * The max_qos of the listener lowers the QoS of a message without a word; one of QoS 1 or 2 that becomes one of QoS 0 then
  * waits in flight for an acknowledgement that never comes (database.c). So the first one is watched as it is written.

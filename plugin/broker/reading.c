@@ -32,13 +32,17 @@ static int acl_read(struct hf_plugin *plugin, const struct mosquitto_evt_acl_che
 	return MOSQ_ERR_ACL_DENIED;
 }
 
-/* Between the check above and CONNECT, what a client had in flight is sent to it again. Else of no interest. */
+/* Between the check above and CONNECT, what a client had in flight is sent to it again. And port.c may want to know at
+ * which QoS a message is sent. */
 int hf_on_message_out(int event, void *data, void *userdata)
 {
 	const struct mosquitto_evt_message *message = data;
 	struct hf_plugin *plugin = userdata;
 
 	(void)event;
+	if (plugin->watching) {
+		plugin->seen_qos = message->qos;
+	}
 	if (message->client == plugin->resuming && hf_under_root(plugin, message->topic)) {
 		hf_resent(plugin->hub, mosquitto_client_id(message->client), mosquitto_client_address(message->client), message->topic,
 			hf_properties_offset(message->properties));
