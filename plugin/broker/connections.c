@@ -86,6 +86,7 @@ int hf_on_connect(int event, void *data, void *userdata)
 			.token = connect->client,
 			.clean = mosquitto_client_clean_session(connect->client),
 			.unsubscribed = mosquitto_client_sub_count(connect->client) == 0,
+			.unlimited = mosquitto_client_protocol_version(connect->client) < 5,
 		};
 		if (hf_connected(plugin->hub, &connection) != HF_OK) {
 			hf_log_limited(plugin, MOSQ_LOG_ERR, "no memory for client %s: it reads nothing", id);

@@ -187,12 +187,12 @@ static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_
 	return outcome_of(plugin, mosquitto_persist_client_msg_add(client_msg), client_msg);
 }
 
-/* Not with several Subscription Identifiers, which are properties of the message; not where it must be found out if the
- * broker keeps it; and not with MQTT 3.1.1 clients, who are given no message of the broker's twice, also not after $from,
+/* Not what was joined for this device; not with several Subscription Identifiers, which are properties of the message;
+ * not where it must be found out if the broker keeps it; and not with MQTT 3.1.1 clients, who are given no message of the broker's twice, also not after $from,
  * when allow_duplicate_messages is off (database.c). */
 static bool may_share(const char *device, const struct hf_message *message)
 {
-	return message->entry && message->subscription_id_count <= 1 && !message->check_size &&
+	return message->entry && !message->first_offset && message->subscription_id_count <= 1 && !message->check_size &&
 		mosquitto_client_protocol_version(mosquitto_client(device)) == 5;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * MQTT 5 properties. Stored with an entry, in the encoding of MQTT 5, section 2.2.2.2: Payload Format Indicator,
- * Content Type and User Properties. Stamped on its way out: offset, time, from, role, and id where it has one.
+ * Content Type and User Properties. Stamped on its way out: offset, first-offset where entries were joined, time, from,
+ * role, and id where it has one.
  * Taken, and not passed on, what the publisher asks of the log: codec/conditions.h.
  */
 #include "broker/plugin.h"
@@ -137,10 +138,17 @@ static bool stamp_text(mosquitto_property **list, const char *name, struct hf_sl
 	return ok;
 }
 
-static bool stamp_entry(const struct hf_entry *entry, mosquitto_property **list)
+static bool stamp_entry(const struct hf_message *message, mosquitto_property **list)
 {
+	const struct hf_entry *entry = message->entry;
 	char number[24];
 
+	if (message->first_offset > 0) {
+		snprintf(number, sizeof(number), "%" PRIu64, message->first_offset);
+		if (!stamp(list, "first-offset", number)) {
+			return false;
+		}
+	}
 	snprintf(number, sizeof(number), "%" PRIu64, entry->offset);
 	if (!stamp(list, "offset", number)) {
 		return false;
@@ -155,7 +163,7 @@ static bool stamp_entry(const struct hf_entry *entry, mosquitto_property **list)
 
 static bool write_all(const struct hf_message *message, mosquitto_property **list)
 {
-	if (message->entry && !(stamp_entry(message->entry, list) && restore_all(message->entry->properties, list))) {
+	if (message->entry && !(stamp_entry(message, list) && restore_all(message->entry->properties, list))) {
 		return false;
 	}
 	if (message->correlation.len > 0 &&

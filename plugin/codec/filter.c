@@ -110,6 +110,18 @@ static enum hf_reason share_parse(struct levels *levels, struct hf_filter *out)
 	return HF_OK;
 }
 
+/* "{position}" or "{position},batches". */
+static enum hf_reason place_parse(struct hf_slice level, struct hf_filter *out)
+{
+	const char *comma = level.len > 0 ? memchr(level.data, ',', level.len) : NULL;
+	struct hf_slice position = comma ? hf_slice_from(level.data, (size_t)(comma - level.data)) : level;
+
+	out->batches = comma && hf_slice_is(hf_slice_from(comma + 1, level.len - position.len - 1), "batches");
+	if (comma && !out->batches)
+		return HF_POSITION_INVALID;
+	return hf_position_parse(position, &out->position);
+}
+
 /* Take "$from/{position}/" or "$resume/{position}/" off. */
 static enum hf_reason verb_parse(struct levels *levels, struct hf_filter *out)
 {
@@ -127,7 +139,7 @@ static enum hf_reason verb_parse(struct levels *levels, struct hf_filter *out)
 
 	if (!levels_next(&ahead, &level))
 		return HF_FILTER_INVALID;
-	enum hf_reason reason = hf_position_parse(level, &out->position);
+	enum hf_reason reason = place_parse(level, out);
 	if (reason != HF_OK)
 		return reason;
 	*levels = ahead;

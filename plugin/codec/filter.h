@@ -7,6 +7,9 @@
  *     $resume/{position}/{filter}     continue at the cursor; the position only where there is none
  *     $share/{group}/... before any of the three
  *
+ * A position may have an option behind it: $from/{position},batches/{filter} delivers token batches as they were
+ * published, also while catching up.
+ *
  * The topics of a session are few and fixed, so a filter is matched against them once, here, into a bit set;
  * at run time an entry is matched by one bit test.
  */
@@ -37,6 +40,7 @@ enum hf_verb {
 struct hf_filter {
 	enum hf_verb verb;
 	struct hf_position position; /* HF_POSITION_LATEST for a plain filter */
+	bool batches;                /* token batches are not to be joined */
 	struct hf_slice group;       /* of $share; empty when not shared */
 	struct hf_slice plain;       /* the filter without any prefix: what the broker shall hold */
 	bool any_session;            /* a wildcard stands for the session id; false for "+/abc/tokens" */
@@ -50,7 +54,7 @@ struct hf_filter {
  * Read a topic filter that the broker has found well-formed. Slices of `out` point into `filter`.
  * HF_OK; HF_TOPIC_OUTSIDE when it can match nothing under the root and has no prefix of ours ($from, $resume);
  * HF_FILTER_INVALID when it has such a prefix, or names the root, but can match no topic of a session;
- * HF_POSITION_INVALID; HF_SESSION_ID_INVALID when the session level is neither a wildcard nor an id. After
+ * HF_POSITION_INVALID, also for another option; HF_SESSION_ID_INVALID when the session level is neither a wildcard nor an id. After
  * anything but HF_OK only `verb` is of use.
  * A filter such as "#" or "+/+/tokens" that covers the root among other topics is HF_OK with any_session.
  */

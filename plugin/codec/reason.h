@@ -22,7 +22,7 @@
 	X(NOT_AUTHENTICATED,   "not-authenticated",    "anonymous clients have no role here; connect with a user name") \
 	X(NOT_PERMITTED,       "not-permitted",        "the role of this identity does not allow it in this session") \
 	X(FILTER_INVALID,      "filter-invalid",       "the topic filter cannot match anything in a session") \
-	X(POSITION_INVALID,    "position-invalid",     "a position is earliest, latest, an offset from 1, -N or @ and Unix milliseconds") \
+	X(POSITION_INVALID,    "position-invalid",     "a position is earliest, latest, an offset from 1, -N or @ and Unix milliseconds; behind it there may be ,batches") \
 	X(POSITION_AHEAD,      "position-ahead",       "the offset lies beyond the head of the session") \
 	X(SHARE_UNSUPPORTED,   "share-unsupported",    "shared subscriptions under the root are not served yet") \
 	X(PAYLOAD_TOO_LARGE,   "payload-too-large",    "the payload is larger than the option payload_max allows") \

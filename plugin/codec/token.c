@@ -13,6 +13,7 @@ enum field {
 	FIELD_KIND = 1 << 3,
 	FIELD_DATA = 1 << 4,
 	FIELD_END = 1 << 5,
+	FIELD_LAST = 1 << 6,
 	FIELDS_NEEDED = FIELD_ID | FIELD_SEQ | FIELD_TEXT,
 };
 
@@ -54,6 +55,8 @@ static unsigned int field_of(struct hf_slice key)
 		return FIELD_DATA;
 	if (hf_slice_is(key, "end"))
 		return FIELD_END;
+	if (hf_slice_is(key, "last"))
+		return FIELD_LAST;
 	return 0;
 }
 
@@ -87,6 +90,9 @@ static enum hf_reason decode_field(struct hf_cbor_reader *reader, unsigned int f
 			return reason;
 		out->end = end_parse(end);
 		return out->end == HF_END_NONE ? HF_PAYLOAD_INVALID : HF_OK;
+	case FIELD_LAST:
+		reason = hf_cbor_uint(reader, &out->last);
+		return reason == HF_OK && out->last > HF_TOKEN_SEQ_MAX ? HF_PAYLOAD_INVALID : reason;
 	default:
 		return HF_PAYLOAD_INVALID;
 	}
@@ -116,6 +122,8 @@ enum hf_reason hf_token_decode(struct hf_slice payload, struct hf_token_batch *o
 		return reason;
 	if (!hf_cbor_at_end(&reader))
 		return HF_PAYLOAD_MALFORMED;
+	if ((seen & FIELD_LAST) && (!hf_token_is_joined(out) || (seen & FIELD_DATA)))
+		return HF_PAYLOAD_INVALID;
 	return (seen & FIELDS_NEEDED) == FIELDS_NEEDED ? HF_OK : HF_PAYLOAD_INVALID;
 }
 
@@ -123,7 +131,8 @@ bool hf_token_encode(const struct hf_token_batch *batch, struct hf_buffer *out)
 {
 	assert(size_fits(batch->id, HF_RESPONSE_ID_MAX) && batch->seq <= HF_TOKEN_SEQ_MAX);
 	assert(batch->kind.len <= HF_TOKEN_KIND_MAX && (unsigned int)batch->end < END_COUNT);
-	size_t pairs = 3u + (batch->kind.len > 0) + (batch->data.len > 0) + (batch->end != HF_END_NONE);
+	assert(batch->last <= HF_TOKEN_SEQ_MAX && (!hf_token_is_joined(batch) || batch->data.len == 0));
+	size_t pairs = 3u + (batch->kind.len > 0) + (batch->data.len > 0) + (batch->end != HF_END_NONE) + hf_token_is_joined(batch);
 
 	/* Shorter keys first, then by bytes: RFC 8949, section 4.2.1. */
 	return hf_cbor_put_map(out, pairs) && hf_cbor_pair_text(out, "id", batch->id) &&
@@ -132,5 +141,6 @@ bool hf_token_encode(const struct hf_token_batch *batch, struct hf_buffer *out)
 		   (batch->data.len == 0 || (hf_cbor_put_text(out, hf_slice_of("data")) &&
 										hf_buffer_append(out, batch->data.data, batch->data.len))) &&
 		   (batch->kind.len == 0 || hf_cbor_pair_text(out, "kind", batch->kind)) &&
+		   (!hf_token_is_joined(batch) || hf_cbor_pair_uint(out, "last", batch->last)) &&
 		   hf_cbor_pair_text(out, "text", batch->text);
 }

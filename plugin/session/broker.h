@@ -20,6 +20,7 @@ enum hf_handover {
 /* One message for one client. Everything is borrowed for the time of the call. */
 struct hf_message {
 	const struct hf_entry *entry;   /* a stored entry: its topic, payload and properties, stamped; or NULL */
+	uint64_t first_offset;          /* not 0: it stands for several, joined; the offset of the first of them */
 	struct hf_slice session, topic; /* without an entry: root/{session}/{topic} ... */
 	const char *full_topic;         /* ... or, when not NULL, this very topic (a Response Topic) */
 	struct hf_slice payload;

@@ -22,17 +22,20 @@
  *     24  i64  session expiry time, Unix s
  *     32  i64  will delay time, Unix s
  *     40  u64  sent
- *     48  u32  number of entries owed
- *     52       identity
+ *     48  u32  number of entries owed, those that were joined counted as one
+ *     52  u64  shown: the newest LSN that was ever handed over; all bits set while the device is connected
+ *     60       identity
  *              each entry owed: varint v | varint filters, by slot, if bit 0 of v is 1: else they are those of the one
- *                               before. v >> 1: the LSN's difference to the one before (0 before the first), zigzag: 0,
- *                               -1, 1, -2 ... are 0, 1, 2, 3 ... | varint hf_session_number | varint offset
+ *                               before | varint to the last LSN, if bit 1 of v is 1: of entries that were joined.
+ *                               v >> 2: the (first) LSN's difference to the (last) one before, 0 before the first,
+ *                               zigzag: 0, -1, 1, -2 ... are 0, 1, 2, 3 ... | varint hf_session_number | varint offset
+ *                               of the first
  *              each filter that names its session: u8 slot | varint the first offset it has not been handed
  *
  * and of a subscription (its filter is in the key):
  *
  *      0  u8   format, 3
- *      1  u8   bit 0: outside the root; bit 1: held
+ *      1  u8   bit 0: outside the root; bit 1: held; bit 2: batches
  *      2  u8   options
  *      3  u8   slot
  *      4  u32  Subscription Identifier
@@ -50,11 +53,11 @@
 #include "codec/varint.h"
 
 #define FORMAT 3
-#define HEADER_SIZE 52
+#define HEADER_SIZE 60
 #define SUBSCRIPTION_SIZE 40
 #define PACKET_IDS_AHEAD 4096 /* more than a device is given between two writes of its cursor */
 
-enum { ANONYMOUS = 2, OUTSIDE = 1, HELD = 2 };
+enum { ANONYMOUS = 2, OUTSIDE = 1, HELD = 2, BATCHES = 4, OTHER_FILTERS = 1, JOINED = 2 };
 
 static void put(unsigned char **at, uint64_t value, size_t size)
 {
@@ -92,12 +95,13 @@ static size_t count_owed(const struct hf_device *device)
 
 static void put_owed(unsigned char **at, struct hf_owed *before, struct hf_owed owed)
 {
-	int64_t step = (int64_t)(owed.lsn - before->lsn);
+	int64_t step = (int64_t)(owed.first - before->last);
 	uint64_t zigzag = (uint64_t)step << 1 ^ (uint64_t)(step >> 63);
-	bool other = owed.filters != before->filters;
+	bool other = owed.filters != before->filters, joined = owed.first < owed.last;
 
-	*at = hf_varint_put(*at, zigzag << 1 | other);
+	*at = hf_varint_put(*at, zigzag << 2 | (other ? OTHER_FILTERS : 0u) | (joined ? JOINED : 0u));
 	*at = other ? hf_varint_put(*at, owed.filters) : *at;
+	*at = joined ? hf_varint_put(*at, owed.last - owed.first) : *at;
 	*at = hf_varint_put(*at, owed.session);
 	*at = hf_varint_put(*at, owed.offset);
 	*before = owed;
@@ -105,14 +109,18 @@ static void put_owed(unsigned char **at, struct hf_owed *before, struct hf_owed 
 
 static bool take_owed(const unsigned char **at, const unsigned char *end, struct hf_owed *before)
 {
-	uint64_t value, session = 0;
+	uint64_t value, more = 0, session = 0;
 
 	*at = hf_varint_get(*at, end, &value);
-	if (*at && (value & 1)) {
+	if (*at && (value & OTHER_FILTERS)) {
 		*at = hf_varint_get(*at, end, &before->filters);
 	}
-	uint64_t zigzag = value >> 1;
-	before->lsn += zigzag >> 1 ^ (0 - (zigzag & 1));
+	if (*at && (value & JOINED)) {
+		*at = hf_varint_get(*at, end, &more);
+	}
+	uint64_t zigzag = value >> 2;
+	before->first = before->last + (zigzag >> 1 ^ (0 - (zigzag & 1)));
+	before->last = before->first + more;
 	*at = *at ? hf_varint_get(*at, end, &session) : NULL;
 	*at = *at ? hf_varint_get(*at, end, &before->offset) : NULL;
 	before->session = (uint32_t)session;
@@ -166,9 +174,9 @@ static bool encode(const struct hf_device *device, struct hf_buffer *out)
 {
 	const struct hf_durable *facts = &device->facts;
 	size_t identity_len = device->identity ? strlen(device->identity) : 0, owed_count = count_owed(device);
-	struct hf_owed before = {.lsn = 0};
+	struct hf_owed before = {.last = 0};
 	size_t floors_len = device->subscription_count * (1 + HF_VARINT_MAX);
-	unsigned char *at = hf_buffer_reserve(out, HEADER_SIZE + identity_len + owed_count * 4 * HF_VARINT_MAX + floors_len),
+	unsigned char *at = hf_buffer_reserve(out, HEADER_SIZE + identity_len + owed_count * 5 * HF_VARINT_MAX + floors_len),
 				  *begin = at;
 
 	if (!at) {
@@ -189,6 +197,7 @@ static bool encode(const struct hf_device *device, struct hf_buffer *out)
 	put(&at, (uint64_t)facts->will_delay_time, 8);
 	put(&at, device->sent, 8);
 	put(&at, owed_count, 4);
+	put(&at, device->noted ? UINT64_MAX : device->shown, 8);
 	memcpy(at, device->identity ? device->identity : "", identity_len);
 	at += identity_len;
 	for (size_t i = 0; i < device->owed_count; i++) {
@@ -199,7 +208,8 @@ static bool encode(const struct hf_device *device, struct hf_buffer *out)
 		if (is_owed(handed)) {
 			put_owed(&at, &before,
 				(struct hf_owed){
-					.lsn = handed->lsn,
+					.first = handed->first,
+					.last = handed->lsn,
 					.filters = handed->filters,
 					.offset = handed->offset,
 					.session = handed->session,
@@ -228,7 +238,10 @@ static enum hf_reason write_subscription(
 	struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
 
 	put(&at, FORMAT, 1);
-	put(&at, (subscription->outside ? OUTSIDE : 0u) | (subscription->held ? HELD : 0u), 1);
+	put(&at,
+		(subscription->outside ? OUTSIDE : 0u) | (subscription->held ? HELD : 0u) |
+			(subscription->batches ? BATCHES : 0u),
+		1);
 	put(&at, subscription->options, 1);
 	put(&at, subscription->slot, 1);
 	put(&at, subscription->identifier, 4);
@@ -311,10 +324,11 @@ struct load {
 
 static bool decode_owed(struct hf_device *device, size_t count, uint64_t head, const unsigned char **at, const unsigned char *end)
 {
-	struct hf_owed owed = {.lsn = 0};
+	struct hf_owed owed = {.last = 0};
 
 	for (size_t i = 0; i < count; i++) {
-		if (!take_owed(at, end, &owed) || owed.lsn == 0 || owed.lsn > head || !hf_owed_add(device, &owed)) {
+		if (!take_owed(at, end, &owed) || owed.first == 0 || owed.last < owed.first || owed.last > head ||
+			!hf_owed_add(device, &owed)) {
 			return false;
 		}
 	}
@@ -344,6 +358,9 @@ static bool decode(struct load *load, struct hf_device *device, struct hf_slice 
 	facts->will_delay_time = (int64_t)take(&at, 8);
 	device->sent = take(&at, 8);
 	size_t owed = (size_t)take(&at, 4);
+	device->shown = take(&at, 8);
+	device->shown = device->shown < head ? device->shown : head;
+	device->alone_to = device->shown;
 	const unsigned char *rest = (const unsigned char *)at + identity_len, *end = (const unsigned char *)value.data + value.len;
 	return device->sent <= head && decode_owed(device, owed, head, &rest, end) && take_floors(floors, rest, end, load->floors);
 }
@@ -400,6 +417,7 @@ static bool load_subscription(struct load *load, struct hf_slice filter, struct 
 		subscription->floor = load->floors[subscription->slot];
 	}
 	subscription->told = subscription->parsed.any_session && subscription->last_n == 0 ? subscription->last_lsn : 0;
+	subscription->batches = flags & BATCHES;
 	return true;
 }
 
@@ -442,8 +460,8 @@ static void take_up(struct hf_device *device)
 		}
 	}
 	hf_owed_settle(device, 0, UINT64_MAX, ~slots);
-	if (device->owed_count > 0 && device->owed[0].lsn <= device->sent) {
-		device->sent = device->owed[0].lsn - 1;
+	if (device->owed_count > 0 && device->owed[0].first <= device->sent) {
+		device->sent = device->owed[0].first - 1;
 	}
 	device->durable = true;
 	device->at_head = false;

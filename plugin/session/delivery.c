@@ -63,6 +63,7 @@ bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct 
 	bool due = false;
 
 	match->qos = 0;
+	match->batches = false;
 	match->filters = 0;
 	match->id_count = 0;
 	for (size_t i = 0; i < device->subscription_count; i++) {
@@ -74,6 +75,7 @@ bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct 
 		due = true;
 		match->filters |= UINT64_C(1) << subscription->slot;
 		match->qos = qos > match->qos ? qos : match->qos;
+		match->batches = match->batches || subscription->batches;
 		if (subscription->identifier && match->id_count < HF_IDS_MAX) {
 			match->ids[match->id_count++] = subscription->identifier;
 		}
@@ -130,7 +132,7 @@ static enum hf_handover hand(struct hf_hub *hub, struct hf_device *device, struc
 	enum hf_handover outcome = hf_hand_over(hub, device, message, &handed->handle);
 	if (outcome == HF_HANDED) {
 		bool tracked = device->durable && message->qos > 0;
-		struct hf_handed *hollow = handed->mark && handed->lsn > 0 ? hf_ring_hollow(device, handed->lsn) : NULL;
+		struct hf_handed *hollow = handed->mark && handed->lsn > 0 ? hf_ring_hollow(device, handed->first, handed->lsn) : NULL;
 		handed->packet = device->packets;
 		if (tracked && hollow) {
 			hf_ring_fill(device, hollow, handed);
@@ -154,36 +156,43 @@ static void raise_floors(struct hf_device *device, const struct hf_entry *entry,
 	}
 }
 
-static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, const struct hf_match *match)
+/* `first`: where entries were joined into this one, the first of them; else the entry itself. */
+static enum hf_handover hand_entry(
+	struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, const struct hf_entry *first, const struct hf_match *match)
 {
+	bool joined = first->lsn < entry->lsn;
 	struct hf_message message = {
 		.entry = entry,
+		.first_offset = joined ? first->offset : 0,
 		.qos = match->qos,
 		.subscription_ids = match->ids,
 		.subscription_id_count = match->id_count,
 	};
 	struct hf_handed handed = {
 		.lsn = entry->lsn,
+		.first = first->lsn,
 		.filters = match->filters,
-		.offset = entry->offset,
+		.offset = first->offset,
 		.session = hf_session_number(device, entry->session),
 		.bytes = (uint32_t)entry->payload.len,
 	};
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
 	if (outcome == HF_HANDED) {
-		hf_receipt_sent(hub, device, entry, device->durable && match->qos > 0 ? hf_ring_newest(device) : NULL);
+		hf_receipt_sent(hub, device, entry, first->offset, device->durable && match->qos > 0 ? hf_ring_newest(device) : NULL);
 	}
 	if (outcome == HF_TOO_LARGE) {
-		if (!hf_mark_too_large(hub, device, entry, match->filters)) {
-			outcome = HF_DROPPED; /* the mark has the place of the entry */
+		/* Joined ones that are too large come one by one: unseen.c. Else the mark has the place of the entry. */
+		if (joined || !hf_mark_too_large(hub, device, entry, entry->offset, &handed)) {
+			outcome = HF_DROPPED;
 		} else {
 			hf_receipt_missed(hub, device, entry);
 		}
 	}
 	if (outcome != HF_DROPPED) {
 		device->sent = entry->lsn;
-		hf_owed_settle(device, entry->lsn, entry->lsn, match->filters);
+		device->shown = entry->lsn > device->shown ? entry->lsn : device->shown;
+		hf_owed_given(device, first->lsn, entry, match->filters);
 		raise_floors(device, entry, match->filters);
 		hf_device_dirty(hub, device);
 	}
@@ -266,7 +275,7 @@ static void offer(struct hf_hub *hub, struct hf_device *device, const struct hf_
 		return;
 	}
 	device->busy = true;
-	device->at_head = hand_entry(hub, device, entry, &match) != HF_DROPPED;
+	device->at_head = hand_entry(hub, device, entry, entry, &match) != HF_DROPPED;
 	hub->broker.flush(hub->broker.context, device->id);
 	device->busy = false;
 	if (!device->at_head) {
@@ -304,17 +313,63 @@ struct pump {
 	struct hf_hub *hub;
 	struct hf_device *device;
 	struct hf_records *records;
-	unsigned int entries, refs;
+	uint64_t at; /* the last one looked at: `sent`, or in the rollup or behind it */
+	unsigned int entries, reads, refs;
 };
 
-/* Hand over one entry if it is due. PUMPED_ALL: go on. */
+/* So far the device is, unless something before it waits to be handed over. */
+static void pass(struct pump *pump, uint64_t lsn)
+{
+	pump->at = lsn;
+	if (pump->hub->rollup.count == 0) {
+		pump->device->sent = lsn;
+	}
+}
+
+static enum pumped hand_one(struct pump *pump, const struct hf_entry *entry, const struct hf_entry *first, const struct hf_match *match)
+{
+	if (hand_entry(pump->hub, pump->device, entry, first, match) == HF_DROPPED) {
+		return PUMPED_REFUSED;
+	}
+	pump->entries--;
+	pass(pump, pump->at > entry->lsn ? pump->at : entry->lsn);
+	return PUMPED_ALL;
+}
+
+/* Hand over what was kept to be joined. If it cannot be, it is found in the log again. */
+static enum pumped pump_rollup(struct pump *pump)
+{
+	struct hf_rollup *rollup = &pump->hub->rollup;
+	struct hf_entry entry;
+
+	if (rollup->count == 0) {
+		return PUMPED_ALL;
+	}
+	return hf_rollup_end(rollup, &entry) ? hand_one(pump, &entry, &rollup->first, &rollup->match) : PUMPED_PAUSED;
+}
+
+/* Hand over one entry if it is due, at once or joined with what follows. PUMPED_ALL: go on. */
 static enum pumped pump_entry(struct pump *pump, const struct hf_entry *entry)
 {
+	struct hf_rollup *rollup = &pump->hub->rollup;
 	struct hf_match match;
+	struct hf_token_batch batch;
 
 	if (!hf_device_wants(pump->hub, pump->device, entry, &match)) {
-		pump->device->sent = entry->lsn;
+		pass(pump, entry->lsn);
 		return PUMPED_ALL;
+	}
+	if (pump->reads-- == 0) {
+		return PUMPED_PAUSED;
+	}
+	bool joins = pump->hub->options.rollup > 0 && hf_rollup_takes(pump->device, entry, &match, &batch);
+	if (joins && hf_rollup_add(rollup, entry, &match, &batch)) {
+		pass(pump, entry->lsn);
+		return PUMPED_ALL;
+	}
+	enum pumped pumped = pump_rollup(pump);
+	if (pumped != PUMPED_ALL) {
+		return pumped;
 	}
 	if (!hf_has_room(pump->hub, pump->device)) {
 		return PUMPED_FULL;
@@ -322,11 +377,11 @@ static enum pumped pump_entry(struct pump *pump, const struct hf_entry *entry)
 	if (pump->entries == 0) {
 		return PUMPED_PAUSED;
 	}
-	if (hand_entry(pump->hub, pump->device, entry, &match) == HF_DROPPED) {
-		return PUMPED_REFUSED;
+	if (joins && hf_rollup_begin(rollup, entry, &match, &batch, hf_unseen_join_max(pump->hub, pump->device, entry, &match))) {
+		pass(pump, entry->lsn);
+		return PUMPED_ALL;
 	}
-	pump->entries--;
-	return PUMPED_ALL;
+	return hand_one(pump, entry, entry, &match);
 }
 
 static enum pumped read_failed(struct pump *pump, uint64_t lsn)
@@ -357,12 +412,20 @@ static enum pumped pump_owed(struct pump *pump)
 	enum pumped pumped = PUMPED_ALL;
 
 	begin = begin < head ? begin : head;
-	while (pumped == PUMPED_ALL && (lsn = hf_owed_after(device, device->sent)) <= begin) {
+	while (pumped == PUMPED_ALL && (lsn = hf_owed_after(device, pump->at)) <= begin) {
 		struct hf_entry entry;
-		pumped = hf_records_at(pump->records, lsn, &entry) == HF_OK ? pump_entry(pump, &entry) : read_failed(pump, lsn);
+		bool found = false;
+		/* Between those that were joined there may be others, and of those some that are gone. */
+		if (hf_records_after(pump->records, lsn - 1, &entry, &found) != HF_OK) {
+			pumped = read_failed(pump, lsn);
+		} else if (!found || entry.lsn > begin) {
+			break;
+		} else {
+			pumped = pump_entry(pump, &entry);
+		}
 	}
-	if (pumped == PUMPED_ALL && begin > device->sent) {
-		device->sent = begin;
+	if (pumped == PUMPED_ALL && begin > pump->at) {
+		pass(pump, begin);
 	}
 	return pumped;
 }
@@ -373,9 +436,9 @@ static enum pumped pump_log(struct pump *pump)
 	for (;;) {
 		struct hf_entry entry;
 		bool found = false;
-		enum hf_reason reason = hf_records_after(pump->records, pump->device->sent, &entry, &found);
+		enum hf_reason reason = hf_records_after(pump->records, pump->at, &entry, &found);
 		if (reason != HF_OK) {
-			hf_say(pump->hub, HF_LOG_ERROR, "reading the log behind %llu failed: %s", (unsigned long long)pump->device->sent,
+			hf_say(pump->hub, HF_LOG_ERROR, "reading the log behind %llu failed: %s", (unsigned long long)pump->at,
 				hf_store_error(pump->hub->store));
 			return PUMPED_PAUSED;
 		}
@@ -430,9 +493,9 @@ static bool source_open(struct pump *pump, struct source *source, struct hf_sess
 			behind = subscription->from < behind ? subscription->from : behind;
 		}
 	}
-	uint64_t owed = hf_owed_after(device, device->sent);
+	uint64_t owed = hf_owed_after(device, pump->at);
 	behind = owed <= behind ? owed - 1 : behind;
-	behind = device->sent > behind ? device->sent : behind;
+	behind = pump->at > behind ? pump->at : behind;
 	if (!session->log || source->kinds == 0 || behind >= hf_log_head_lsn(session->log)) {
 		return true;
 	}
@@ -460,10 +523,10 @@ static enum pumped pump_source(struct pump *pump, struct source *source)
 	struct hf_entry entry;
 
 	if (!source->wanted) {
-		pump->device->sent = source->next.lsn; /* the next go starts here */
+		pass(pump, source->next.lsn); /* the next go starts here */
 		return PUMPED_PAUSED;
 	}
-	if (!hf_has_room(pump->hub, pump->device)) {
+	if (pump->hub->rollup.count == 0 && !hf_has_room(pump->hub, pump->device)) {
 		return PUMPED_FULL;
 	}
 	if (hf_records_at(pump->records, source->next.lsn, &entry) != HF_OK) {
@@ -509,7 +572,14 @@ static enum pumped pump_sessions(struct pump *pump)
 
 static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
 {
-	struct pump pump = { .hub = hub, .device = device, .entries = HF_SLICE_ENTRIES, .refs = HF_SLICE_REFS };
+	struct pump pump = {
+		.hub = hub,
+		.device = device,
+		.at = device->sent,
+		.entries = HF_SLICE_ENTRIES,
+		.reads = HF_SLICE_READS,
+		.refs = HF_SLICE_REFS,
+	};
 
 	static const enum pumped as_told[] = {
 		[HF_TOLD_ALL] = PUMPED_ALL,
@@ -531,11 +601,14 @@ static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
 	if (hf_records_open(hub->store, &pump.records) != HF_OK) {
 		return PUMPED_PAUSED;
 	}
+	hub->rollup.count = 0;
 	enum pumped pumped = pump_owed(&pump);
 	if (pumped == PUMPED_ALL) {
 		pumped = device->any_session ? pump_log(&pump) : pump_sessions(&pump);
 	}
 	hf_records_close(pump.records);
+	enum pumped last = pump_rollup(&pump);
+	pumped = last == PUMPED_ALL ? pumped : last;
 	/* What was passed over is due no more, but under filters that wait for their role. */
 	hf_owed_settle(device, 0, pumped == PUMPED_ALL ? UINT64_MAX : device->sent, ~hf_subscriptions_held(device));
 	if (pumped == PUMPED_ALL) {
@@ -550,7 +623,9 @@ void hf_pump(struct hf_hub *hub, struct hf_device *device)
 		return;
 	}
 	device->not_before_ms = 0;
+	hf_device_note(hub, device);
 	device->busy = true;
+	device->in_a_row = 0;
 	hf_mark_gaps(hub, device);
 	bool was_at_head = device->at_head;
 	enum pumped pumped = was_at_head ? PUMPED_ALL : pump_once(hub, device);

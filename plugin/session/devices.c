@@ -175,6 +175,18 @@ void hf_device_dirty(struct hf_hub *hub, struct hf_device *device)
 	hf_hub_due(hub, HF_TIMER_CURSORS, hub->options.ack_flush_ms);
 }
 
+/* Should the broker be killed, what the device was handed on this connection is not known for sure: so its record says
+ * until the connection has ended. */
+void hf_device_note(struct hf_hub *hub, struct hf_device *device)
+{
+	if (device->noted || !device->durable) {
+		return;
+	}
+	device->noted = true;
+	hf_device_dirty(hub, device);
+	hf_devices_write(hub); /* should it fail, the tick tries again */
+}
+
 enum hf_role hf_identity_role(const struct hf_hub *hub, const char *identity, struct hf_slice session)
 {
 	return identity ? hf_access_role(hub->access, hf_slice_of(identity), session) : hub->options.anonymous_role;
@@ -203,6 +215,7 @@ static void start_anew(struct hf_hub *hub, struct hf_device *device)
 	hf_subscriptions_free(hub, device);
 	hf_ring_clear(device);
 	hf_owed_clear(device);
+	device->shown = device->alone_to = 0;
 	device->sent = hf_store_head(hub->store);
 	device->at_head = true;
 	hf_device_dirty(hub, device);
@@ -271,6 +284,10 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 		hf_device_dirty(hub, device);
 	}
 	hf_unseen_begin(device);
+	if (connection->unlimited) {
+		device->size_known = true;
+		device->facts.max_packet_size = 0;
+	}
 	hf_connection_back(hub, device);
 	device->token = connection->token;
 	device->online = true;
@@ -311,8 +328,9 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token, enum
 	if (device->at_head) {
 		/* It has seen all there is: on its return the search need not begin further back. */
 		device->sent = hf_store_head(hub->store);
-		hf_device_dirty(hub, device);
 	}
+	device->noted = false;
+	hf_device_dirty(hub, device);
 	device->at_head = false;
 	device->online = false;
 	device->token = NULL;
@@ -348,6 +366,7 @@ enum hf_reason hf_durable_set(struct hf_hub *hub, const struct hf_durable *durab
 		device->subscriptions[i].dirty = device->subscriptions[i].dirty || !device->durable;
 	}
 	device->durable = true;
+	device->noted = device->online;
 	device->size_known = device->online;
 	device->facts = *durable;
 	device->facts.device = device->id;

@@ -97,10 +97,21 @@ static void by_position(struct hf_hub *hub, struct hf_device *device, struct mis
 	}
 }
 
-/* Is it of this session, and will not be given? */
+/* Up to which LSN something of it will not be given; of those that were joined, some may be left. 0: all will. */
+static uint64_t gone_to(const struct hf_owed *owed, const struct missed *missed)
+{
+	uint64_t gone = hf_log_gone_lsn(missed->log, HF_KINDS_LOGGED);
+
+	if (owed->first > gone) {
+		return 0;
+	}
+	return gone < owed->last ? gone : owed->last;
+}
+
+/* Is it of this session, and something of it gone that the client was not told of? */
 static bool is_gone(const struct hf_owed *owed, const struct missed *missed)
 {
-	return !owed->told && owed->lsn <= hf_log_gone_lsn(missed->log, HF_KINDS_LOGGED) &&
+	return gone_to(owed, missed) > owed->gone_lsn &&
 		((owed->filters & missed->named) || ((owed->filters & missed->any) && owed->session == missed->number));
 }
 
@@ -111,8 +122,9 @@ static struct missed look_for_missed(struct hf_hub *hub, struct hf_device *devic
 
 	by_position(hub, device, &missed);
 	for (size_t i = 0; i < device->owed_count; i++) {
-		if (is_gone(&device->owed[i], &missed) && device->owed[i].offset < owed) {
-			owed = device->owed[i].offset;
+		uint64_t offset = device->owed[i].gone_lsn > 0 ? device->owed[i].gone_tail : device->owed[i].offset;
+		if (is_gone(&device->owed[i], &missed) && offset < owed) {
+			owed = offset;
 		}
 	}
 	if (missed.unknown && owed == UINT64_MAX) {
@@ -136,7 +148,10 @@ static enum hf_told tell_one(struct hf_hub *hub, struct hf_device *device, struc
 		return HF_TOLD_REFUSED;
 	}
 	for (size_t i = 0; i < device->owed_count; i++) {
-		device->owed[i].told = device->owed[i].told || is_gone(&device->owed[i], &missed);
+		if (is_gone(&device->owed[i], &missed)) {
+			device->owed[i].gone_lsn = gone_to(&device->owed[i], &missed);
+			device->owed[i].gone_tail = hf_log_tail(log);
+		}
 	}
 	device->gaps_told = true;
 	return HF_TOLD_ALL;
@@ -205,9 +220,16 @@ static void settle(struct hf_hub *hub, struct hf_device *device)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < device->owed_count; i++) {
-		if (!device->owed[i].told) {
-			device->owed[kept++] = device->owed[i];
+		struct hf_owed owed = device->owed[i];
+		if (owed.gone_lsn == owed.last) {
+			continue;
 		}
+		if (owed.gone_lsn > 0) {
+			owed.first = owed.gone_lsn + 1;
+			owed.offset = owed.gone_tail;
+			owed.gone_lsn = 0;
+		}
+		device->owed[kept++] = owed;
 	}
 	device->owed_count = kept;
 	for (size_t i = 0; i < device->subscription_count; i++) {

@@ -128,6 +128,10 @@ void hf_hub_close(struct hf_hub *hub)
 	if (!hub) {
 		return;
 	}
+	for (device = hub->devices; device; device = device->hh.next) {
+		device->noted = false; /* nothing will be handed over any more */
+		hf_device_dirty(hub, device);
+	}
 	if (hub->store && hf_hub_flush(hub) != HF_OK) {
 		hf_say(hub, HF_LOG_ERROR, "the last cursors could not be written: %s", hf_store_error(hub->store));
 	}
@@ -148,6 +152,7 @@ void hf_hub_close(struct hf_hub *hub)
 	hf_access_free(hub->access);
 	hf_buffer_free(&hub->scratch);
 	hf_buffer_free(&hub->page);
+	hf_rollup_free(&hub->rollup);
 	hf_buffer_free(&hub->fact);
 	hf_receipts_free(hub);
 	free(hub);

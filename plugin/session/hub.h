@@ -47,6 +47,7 @@ struct hf_connection {
 	const void *token;    /* tells this connection of the client id from others; never followed */
 	bool clean;           /* clean start: nothing of an earlier session of this client id may be left */
 	bool unsubscribed;    /* the broker holds no subscription of it: nor may we */
+	bool unlimited;       /* its protocol has no Maximum Packet Size (MQTT 3) */
 };
 
 /*

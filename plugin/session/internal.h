@@ -39,6 +39,7 @@
 #define HF_OPEN_ASKS_MAX 100           /* the same of questions */
 #define HF_HANDED_BYTES_MAX (4u << 20) /* of one device, handed over and unacknowledged */
 #define HF_SLICE_ENTRIES 256          /* one go of a catch-up, before others get their turn */
+#define HF_SLICE_READS 4096
 #define HF_SLICE_REFS 20000
 #define HF_STATE_INTERVAL_MS 250 /* for what changes with every entry ... */
 #define HF_STATE_AT_ONCE_MS 20    /* ... and for the rest */
@@ -142,6 +143,7 @@ struct hf_subscription {
 	bool allowed;            /* by the roles as they are now */
 	bool held;               /* they do not, and it names its session: it stands still at `from` until they do again */
 	bool mark_due;           /* a caught-up mark is owed */
+	bool batches;            /* token batches are not to be joined */
 	bool dirty;              /* differs from the store */
 	uint8_t options;
 	uint8_t slot; /* its bit in hf_handed.filters; those beyond HF_SLOTS share the last */
@@ -157,6 +159,7 @@ struct hf_subscription {
 struct hf_handed {
 	uint64_t handle;
 	uint64_t lsn;     /* 0: a document, or void: no filter is left under which it was due */
+	uint64_t first;   /* of entries that were joined the first one's LSN, `lsn` being the last one's; else the same */
 	uint64_t filters; /* under which it was due, by slot */
 	uint64_t offset;
 	uint32_t session; /* hf_session_number */
@@ -171,11 +174,12 @@ struct hf_handed {
 };
 
 struct hf_owed {
-	uint64_t lsn;
-	uint64_t filters; /* by slot */
-	uint64_t offset;
-	uint32_t session; /* hf_session_number */
-	bool told;        /* that it is gone; the client has yet to acknowledge that */
+	uint64_t first, last; /* LSNs: the same, or of entries that had been joined */
+	uint64_t filters;     /* by slot */
+	uint64_t offset;      /* of the first */
+	uint32_t session;     /* hf_session_number */
+	uint64_t gone_lsn;    /* up to here the client was told that it is gone, and has yet to acknowledge that; 0: not told ... */
+	uint64_t gone_tail;   /* ... and the offset of what was left then */
 };
 
 struct hf_sent_answer; /* answers.c */
@@ -201,7 +205,7 @@ struct hf_device {
 	struct hf_member *recent;  /* the one last asked for, or NULL */
 	int64_t will_delay_ms;     /* its will would have waited, but it is being taken over; 0: not so */
 
-	struct hf_owed *owed; /* in the order of LSNs, each once */
+	struct hf_owed *owed; /* owed.c */
 	size_t owed_count;
 	struct hf_page *pages; /* of receipts that take more, by session: receipts.h */
 	struct hf_page *recent_page; /* the one last used, or NULL */
@@ -209,6 +213,9 @@ struct hf_device {
 
 	uint64_t sent;
 	bool at_head; /* nothing due lies above `sent` */
+	uint64_t shown;    /* the newest that was ever handed over */
+	bool noted;        /* on disk: the device may be handed more than its record knows of */
+	uint64_t alone_to; /* what it may have been handed when the broker was killed: entries up to here are not joined */
 
 	struct hf_handed *ring; /* of ring_size, a power of two; the oldest at ring_head */
 	size_t ring_size, ring_head, ring_count;
@@ -218,6 +225,10 @@ struct hf_device {
 	uint8_t max_qos, qos_tried; /* of the listener that it came in by, as far as is known by having tried */
 	bool size_known; /* facts.max_packet_size is of this connection */
 	uint32_t size_taken, size_refused; /* if not: the largest entry it took, the smallest that was too large; 0: none */
+	bool join_taken, join_refused;     /* if not: it took a joined message; no more of them on this connection */
+	unsigned int join_tries;           /* for which the broker had no room, before it took one */
+	unsigned int in_a_row;             /* handed over since the pump began ... */
+	bool two_places;                   /* ... or not acknowledged: it was two, so its Receive Maximum is not 1 */
 	size_t burst; /* as many as it had in flight when the broker had no room for more */
 	unsigned int tries;    /* the broker has had no room for it since it was handed something last */
 	int64_t not_before_ms; /* when to try again; 0: at any time */
@@ -236,6 +247,27 @@ struct hf_device {
 
 	char role_session[HF_SESSION_ID_MAX + 1]; /* one remembered answer of hf_access_role */
 	enum hf_role role;
+};
+
+/* Under which filters an entry is due to a device. */
+struct hf_match {
+	uint8_t qos;
+	bool batches;     /* one of them wants no joined ones */
+	uint64_t filters; /* by slot */
+	size_t id_count;
+	uint32_t ids[HF_IDS_MAX];
+};
+
+/* Entries that go out as one message: rollup.c. */
+struct hf_rollup {
+	size_t count;          /* 0: none */
+	struct hf_entry first; /* into `kept` */
+	uint64_t last_lsn, last_offset;
+	int64_t last_time_ms;
+	struct hf_token_batch batch; /* that they make */
+	struct hf_match match;
+	size_t text_max;
+	struct hf_buffer kept, text, payload;
 };
 
 /* What waits for its time: see the table in hub.c. */
@@ -287,6 +319,7 @@ struct hf_hub {
 	struct hf_response *streams;              /* open ones, by when their last batch came */
 	int64_t restart_grace_until_ms;           /* on the monotonic clock */
 	struct hf_buffer scratch, page;
+	struct hf_rollup rollup; /* of the device that is being pumped */
 	struct hf_buffer fact;  /* the value of one that was read or is to be put */
 	int64_t clock_ahead_ms; /* of hf_hub_clock_ms to the monotonic clock */
 	struct hf_page *pages; /* of receipts, open: receipts.h */
@@ -422,6 +455,7 @@ void hf_device_wait(struct hf_hub *hub, struct hf_device *device, unsigned int m
 void hf_devices_go_on(struct hf_hub *hub);    /* those that pend */
 void hf_devices_wait_over(struct hf_hub *hub); /* HF_TIMER_WAITING */
 void hf_device_dirty(struct hf_hub *hub, struct hf_device *device);
+void hf_device_note(struct hf_hub *hub, struct hf_device *device); /* before it is handed anything */
 enum hf_role hf_device_role(struct hf_hub *hub, struct hf_device *device, struct hf_slice session);
 enum hf_role hf_identity_role(const struct hf_hub *hub, const char *identity, struct hf_slice session);
 bool hf_identity_reads_some(const struct hf_hub *hub, const char *identity);
@@ -438,7 +472,8 @@ bool hf_owed_handed(struct hf_device *device, const struct hf_handed *handed); /
 uint64_t hf_owed_filters(const struct hf_device *device, uint64_t lsn); /* under which this entry is owed */
 uint64_t hf_owed_after(const struct hf_device *device, uint64_t lsn);   /* the next entry owed; UINT64_MAX: none */
 uint64_t hf_owed_first(const struct hf_device *device, uint64_t filters); /* the first that one of these is owed; likewise */
-void hf_owed_settle(struct hf_device *device, uint64_t first, uint64_t last, uint64_t filters); /* owed no more */
+void hf_owed_settle(struct hf_device *device, uint64_t first, uint64_t last, uint64_t filters); /* of these LSNs nothing more */
+void hf_owed_given(struct hf_device *device, uint64_t first, const struct hf_entry *entry, uint64_t filters); /* it was handed this one, and those from this LSN on that were joined with it */
 void hf_owed_clear(struct hf_device *device);
 
 /* subscriptions.c */
@@ -451,12 +486,6 @@ struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_
 uint64_t hf_subscriptions_held(const struct hf_device *device); /* by slot */
 
 /* delivery.c */
-struct hf_match {
-	uint8_t qos;
-	uint64_t filters; /* by slot */
-	size_t id_count;
-	uint32_t ids[HF_IDS_MAX];
-};
 bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match);
 void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry);
 void hf_pump(struct hf_hub *hub, struct hf_device *device);
@@ -470,6 +499,21 @@ bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice s
 void hf_unseen_begin(struct hf_device *device);
 /* To the broker, and into the books of what it does not tell. May lower the message's QoS. */
 enum hf_handover hf_hand_over(struct hf_hub *hub, struct hf_device *device, struct hf_message *message, uint64_t *handle);
+/* The largest payload that a joined message may have in which this entry is the first one; 0: it cannot be in one. */
+size_t hf_unseen_join_max(const struct hf_hub *hub, const struct hf_device *device, const struct hf_entry *entry, const struct hf_match *match);
+
+/* rollup.c: token batches of one response, one behind the other, as one message */
+/* Is it a batch that may be joined with others for this device? */
+bool hf_rollup_takes(const struct hf_device *device, const struct hf_entry *entry, const struct hf_match *match, struct hf_token_batch *batch);
+/* Keep a copy of it, to see what follows. False: nothing can follow, or no memory. */
+bool hf_rollup_begin(struct hf_rollup *rollup, const struct hf_entry *entry, const struct hf_match *match, const struct hf_token_batch *batch,
+	size_t payload_max);
+/* Join it to what is kept. False: it does not belong there, or there is nothing. */
+bool hf_rollup_add(struct hf_rollup *rollup, const struct hf_entry *entry, const struct hf_match *match, const struct hf_token_batch *batch);
+/* What goes out: the one entry that was kept, or one made of all, whose LSN, offset and time are those of the last. Valid
+ * until the next begin. Then nothing is kept any more. False: no memory. */
+bool hf_rollup_end(struct hf_rollup *rollup, struct hf_entry *out);
+void hf_rollup_free(struct hf_rollup *rollup);
 
 /* ring.c: what a durable device was handed and has not acknowledged */
 struct hf_handed *hf_ring_at(const struct hf_device *device, size_t index); /* of ring_count, the oldest first */
@@ -482,7 +526,7 @@ void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
 void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription); /* it owes nothing any more */
 void hf_ring_clear(struct hf_device *device);
 void hf_ring_give_up(struct hf_device *device, struct hf_handed *handed); /* hollow from now on */
-struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t lsn); /* 0: the oldest; NULL: there is none */
+struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t first, uint64_t lsn); /* 0, 0: the oldest; NULL: there is none */
 void hf_ring_fill(struct hf_device *device, struct hf_handed *hollow, const struct hf_handed *mark);
 void hf_ring_told(struct hf_device *device, struct hf_handed *hollow); /* and nothing to wait for */
 
@@ -499,8 +543,9 @@ enum hf_told hf_gaps_tell(struct hf_hub *hub, struct hf_device *device);
 void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, const struct hf_refusal *refusal);
 bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device);
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
-/* That the client will not get this entry. True: it was told, or does not want to know. */
-bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters);
+/* That the client will not get this entry, nor those before it that were joined with it, from this offset on: `instead` is
+ * what it was handed, or would have been. True: it was told, or does not want to know. */
+bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t first_offset, const struct hf_handed *instead);
 bool hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last); /* likewise */
 
 /* answers.c: what only the client that asked is told, on the Response Topic it named */

@@ -78,39 +78,41 @@ bool hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_s
 	return told;
 }
 
-bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t filters)
+bool hf_mark_too_large(
+	struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t first_offset, const struct hf_handed *instead)
 {
-	struct hf_handed instead = {
-		.lsn = entry->lsn,
-		.filters = filters,
-		.offset = entry->offset,
-		.session = hf_session_number(device, entry->session),
-	};
-
-	return mark_gap(hub, device, entry->session, entry->offset, entry->offset, "too-large", &instead);
+	return mark_gap(hub, device, entry->session, first_offset, entry->offset, "too-large", instead);
 }
 
 /* Where it cannot be told now it is at the next tick that finds room: until then its cursor stays below. Should the role be
- * gone by now, the entry is owed once more when it comes back: and the mark with it. */
-static void tell_of_hollow(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry)
+ * gone by now, the entry is owed once more when it comes back: and the mark with it. `entry` is the last of those that were
+ * joined. */
+static void tell_of_hollow(
+	struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t first_offset, const struct hf_handed *hollow)
 {
-	struct hf_handed *hollow = hf_ring_hollow(device, entry->lsn);
+	const struct hf_handed given_up = {
+		.lsn = hollow->lsn,
+		.first = hollow->first,
+		.filters = hollow->filters,
+		.offset = hollow->offset,
+		.session = hollow->session,
+	};
 	bool reads = hf_role_may_read(hf_device_role(hub, device, entry->session));
-	bool settled = reads ? hf_mark_too_large(hub, device, entry, hollow->filters) : hf_owed_handed(device, hollow);
+	bool settled = reads ? hf_mark_too_large(hub, device, entry, first_offset, &given_up) : hf_owed_handed(device, &given_up);
 
-	hollow = hf_ring_hollow(device, entry->lsn); /* unless the mark is in its place now */
-	if (settled && hollow) {
-		hf_ring_told(device, hollow);
+	struct hf_handed *left = hf_ring_hollow(device, given_up.first, given_up.lsn); /* unless the mark is in its place now */
+	if (settled && left) {
+		hf_ring_told(device, left);
 		hf_device_dirty(hub, device);
 	} else if (!settled) {
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	}
 }
 
-/* Retention has removed the entry meanwhile: that is what the client will be told (gaps.c). */
+/* Retention has removed the entry meanwhile, or some that were joined: that is what the client will be told (gaps.c). */
 static bool leave_to_retention(struct hf_hub *hub, struct hf_device *device, struct hf_handed *hollow)
 {
-	if (hollow->lsn > hf_store_stamp(hub->store) || !hf_owed_handed(device, hollow)) {
+	if (hollow->first > hf_store_stamp(hub->store) || !hf_owed_handed(device, hollow)) {
 		return false;
 	}
 	for (size_t i = 0; i < device->subscription_count; i++) {
@@ -123,6 +125,22 @@ static bool leave_to_retention(struct hf_hub *hub, struct hf_device *device, str
 	return true;
 }
 
+/* False: they cannot be read, or are gone. */
+static bool mark_hollow(struct hf_hub *hub, struct hf_device *device, struct hf_records *records, const struct hf_handed *hollow)
+{
+	struct hf_entry entry;
+
+	if (hf_records_at(records, hollow->first, &entry) != HF_OK || entry.stripped) {
+		return false;
+	}
+	uint64_t first_offset = entry.offset;
+	if (hollow->first < hollow->lsn && (hf_records_at(records, hollow->lsn, &entry) != HF_OK || entry.stripped)) {
+		return false;
+	}
+	tell_of_hollow(hub, device, &entry, first_offset, hollow);
+	return true;
+}
+
 void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 {
 	struct hf_records *records;
@@ -132,12 +150,9 @@ void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device)
 		return;
 	}
 	while (device->hollow_count > 0 && device->hollow_count < left) { /* else: no room, later */
-		struct hf_handed *hollow = hf_ring_hollow(device, 0);
-		struct hf_entry entry;
+		struct hf_handed *hollow = hf_ring_hollow(device, 0, 0);
 		left = device->hollow_count;
-		if (hf_records_at(records, hollow->lsn, &entry) == HF_OK && !entry.stripped) {
-			tell_of_hollow(hub, device, &entry);
-		} else if (!leave_to_retention(hub, device, hollow)) {
+		if (!mark_hollow(hub, device, records, hollow) && !leave_to_retention(hub, device, hollow)) {
 			hf_device_pend(hub, device, HF_RECOVER_MS);
 		}
 	}

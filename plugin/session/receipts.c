@@ -112,14 +112,14 @@ static bool spans_too_far(const struct hf_page *page, uint64_t offset)
 }
 
 /* The page for one more receipt; NULL: no memory. */
-static struct hf_page *page_for(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t offset)
+static struct hf_page *page_for(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last)
 {
 	struct hf_page *page = device->recent_page;
 
 	if (!page || !hf_slice_equal(session, hf_slice_from(page->text, page->session_len))) {
 		HASH_FIND(hh, device->pages, session.data, session.len, page);
 	}
-	if (page && (page->row_count >= HF_PAGE_ROWS || spans_too_far(page, offset))) {
+	if (page && (page->row_count >= HF_PAGE_ROWS || (spans_too_far(page, first) || spans_too_far(page, last)))) {
 		fill(hub, page);
 		page = NULL;
 	}
@@ -154,14 +154,15 @@ static bool add_row(struct hf_hub *hub, struct hf_page *page, struct hf_row row)
 
 /* ---- what is taken down */
 
+/* Of the offsets from row.first (0: the entry's) to that of the entry. */
 static void add(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_row row, struct hf_handed *handed)
 {
 	if (!hf_store_audits(hub->store)) {
 		return;
 	}
-	struct hf_page *page = page_for(hub, device, entry->session, entry->offset);
-	row.first = entry->offset;
-	row.count = 1;
+	row.first = row.first ? row.first : entry->offset;
+	row.count = entry->offset - row.first + 1;
+	struct hf_page *page = page_for(hub, device, entry->session, row.first, entry->offset);
 	if (!page || !add_row(hub, page, row)) {
 		hf_say(hub, HF_LOG_ERROR, "no memory for a receipt of session %.*s", (int)entry->session.len, entry->session.data);
 		return;
@@ -174,9 +175,12 @@ static void add(struct hf_hub *hub, struct hf_device *device, const struct hf_en
 	}
 }
 
-void hf_receipt_sent(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_handed *handed)
+void hf_receipt_sent(
+	struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t first_offset, struct hf_handed *handed)
 {
-	add(hub, device, entry, (struct hf_row){ .state = handed ? HF_RECEIPT_UNACKNOWLEDGED : HF_RECEIPT_SENT }, handed);
+	struct hf_row row = { .first = first_offset, .state = handed ? HF_RECEIPT_UNACKNOWLEDGED : HF_RECEIPT_SENT };
+
+	add(hub, device, entry, row, handed);
 }
 
 void hf_receipt_missed(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry)
@@ -185,7 +189,7 @@ void hf_receipt_missed(struct hf_hub *hub, struct hf_device *device, const struc
 }
 
 /* The page in which it was sent is closed. */
-static void settled_later(struct hf_hub *hub, struct hf_device *device, uint64_t lsn, enum hf_receipt_state state)
+static void settled_later(struct hf_hub *hub, struct hf_device *device, const struct hf_handed *handed, enum hf_receipt_state state)
 {
 	struct hf_records *records;
 	struct hf_entry entry;
@@ -193,8 +197,8 @@ static void settled_later(struct hf_hub *hub, struct hf_device *device, uint64_t
 	if (!hf_store_audits(hub->store) || hf_records_open(hub->store, &records) != HF_OK) {
 		return;
 	}
-	if (hf_records_at(records, lsn, &entry) == HF_OK) {
-		add(hub, device, &entry, (struct hf_row){ .state = (uint8_t)state }, NULL);
+	if (hf_records_at(records, handed->lsn, &entry) == HF_OK) {
+		add(hub, device, &entry, (struct hf_row){ .first = handed->offset, .state = (uint8_t)state }, NULL);
 	}
 	hf_records_close(records);
 }
@@ -207,7 +211,7 @@ void hf_receipt_settled(struct hf_hub *hub, struct hf_device *device, struct hf_
 		return;
 	}
 	if (!page) {
-		settled_later(hub, device, handed->lsn, state == HF_RECEIPT_ACKNOWLEDGED ? HF_RECEIPT_LATER : state);
+		settled_later(hub, device, handed, state == HF_RECEIPT_ACKNOWLEDGED ? HF_RECEIPT_LATER : state);
 		return;
 	}
 	for (size_t i = handed->row; i < (size_t)handed->row + handed->rows; i++) {

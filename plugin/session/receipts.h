@@ -51,8 +51,10 @@ struct hf_page {
 	char text[]; /* session, and these */
 };
 
-/* The entry was handed to the device; `handed`, where not NULL, is what waits for the acknowledgement. */
-void hf_receipt_sent(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_handed *handed);
+/* The entry was handed to the device, and those before it from this offset on that were joined with it; `handed`, where not
+ * NULL, is what waits for the acknowledgement. */
+void hf_receipt_sent(
+	struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t first_offset, struct hf_handed *handed);
 
 /* That ended so: ACKNOWLEDGED, REJECTED, or, before it could be sent, TOO_LARGE. */
 void hf_receipt_settled(struct hf_hub *hub, struct hf_device *device, struct hf_handed *handed, enum hf_receipt_state state);

@@ -184,6 +184,9 @@ enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming)
 {
 	enum hf_reason reason = hf_token_decode(incoming->publish->payload, &incoming->batch);
 
+	if (reason == HF_OK && hf_token_is_joined(&incoming->batch)) {
+		reason = HF_PAYLOAD_INVALID; /* joining is ours to do */
+	}
 	return reason == HF_OK ? check_place(hub, incoming) : reason;
 }
 

@@ -109,7 +109,7 @@ void hf_ring_done(struct hf_device *device, struct hf_handed *handed)
 
 void hf_ring_give_up(struct hf_device *device, struct hf_handed *handed)
 {
-	struct hf_handed *other = hf_ring_hollow(device, handed->lsn);
+	struct hf_handed *other = hf_ring_hollow(device, handed->first, handed->lsn);
 
 	if (other) { /* another copy: the client is told once */
 		other->filters |= handed->filters;
@@ -124,11 +124,11 @@ void hf_ring_give_up(struct hf_device *device, struct hf_handed *handed)
 	handed->bytes = 0;
 }
 
-struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t lsn)
+struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t first, uint64_t lsn)
 {
 	for (size_t i = 0; device->hollow_count > 0 && i < device->ring_count; i++) {
 		struct hf_handed *handed = at(device, i);
-		if (handed->hollow && (lsn == 0 || handed->lsn == lsn)) {
+		if (handed->hollow && (lsn == 0 || (handed->lsn == lsn && handed->first == first))) {
 			return handed;
 		}
 	}
@@ -170,6 +170,7 @@ void hf_ring_release(struct hf_device *device, const struct hf_subscription *sub
 		struct hf_handed *handed = at(device, i);
 		handed->filters &= ~slot;
 		handed->lsn = handed->filters ? handed->lsn : 0;
+		handed->first = handed->filters ? handed->first : 0;
 		if (handed->hollow && handed->lsn == 0) {
 			device->hollow_count--;
 			handed->hollow = false;

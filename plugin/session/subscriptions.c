@@ -180,6 +180,9 @@ static void move_device(struct hf_hub *hub, struct hf_device *device, const stru
 			change(hub, device, other);
 		}
 	}
+	if (alone) {
+		device->alone_to = 0; /* a reading of its own */
+	}
 	if (position < device->sent || alone) {
 		device->sent = position;
 		hf_device_dirty(hub, device);
@@ -474,6 +477,7 @@ enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text
 	subscription->identifier = identifier;
 	subscription->mark_due = true;
 	subscription->outside = false;
+	subscription->batches = filter.batches;
 	if (begins) {
 		reason = begin(hub, device, subscription, filter.position);
 	}

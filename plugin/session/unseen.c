@@ -9,6 +9,11 @@
  */
 #include "session/internal.h"
 
+/* Of the packet of a joined message, at most, all but what hf_unseen_join_max counts: fixed header, lengths, Packet
+ * Identifier, the slashes of the topic, five stamps with their names, numbers of 20 digits, the longest role. */
+#define MESSAGE_REST 160
+#define JOIN_TRIES 4
+
 void hf_unseen_begin(struct hf_device *device)
 {
 	device->packets = device->packets_read = 0;
@@ -20,19 +25,43 @@ void hf_unseen_begin(struct hf_device *device)
 	device->qos_tried = 0;
 	device->size_known = false;
 	device->size_taken = device->size_refused = 0;
+	device->join_taken = device->join_refused = device->two_places = false;
+	device->join_tries = 0;
 	device->burst = SIZE_MAX;
 	device->tries = 0;
 	device->not_before_ms = 0;
 }
 
-/* What differs from entry to entry, but for a few bytes. */
-static uint32_t size_of(const struct hf_entry *entry)
+static uint32_t digits(uint64_t number)
 {
-	size_t size = entry->session.len + entry->topic.len + entry->identity.len + entry->properties.len + entry->payload.len;
+	uint32_t count = 1;
 
-	size += strlen(hf_role_name(entry->role));
-	for (uint64_t offset = entry->offset; offset > 0; offset /= 10) {
-		size++;
+	for (; number >= 10; number /= 10) {
+		count++;
+	}
+	return count;
+}
+
+static uint32_t varint_size(uint32_t number)
+{
+	return number < 128 ? 1 : number < 16384 ? 2 : number < 2097152 ? 3 : 4;
+}
+
+/* What differs from message to message (plugin/broker/properties.c). */
+static uint32_t size_of(const struct hf_message *message)
+{
+	const struct hf_entry *entry = message->entry;
+	size_t size = entry->session.len + entry->topic.len + entry->identity.len + entry->properties.len + entry->payload.len +
+		digits(entry->offset) + strlen(hf_role_name(entry->role));
+
+	if (entry->id.len > 0) {
+		size += 5 + sizeof("id") - 1 + entry->id.len;
+	}
+	if (message->first_offset > 0) {
+		size += 5 + sizeof("first-offset") - 1 + digits(message->first_offset);
+	}
+	for (size_t i = 0; i < message->subscription_id_count; i++) {
+		size += 1 + varint_size(message->subscription_ids[i]);
 	}
 	return (uint32_t)size;
 }
@@ -40,7 +69,7 @@ static uint32_t size_of(const struct hf_entry *entry)
 /* False: it is too large. */
 static bool prepare(const struct hf_hub *hub, struct hf_device *device, struct hf_message *message)
 {
-	uint32_t size = message->entry && !device->size_known ? size_of(message->entry) : 0;
+	uint32_t size = message->entry && !device->size_known ? size_of(message) : 0;
 
 	if (device->size_refused > 0 && size >= device->size_refused) {
 		return false;
@@ -56,11 +85,20 @@ static bool prepare(const struct hf_hub *hub, struct hf_device *device, struct h
 
 static void handed(struct hf_device *device, const struct hf_message *message, enum hf_handover outcome)
 {
-	device->packets += outcome == HF_HANDED;
+	if (outcome == HF_HANDED) {
+		device->packets++;
+		device->in_a_row += message->qos > 0;
+		device->two_places = device->two_places || device->in_a_row > 1 || (message->qos > 0 && device->unacknowledged > 0);
+	}
 	if (message->check_size && outcome == HF_HANDED) {
-		device->size_taken = size_of(message->entry);
+		device->size_taken = size_of(message);
 	} else if (message->check_size && outcome == HF_TOO_LARGE) {
-		device->size_refused = size_of(message->entry);
+		device->size_refused = size_of(message);
+	}
+	if (message->check_size && message->first_offset > 0) {
+		device->join_taken = device->join_taken || outcome == HF_HANDED;
+		device->join_tries += outcome == HF_DROPPED && !device->two_places;
+		device->join_refused = outcome == HF_TOO_LARGE || device->join_tries >= JOIN_TRIES;
 	}
 }
 
@@ -86,4 +124,29 @@ enum hf_handover hf_hand_over(struct hf_hub *hub, struct hf_device *device, stru
 		message->qos = max_qos;
 	}
 	return outcome;
+}
+
+/*
+ * Joining must not make a message too large that would not have been. Where the Maximum Packet Size is not known that
+ * cannot be found out at QoS 0; at QoS 1 and 2 it is found out by trying, and a message that was too large takes a
+ * place of the client's Receive Maximum with it (database.c, db__message_write_inflight_out_single): so that happens
+ * once on a connection at most, and only if there are two places, or may be, since one is taken already.
+ */
+size_t hf_unseen_join_max(const struct hf_hub *hub, const struct hf_device *device, const struct hf_entry *entry, const struct hf_match *match)
+{
+	size_t max = hub->options.rollup, most = device->facts.max_packet_size;
+	size_t rest = MESSAGE_REST + strlen(hub->options.root) + entry->session.len + entry->topic.len + entry->identity.len +
+		entry->properties.len + match->id_count * 5;
+	bool another = device->two_places || device->in_a_row > 0 || device->unacknowledged > 0;
+
+	if (device->join_refused || (!device->size_known && (match->qos == 0 || !another))) {
+		return 0;
+	}
+	if (device->size_refused > 0 && (most == 0 || device->size_refused < most)) {
+		most = device->size_refused;
+	}
+	if (most == 0) {
+		return max;
+	}
+	return most <= rest ? 0 : most - rest < max ? most - rest : max;
 }

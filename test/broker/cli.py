@@ -241,7 +241,7 @@ class Cli(Clients, harness.BrokerTest):
 
     def stored(self, session):
         """The token batches of a session as an independent client gets them from the log."""
-        reader = self.client(f"olga-{time.monotonic_ns()}").subscribe(f"$from/earliest/sessions/{session}/#")
+        reader = self.client(f"olga-{time.monotonic_ns()}").subscribe(f"$from/earliest,batches/sessions/{session}/#")
         head = reader.wait_mark()["head"]
         reader.disconnect()
         entries = [m for m in reader.entries() if m.offset <= head]  # more may have come live behind the mark

@@ -86,6 +86,17 @@ class Message:
         return int(value) if value is not None else None
 
     @property
+    def first_offset(self):
+        """Of token batches that were joined the first one's offset; else the offset."""
+        value = self.stamp("first-offset")
+        return int(value) if value is not None else self.offset
+
+    @property
+    def covers(self):
+        """The offsets that it stands for (with others in between, where the reader does not get all)."""
+        return range(self.first_offset, self.offset + 1)
+
+    @property
     def sender(self):
         return self.stamp("from")
 
@@ -317,7 +328,7 @@ class Client:
         return [m for m in self.messages if m.is_entry and session in (None, m.session) and kind in (None, m.kind)]
 
     def offsets(self, session=None):
-        return [m.offset for m in self.entries(session) if m.offset is not None]
+        return [offset for m in self.entries(session) if m.offset is not None for offset in m.covers]
 
     def payloads(self, session=None):
         return [m.payload for m in self.entries(session)]

@@ -179,6 +179,16 @@ class Packet:
         value = self.stamp("offset")
         return int(value) if value is not None else None
 
+    @property
+    def first_offset(self):
+        """Of token batches that were joined the first one's offset; else the offset."""
+        value = self.stamp("first-offset")
+        return int(value) if value is not None else self.offset
+
+    @property
+    def covers(self):
+        return range(self.first_offset, self.offset + 1)
+
 
 def reset(sock):
     """
@@ -280,6 +290,7 @@ class Raw:
                 break
             start, end = length[1], length[1] + length[0]
             packets.append(Packet(self.buffer[at], bytes(self.buffer[start:end]), self.version))
+            packets[-1].size = end - at
             if packets[-1].type == PUBLISH:
                 documents.check(self.port, packets[-1].topic, packets[-1].payload)
             at = end

@@ -9,12 +9,15 @@ What must hold for a durable reader, over all of its connections, of each sessio
   a ping that was sent after it), except after a kill of the broker, within ack_flush. (A PUBREC is not enough:
   Mosquitto forgets it when a connection is lost twice before it has sent its PUBREL again, database.c:1099);
 - an entry that comes again on a later connection has DUP set, except after a kill of the broker;
-- the payload under an offset never changes.
+- the payload under an offset never changes; token batches may come joined, and then have the texts of what they stand
+  for; a message is new as a whole, or seen before as a whole.
 """
 
 import collections
 import select
 import time
+
+import cbor2
 
 from harness import ranges
 from raw import PINGRESP, PUBLISH, PUBREC, PUBREL, Closed
@@ -29,36 +32,50 @@ class Violation(AssertionError):
 class Account:
     """What a reader has had of one session."""
 
-    def __init__(self, first):
-        self.payloads = {}  # offset -> payload, of everything received
+    def __init__(self, first, texts):
+        self.payloads = {}  # offset -> payload, of everything received; (offset, payload) where it came joined
+        self.texts = texts  # of the session's token batches, by offset - 1; None where they are not known
         self.acked = set()  # PUBACK or PUBREC sent
         self.confirmed = set()  # PUBACK or PUBCOMP sent, and taken by the broker
         self.low = first - 1  # all offsets up to here were acknowledged, or are not wanted
         self.last = 0  # on this connection
 
-    def acknowledge(self, offset):
-        self.acked.add(offset)
+    def acknowledge(self, offsets):
+        self.acked.update(offsets)
         while self.low + 1 in self.acked:
             self.low += 1
 
     def enter(self, packet, broker_died):
         """An entry came. (Did it come before?, what is wrong with it or None)"""
-        offset, last = packet.offset, self.last
-        again = offset in self.payloads
+        offset, first, last = packet.offset, packet.first_offset, self.last
+        again = first in self.payloads
         self.last = max(last, offset)
-        if offset <= last:
-            return again, f"offset {offset} after {last} on one connection"
-        skipped = [o for o in range(max(last, self.low) + 1, offset) if o not in self.acked]
+        if first <= last:
+            return again, f"offset {first} after {last} on one connection"
+        if any((o in self.payloads) != again for o in packet.covers):
+            return again, f"offsets {first}-{offset} came together, and some of them before"
+        skipped = [o for o in range(max(last, self.low) + 1, first) if o not in self.acked]
         if skipped:
-            return again, f"offset {offset} came, {ranges(skipped)} was skipped"
-        if self.payloads.setdefault(offset, packet.payload) != packet.payload:
-            return again, f"offset {offset} came with another payload"
+            return again, f"offset {first} came, {ranges(skipped)} was skipped"
         if again and not broker_died:
-            if offset in self.confirmed:
+            if self.confirmed.intersection(packet.covers):
                 return again, f"offset {offset} came again although its acknowledgement was taken"
             if packet.qos and not packet.dup:
                 return again, f"offset {offset} came again without DUP"
-        return again, None
+        return again, self._check_payload(packet, again and not broker_died)
+
+    def _check_payload(self, packet, same):
+        joined = packet.first_offset < packet.offset
+        for offset in packet.covers:
+            payload = (packet.offset, packet.payload) if joined else packet.payload
+            before = self.payloads.setdefault(offset, payload)
+            if before != payload and (same or isinstance(before, bytes) == isinstance(payload, bytes)):
+                return f"offset {offset} came with another payload"
+        if self.texts is not None and packet.topic.endswith("/tokens"):
+            document, expected = cbor2.loads(packet.payload), self.texts[packet.first_offset - 1 : packet.offset]
+            if document["text"] != "".join(expected) or document.get("last", document["seq"]) - document["seq"] + 1 != len(expected):
+                return f"offsets {packet.first_offset}-{packet.offset} came with another text"
+        return None
 
     def missing(self, first, head):
         return [offset for offset in range(first, head + 1) if offset not in self.payloads]
@@ -70,18 +87,18 @@ class Reader:
     offset that it must get of each session.
     """
 
-    def __init__(self, name, connect, first=1):
-        self.name, self.first, self._connect = name, first, connect
+    def __init__(self, name, connect, first=1, texts=None):
+        self.name, self.first, self._connect, self._texts = name, first, connect, {} if texts is None else texts
         self.raw = None
         self.accounts = {}  # by session
         self.pending = []  # received on this connection, not acknowledged yet
         self.connections = self.repeats = 0
         self.broker_died = False
-        self._releases = {}  # packet id of a QoS 2 delivery -> (account, offset)
+        self._releases = {}  # packet id of a QoS 2 delivery -> (account, offsets)
         self.trace = collections.deque(maxlen=40)  # the last packets, shown when a check fails
 
     def account(self, session):
-        return self.accounts.setdefault(session, Account(self.first))
+        return self.accounts.setdefault(session, Account(self.first, self._texts.get(session)))
 
     def open(self, **arguments):
         """A new connection, whether or not the old one is still open."""
@@ -89,7 +106,7 @@ class Reader:
             account.last = 0
         self.pending = []
         self._pings = []  # what was acknowledged before each ping that is on its way, and after the one before it
-        self._unpinged = []  # (account, offset)
+        self._unpinged = []  # (account, offsets)
         self.raw = self._connect(**arguments)
         self.connections += 1
         self._note(f"CONNACK, session present {self.raw.connack.session_present}")
@@ -99,7 +116,7 @@ class Reader:
         if packet is not None and packet.mid is not None:
             text += f" mid {packet.mid}"
             if packet.type == PUBLISH:
-                text += f" offset {packet.offset} qos {packet.qos}{' dup' if packet.dup else ''} {packet.topic}"
+                text += f" offset {packet.first_offset}-{packet.offset} qos {packet.qos}{' dup' if packet.dup else ''} {packet.topic}"
         self.trace.append(text)
 
     def fail(self, text):
@@ -125,11 +142,11 @@ class Reader:
 
     def _acknowledged(self, packet):
         account = self.account(packet.topic.split("/")[1])
-        account.acknowledge(packet.offset)
+        account.acknowledge(packet.covers)
         if packet.qos == 2:
-            self._releases[packet.mid] = (account, packet.offset)
+            self._releases[packet.mid] = (account, packet.covers)
         else:
-            self._unpinged.append((account, packet.offset))
+            self._unpinged.append((account, packet.covers))
 
     def take(self, timeout=0.0):
         """Read what is there and check it. False when the connection has ended."""
@@ -147,8 +164,8 @@ class Reader:
                     if packet.mid in self._releases:
                         self._unpinged.append(self._releases.pop(packet.mid))
                 elif packet.type == PINGRESP:
-                    for account, offset in self._pings.pop(0):
-                        account.confirmed.add(offset)
+                    for account, offsets in self._pings.pop(0):
+                        account.confirmed.update(offsets)
         except Closed:
             self._note("closed by the broker")
             return False

@@ -302,7 +302,7 @@ class Reader:
         if packet.qos not in stream.qos:
             self.fail(f"QoS {packet.qos} on {packet.topic}, granted was {stream.qos}")
         if self.version == 5:
-            if packet.offset is None or packet.offset <= self.offsets.get(session, 0):
+            if packet.offset is None or packet.first_offset <= self.offsets.get(session, 0):
                 self.fail(f"offset {packet.offset} after {self.offsets.get(session)} in {session}")
             self.offsets[session] = packet.offset
             if packet.stamp("from") != PUBLISHERS[kind]:

@@ -40,6 +40,7 @@ class Away(Clients, harness.BrokerTest):
         together = {m.offset: m for m in phone.entries() + second.entries()}
         self.assertEqual(said(together[offset] for offset in sorted(together)), "".join(text))
         for m in second.entries():
+            self.assertEqual(m.first_offset in phone.offsets(), m.offset in phone.offsets(), "half of it was seen before")
             if m.offset in phone.offsets():
                 self.assertTrue(m.dup, f"offset {m.offset} again without DUP")
 

@@ -69,7 +69,8 @@ class Compare(harness.BrokerTest):
     def compare(self, change=None):
         one = demo.Demo("some text of a few batches\n", "a test", False)
         for device in (one.phone, one.tablet):
-            device.texts = dict(enumerate(one.pieces, 1))
+            device.texts = {(offset, offset): text for offset, text in enumerate(one.pieces, 1)}
+            device.texts[2, 4] = "".join(device.texts.pop((offset, offset)) for offset in (2, 3, 4))  # as they may come joined
         if change:
             change(one.tablet)
         with contextlib.redirect_stdout(io.StringIO()) as said:
@@ -82,17 +83,18 @@ class Compare(harness.BrokerTest):
 
     def test_every_difference(self):
         def swap(device):
-            device.texts[3], device.texts[4] = device.texts[4], device.texts[3]
+            device.texts[5, 5], device.texts[6, 6] = device.texts[6, 6], device.texts[5, 5]
 
         changes = {
-            "missing": lambda device: device.texts.pop(5),
+            "missing": lambda device: device.texts.pop((5, 5)),
             "last missing": lambda device: device.texts.pop(max(device.texts)),
-            "first missing": lambda device: device.texts.pop(1),
-            "one more": lambda device: device.texts.update({max(device.texts) + 1: "x"}),
-            "an empty one more": lambda device: device.texts.update({max(device.texts) + 1: ""}),
-            "another character": lambda device: device.texts.update({2: "#"}),
+            "first missing": lambda device: device.texts.pop((1, 1)),
+            "one more": lambda device: device.texts.update({(device.offset + 1, device.offset + 1): "x"}),
+            "an empty one more": lambda device: device.texts.update({(device.offset + 1, device.offset + 1): ""}),
+            "another character": lambda device: device.texts.update({(1, 1): "#"}),
             "swapped": swap,
-            "offsets from 0": lambda device: device.texts.update({0: device.texts.pop(1)}),
+            "offsets from 0": lambda device: device.texts.update({(0, 0): device.texts.pop((1, 1))}),
+            "twice": lambda device: device.texts.update({(3, 3): ""}),
             "disorder": lambda device: device.disorder.append("offset 2 after 3"),
         }
         for name, change in changes.items():

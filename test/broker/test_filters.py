@@ -62,7 +62,7 @@ class Filters(Clients, harness.BrokerTest):
         self.publish_all_kinds("s", 3)
         end.wait_offset(21)
         for one, kinds in table.items():
-            late = self.client("bob-late").subscribe(f"$from/earliest/{one}") if one.startswith("sessions") else None
+            late = self.client("bob-late").subscribe(f"$from/earliest,batches/{one}") if one.startswith("sessions") else None
             for reader in (live[one], late):
                 if reader is None:
                     continue

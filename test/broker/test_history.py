@@ -52,7 +52,7 @@ class History(Clients, harness.BrokerTest):
     def test_pages_equal_the_log(self):
         self.start_broker()
         self.fill_mixed(100)
-        reader = self.client("bob-1").subscribe("$from/earliest/sessions/s/#", 2).wait_offset(100)
+        reader = self.client("bob-1").subscribe("$from/earliest,batches/sessions/s/#", 2).wait_offset(100)
         for limit in (1, 7, 100, 1000, None):
             request = {"from": "earliest"} if limit is None else {"from": "earliest", "limit": limit}
             entries = self.pages(reader, "s", request)

@@ -23,7 +23,7 @@ class Ids(Clients, harness.BrokerTest):
         self.start_broker()
 
     def stored(self, session="s"):
-        late = self.client("bob-late").subscribe(f"$from/earliest/sessions/{session}/#")
+        late = self.client("bob-late").subscribe(f"$from/earliest,batches/sessions/{session}/#")
         late.wait_mark(timeout=30)
         entries = late.entries()
         late.close()

@@ -40,7 +40,7 @@ class Kill(Clients, harness.BrokerTest):
         """Everything in a session, through the front door: [(sender, topic, payload)], offsets checked dense from 1."""
         reader = Raw(self.broker.port)
         reader.connect("olga-auditor", "olga")
-        self.assertEqual(reader.subscribe(f"$from/earliest/sessions/{session}/#", qos=1), [1])
+        self.assertEqual(reader.subscribe(f"$from/earliest,batches/sessions/{session}/#", qos=1), [1])
         entries = []
         while True:
             packet = reader.recv(PUBLISH, timeout=20)

@@ -42,6 +42,7 @@ class Churn(Clients, harness.BrokerTest):
         self.start_broker()
         for seed in seeds(default):
             self.connections = []
+            self.texts = {}  # session -> texts of its entries, by offset - 1
             try:
                 scenario(seed, random.Random(seed))
                 self.broker.check_running()
@@ -76,7 +77,9 @@ class Churn(Clients, harness.BrokerTest):
         while published < count:
             for _ in range(min(count - published, rng.choice((1, 1, 3, 10, 40)))):
                 session = rng.choice(sessions)
-                payload = batch("r", heads[session], f"text {published} " * rng.choice((1, 1, 20)))
+                text = f"text {published} " * rng.choice((1, 1, 20))
+                self.texts.setdefault(session, []).append(text)
+                payload = batch("r", heads[session], text)
                 self.connected(publishers[session].push((topic(session, "tokens"), payload, rng.choice((1, 1, 2)))))
                 heads[session] += 1
                 published += 1
@@ -124,7 +127,7 @@ class Churn(Clients, harness.BrokerTest):
     def test_readers_that_are_cut_and_taken_over(self):
         def scenario(seed, rng):
             session = f"seed-{seed}"
-            readers = [Reader(f"bob-{seed}-{i}", self.connector(f"bob-{seed}-{i}", "bob")) for i in range(3)]
+            readers = [Reader(f"bob-{seed}-{i}", self.connector(f"bob-{seed}-{i}", "bob"), texts=self.texts) for i in range(3)]
             for i, reader in enumerate(readers):
                 reader.open(**self.durable(rng))
                 self.subscribe(reader, f"$resume/earliest/sessions/{session}/{rng.choice(('#', 'tokens'))}", 1 + i % 2)
@@ -144,7 +147,7 @@ class Churn(Clients, harness.BrokerTest):
         def scenario(seed, rng):
             sessions = [f"m{seed}-{i}" for i in range(3)]
             every = [f"$resume/earliest/sessions/{session}/#" for session in sessions]
-            readers = [Reader(f"bob-{seed}-{i}", self.connector(f"bob-{seed}-{i}", "bob")) for i in range(3)]
+            readers = [Reader(f"bob-{seed}-{i}", self.connector(f"bob-{seed}-{i}", "bob"), texts=self.texts) for i in range(3)]
             mixes = (every, every[::-1] + ["sessions/+/tokens"], ["sessions/+/#", f"$resume/-1/sessions/{sessions[0]}/tokens"])
             for reader, filters in zip(readers, mixes, strict=True):
                 reader.filters = filters
@@ -172,7 +175,7 @@ class Churn(Clients, harness.BrokerTest):
 
             def join(published):
                 client_id = f"bob-{seed}-{len(joins)}"
-                reader = Reader(client_id, self.connector(client_id, "bob"), rng.randint(1, max(1, published // 2)))
+                reader = Reader(client_id, self.connector(client_id, "bob"), rng.randint(1, max(1, published // 2)), self.texts)
                 reader.open(clean=True, properties={"receive_maximum": rng.choice((1, 3, 20, 1000))})
                 verb, qos = rng.choice(("from", "resume")), rng.choice((0, 1, 2))
                 granted = reader.raw.subscribe(f"${verb}/{reader.first}/sessions/{session}/#", qos=qos)

@@ -136,7 +136,7 @@ class Full(Clients, harness.BrokerTest):
                 agent.close()
                 self.assertLess(time.monotonic(), end, "appends do not work again")
                 time.sleep(0.05)
-        late = self.client("bob-late").subscribe("$from/earliest/sessions/s/tokens").wait_offset(last).settle()
+        late = self.client("bob-late").subscribe("$from/earliest,batches/sessions/s/tokens").wait_offset(last).settle()
         self.assertEqual([m.document["seq"] for m in late.check_offsets(1, last).entries()], list(range(last)))
 
     def test_readers_catch_up_from_a_full_disk(self):

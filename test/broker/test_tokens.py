@@ -115,7 +115,7 @@ class Schema(Clients, harness.BrokerTest):
         mids = [agent.publish_nowait(topic("s", "tokens"), whole[:n]) for n in range(len(whole))]
         self.assertEqual([agent.published(mid) for mid in mids], [0x87] * len(whole))
         agent.publish(topic("s", "tokens"), whole)
-        self.client("bob-1").subscribe("$from/earliest/sessions/s/#").wait_offset(1).settle().check_offsets(1, 1)
+        self.client("bob-1").subscribe("$from/earliest,batches/sessions/s/#").wait_offset(1).settle().check_offsets(1, 1)
 
     def test_what_is_accepted(self):
         self.start_broker()
@@ -135,7 +135,7 @@ class Schema(Clients, harness.BrokerTest):
         agent = self.client("agent-1")
         for payload in good:
             agent.publish(topic("s", "tokens"), payload)
-        reader = self.client("bob-1").subscribe("$from/earliest/sessions/s/tokens").wait_offset(len(good))
+        reader = self.client("bob-1").subscribe("$from/earliest,batches/sessions/s/tokens").wait_offset(len(good))
         self.assertEqual(reader.payloads(), good)
 
 
@@ -159,7 +159,7 @@ class Once(Clients, harness.BrokerTest):
             agent = self.client(client_id, version=version)
             for seq in range(50):
                 agent.publish(topic("s", "tokens"), batch("r", seq, "t"))
-        self.client("bob-1").subscribe("$from/earliest/sessions/s/#").wait_offset(50).settle().check_offsets(1, 50)
+        self.client("bob-1").subscribe("$from/earliest,batches/sessions/s/#").wait_offset(50).settle().check_offsets(1, 50)
 
     def test_responses_belong_to_identity_and_session(self):
         self.start_broker()
@@ -185,7 +185,7 @@ class Once(Clients, harness.BrokerTest):
             agent.wait(lambda n=count: len(agent.errors()) > n, what="S/error")
             said = agent.errors()[-1]
             self.assertEqual((said["reason"], said["expected"]), ("seq-gap", expected))
-        self.client("bob-1").subscribe("$from/earliest/sessions/s/#").wait_offset(3).settle().check_offsets(1, 3)
+        self.client("bob-1").subscribe("$from/earliest,batches/sessions/s/#").wait_offset(3).settle().check_offsets(1, 3)
 
     def test_an_ended_response_takes_no_more(self):
         self.start_broker()
@@ -195,7 +195,7 @@ class Once(Clients, harness.BrokerTest):
             agent.publish(topic("s", "tokens"), batch(end, 1, "more"), expect=0x87)
             agent.wait(lambda n=i: len(agent.errors()) >= n, what="S/error")
             self.assertEqual(agent.errors()[-1]["reason"], "response-closed")
-        self.client("bob-1").subscribe("$from/earliest/sessions/s/#").wait_offset(3).settle().check_offsets(1, 3)
+        self.client("bob-1").subscribe("$from/earliest,batches/sessions/s/#").wait_offset(3).settle().check_offsets(1, 3)
 
     def test_holds_over_restarts(self):
         self.start_broker()
@@ -216,7 +216,7 @@ class Once(Clients, harness.BrokerTest):
             self.assertEqual([e["reason"] for e in agent.errors()], ["response-closed", "seq-gap"])
             self.assertEqual(agent.errors()[1]["expected"], 10)
         agent.publish(topic("s", "tokens"), batch("open", 10, "t"))
-        reader = self.client("bob-1").subscribe("$from/earliest/sessions/s/#").wait_offset(12).settle()
+        reader = self.client("bob-1").subscribe("$from/earliest,batches/sessions/s/#").wait_offset(12).settle()
         reader.check_offsets(1, 12)
 
     def test_too_many_open_responses(self):

@@ -102,7 +102,7 @@ class Device:
     def __init__(self, screen, who, total, verbose):
         self.screen, self.who, self.verbose = screen, who, verbose
         self.step = max(1, total // LINES)
-        self.texts = {}  # offset -> text
+        self.texts = {}  # (offset, offset) -> text; of batches that came joined, the offsets of the first and the last one
         self.again = 0  # entries that came a second time, marked as such
         self.disorder = []
         self.caught_up = False
@@ -114,11 +114,15 @@ class Device:
         """Go on with this connection, which was begun at that time (monotonic)."""
         self.show_rest()
         self._client, self._taken, self._begun = client, 0, begun
-        self.caught_up, self._last_offset = False, None
+        self.caught_up, self._last_offset, self._messages = False, None, 0
 
     @property
     def offset(self):
-        return max(self.texts, default=0)
+        return max((last for _, last in self.texts), default=0)
+
+    @property
+    def offsets(self):
+        return [offset for first, last in sorted(self.texts) for offset in range(first, last + 1)]
 
     def poll(self):
         """Take what has come since the last time."""
@@ -138,33 +142,40 @@ class Device:
         head = message.document["head"]
         if head:
             took = (message.at - self._begun) * 1000
-            self.screen.say(self.who, f"--- caught up to offset {head} after {took:.0f} ms; live from here ---")
+            count = f"{self._messages:,} message{'s' * (self._messages != 1)}"
+            self.screen.say(self.who, f"--- caught up to offset {head} after {took:.0f} ms, in {count}; live from here ---")
 
     def _entry(self, message):
-        offset, text = message.offset, message.document["text"]
+        first, offset, text = message.first_offset, message.offset, message.document["text"]
         expected = None if self._last_offset is None else self._last_offset + 1
-        if expected not in (None, offset) or (expected is None and offset > self.offset + 1):
-            self.disorder.append(f"offset {offset} after {self._last_offset}")
-        if offset in self.texts:
+        if expected not in (None, first) or (expected is None and first > self.offset + 1):
+            self.disorder.append(f"offset {first} after {self._last_offset}")
+        if (first, offset) in self.texts:
             self.again += 1
-            if self.texts[offset] != text or not message.dup:
+            if self.texts[first, offset] != text or not message.dup:
                 self.disorder.append(f"offset {offset} came again, and not as the repeat of an unacknowledged entry")
+        elif first < offset and set(self.offsets).intersection(message.covers):
+            self.disorder.append(f"offsets {first} to {offset} came joined, and some of them before")
         self._last_offset = offset
-        self.texts[offset] = text
+        self._messages += 1
+        self.texts[first, offset] = text
         if self.verbose:
-            self.screen.say(self.who, f"offset {offset:>5}  {quote(text, 80)}")
+            self.screen.say(self.who, f"offset {span_of(first, offset):>11}  {quote(text, 80)}")
             return
-        self._first = offset if self._first is None else self._first
+        self._first = first if self._first is None else self._first
         self._line += text
-        if offset % self.step == 0:
+        if offset // self.step > (first - 1) // self.step:
             self.show_rest()
 
     def show_rest(self):
         """Print the progress line that is being collected."""
         if self._first is not None:
-            span = f"{self._first}–{self._last_offset}" if self._first < self._last_offset else f"{self._first}"
-            self.screen.say(self.who, f"offsets {span:>11}  {quote(self._line)}")
+            self.screen.say(self.who, f"offsets {span_of(self._first, self._last_offset):>11}  {quote(self._line)}")
         self._first, self._line = None, ""
+
+
+def span_of(first, last):
+    return f"{first}–{last}" if first < last else f"{first}"
 
 
 class Demo:
@@ -256,8 +267,8 @@ class Demo:
         print(f"  {'input':<7} {len(wanted):>9,} bytes   {self.total:>6,} batches          SHA-256 {digest(wanted)}")
         good = True
         for device in (self.phone, self.tablet):
-            got = "".join(device.texts[offset] for offset in sorted(device.texts)).encode()
-            offsets = sorted(device.texts)
+            got = "".join(device.texts[span] for span in sorted(device.texts)).encode()
+            offsets = device.offsets
             dense = offsets == list(range(1, self.total + 1))
             print(f"  {device.who:<7} {len(got):>9,} bytes   offsets {harness.ranges(offsets):<15} SHA-256 {digest(got)}")
             problems = list(device.disorder[:5])

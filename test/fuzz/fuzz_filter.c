@@ -80,7 +80,7 @@ static void check_shape(const struct hf_filter *filter, const char *text, const 
 	MUST(filter->any_session ? filter->session.len == 0 : hf_session_id_valid(filter->session));
 	MUST(lies_in(filter->session, filter->plain) && lies_in(filter->key, filter->plain) && filter->rest.len > 0 &&
 		 lies_in(filter->rest, filter->plain) && lies_in(filter->group, whole));
-	MUST(filter->verb != HF_VERB_PLAIN || filter->position.kind == HF_POSITION_LATEST);
+	MUST(filter->verb != HF_VERB_PLAIN || (filter->position.kind == HF_POSITION_LATEST && !filter->batches));
 	MUST(filter->position.value <= INT64_MAX);
 }
 

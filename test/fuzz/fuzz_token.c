@@ -9,7 +9,8 @@
 static bool same(const struct hf_token_batch *a, const struct hf_token_batch *b)
 {
 	return hf_slice_equal(a->id, b->id) && a->seq == b->seq && hf_slice_equal(a->text, b->text) &&
-		   hf_slice_equal(a->kind, b->kind) && hf_slice_equal(a->data, b->data) && a->end == b->end;
+		   hf_slice_equal(a->kind, b->kind) && hf_slice_equal(a->data, b->data) && a->end == b->end &&
+		   hf_token_is_joined(a) == hf_token_is_joined(b) && a->last == b->last;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -27,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(batch.id.len >= 1 && batch.id.len <= HF_RESPONSE_ID_MAX && batch.kind.len <= HF_TOKEN_KIND_MAX);
 	MUST(hf_utf8_valid(batch.id) && hf_utf8_valid(batch.text) && hf_utf8_valid(batch.kind));
 	MUST(batch.seq <= HF_TOKEN_SEQ_MAX && batch.end <= HF_END_ERROR);
+	MUST(batch.last == 0 || (batch.last > batch.seq && batch.last <= HF_TOKEN_SEQ_MAX && batch.data.len == 0));
 	if (batch.data.len > 0) {
 		struct hf_cbor_reader reader = hf_cbor_reader_of(batch.data);
 		struct hf_slice item;

@@ -5,6 +5,8 @@
 
 #include <inttypes.h>
 
+#include "log.h"
+
 static bool holds(const struct reader *reader, uint16_t mid)
 {
 	for (unsigned i = 0; i < reader->held_count; i++) {
@@ -46,8 +48,27 @@ static void advance(struct reader *reader, const struct message *message)
 	}
 }
 
+/* All new, or all seen before: so a client need only look at the offset of a message, not into it. Returns how many. */
+static unsigned note_seen(struct reader *reader, const char *device, const struct message *message)
+{
+	bool before = reader->seen[message->first];
+	unsigned count = 0;
+
+	for (uint64_t lsn = message->first; lsn <= message->lsn; lsn++) {
+		if (log_is_part(lsn, message->first, message->lsn)) {
+			must(reader->seen[lsn] == before || message->pass < reader->pass,
+				"%s receives entries %" PRIu64 " to %" PRIu64 ", some of which it has seen", device, message->first, message->lsn);
+			reader->seen[lsn] = reader->seen[lsn] || message->pass == reader->pass;
+			count++;
+		}
+	}
+	return count;
+}
+
 static void read_entry(struct reader *reader, const char *device, const struct message *message)
 {
+	unsigned count = note_seen(reader, device, message);
+
 	if (message->dup) {
 		reader->got_again++;
 		advance(reader, message); /* the first time, it was lost */
@@ -59,10 +80,10 @@ static void read_entry(struct reader *reader, const char *device, const struct m
 		reader->stream_pass = message->pass;
 		reader->stream_last = 0;
 	}
-	must(message->lsn > reader->stream_last, "%s receives entry %" PRIu64 " after entry %" PRIu64, device, message->lsn,
+	must(message->first > reader->stream_last, "%s receives entry %" PRIu64 " after entry %" PRIu64, device, message->first,
 		reader->stream_last);
 	reader->stream_last = message->lsn;
-	reader->got++;
+	reader->got += count;
 }
 
 static void read_packet(unsigned index, const struct message *message)

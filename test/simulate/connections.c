@@ -242,7 +242,7 @@ void client_connect(unsigned index, const struct connecting *how)
 	context->receive_maximum = how->receive_maximum;
 	context->max_packet = how->max_packet;
 	context->max_qos = how->max_qos;
-	context->blocked = false;
+	context->blocked = context->spoilt = false;
 	reset(context);
 	if (resumes) {
 		check_again(index, &context->inflight);
@@ -267,6 +267,7 @@ void client_connect(unsigned index, const struct connecting *how)
 		.token = token_of(context),
 		.clean = how->clean,
 		.unsubscribed = true, /* until a filter is found */
+		.unlimited = how->unlimited,
 	};
 	if (context->emptied && !how->clean) {
 		reader_begins_anew(index);
@@ -276,6 +277,7 @@ void client_connect(unsigned index, const struct connecting *how)
 	world->readers[index].max_packet = how->max_packet;
 	world->readers[index].size_known = false;
 	world->readers[index].max_qos = how->max_qos;
+	world->readers[index].outgrown = world->readers[index].outgrown || how->unlimited;
 	for (unsigned i = 0; i < FILTERS; i++) {
 		connection.unsubscribed = connection.unsubscribed && !world->readers[index].filters[i].used;
 	}

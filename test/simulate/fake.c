@@ -68,20 +68,17 @@ void left_books(unsigned index, const struct message *message, enum hf_outcome o
 	bool denied = outcome == HF_OUTCOME_UNSENT && message->lsn > 0 && !reads(role_of(index, world->entries[message->lsn].session));
 
 	if (message->orphan) {
-		reader_orphan_left(index, message->lsn);
+		reader_orphan_left(index, message->first, message->lsn);
 	} else if (message->what == WHAT_ENTRY && message->qos > 0) {
 		if (outcome == HF_OUTCOME_UNSENT) {
-			reader_given_up(index, message->lsn);
-			if (!contexts[index].persisted) {
-				world->readers[index].debts[message->lsn].gap = GAP_NONE; /* the broker does not tell */
-			}
+			reader_given_up(index, message->first, message->lsn, contexts[index].persisted);
 		} else {
-			reader_acknowledged(index, message->lsn);
+			reader_acknowledged(index, message->first, message->lsn);
 		}
 	} else if (message->what == WHAT_DOCUMENT && message->lsn > 0 && denied) {
-		reader_gap_taken_back(index, message->lsn, message->handle);
+		reader_gap_taken_back(index, message->first, message->lsn, message->handle);
 	} else if (message->what == WHAT_DOCUMENT && message->lsn > 0) {
-		reader_gap_known(index, message->lsn, message->handle);
+		reader_gap_known(index, message->first, message->lsn, message->handle);
 	}
 	if (contexts[index].persisted && message->what != WHAT_OTHER && message->qos > 0) {
 		writing++;
@@ -250,7 +247,8 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 		bool due = debt->gap == GAP_OWED || debt->gap == GAP_MAYBE;
 		if (entry->session == session && (due || debt->gap_extra > 0 || passed_over)) {
 			hf_buffer_clear(&wanted);
-			same = hf_document_gap(&wanted, entry->offset, entry->offset, "too-large") &&
+			uint64_t first = due ? debt->gap_first : !passed_over && debt->extra_first ? debt->extra_first : lsn;
+			same = hf_document_gap(&wanted, world->entries[first].offset, entry->offset, "too-large") &&
 				hf_slice_equal(payload, hf_buffer_slice(&wanted));
 			if (same && !due && !passed_over) {
 				debt->gap_extra--;
@@ -261,8 +259,9 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 				reader_passed_over(index, lsn);
 			}
 			if (same) {
-				reader_gap_told(index, lsn, made->qos, made->handle);
+				reader_gap_told(index, first, lsn, made->qos, made->handle);
 				made->lsn = lsn;
+				made->first = first;
 			}
 		}
 	}
@@ -341,15 +340,33 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 {
 	const struct hf_entry *entry = message->entry;
 
-	log_check(entry);
-	reader_check_hand(index, entry->lsn, message->qos, message->subscription_ids, message->subscription_id_count);
 	made->what = WHAT_ENTRY;
-	made->lsn = entry->lsn;
-	made->size = log_packet_size(entry);
+	made->lsn = made->first = entry->lsn;
+	made->size = log_packet_size(entry, message->first_offset);
+	if (message->first_offset > 0) {
+		log_check_joined(entry, message->first_offset);
+		made->first = world->session_lsn[session_of(entry->session)][message->first_offset];
+		reader_check_joined(index, made->first, made->lsn, message->qos, message->subscription_ids, message->subscription_id_count);
+	} else {
+		log_check(entry);
+		reader_check_hand(index, entry->lsn, message->qos, message->subscription_ids, message->subscription_id_count);
+	}
 	snprintf(made->topic, sizeof(made->topic), "sessions/%.*s/%.*s", (int)entry->session.len, entry->session.data,
 		(int)entry->topic.len, entry->topic.data);
+	uint32_t max_packet = world->readers[index].max_packet ? world->readers[index].max_packet : UINT32_MAX;
+	bool joined = message->first_offset > 0, unfit = joined ? made->size > max_packet : entry_too_large(index, entry->lsn);
 	bool known = !message->check_size && message->max_packet > 0 && made->size > message->max_packet;
-	bool found_out = message->check_size && entry_too_large(index, entry->lsn) && has_room(index, message->qos);
+	bool found_out = message->check_size && unfit && has_room(index, message->qos);
+	must(!known || !joined, "%s is given a joined message larger than it takes", people[index].device);
+	if (joined && found_out) {
+		/* Its place is lost, as in Mosquitto: so there must be another one, and it must not happen again. */
+		must(contexts[index].receive_maximum > 1 && !contexts[index].spoilt, "%s is given a joined message that it cannot take",
+			people[index].device);
+		contexts[index].spoilt = true;
+		contexts[index].quota--;
+		note("  %s: a joined message is too large", people[index].device);
+		return HF_TOO_LARGE;
+	}
 	if (known || found_out) {
 		note("  %s: entry %" PRIu64 " is too large", people[index].device, entry->lsn);
 		if (found_out && contexts[index].persisted) {
@@ -362,10 +379,10 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	}
 	enum hf_handover outcome = insert(index, made);
 	if (outcome != HF_DROPPED) {
-		reader_handed(index, entry->lsn, made->qos);
+		reader_handed(index, made->first, entry->lsn, made->qos);
 	}
-	note("  %s: entry %" PRIu64 " (%s %" PRIu64 ") %s, QoS %u", people[index].device, entry->lsn,
-		session_names[world->entries[entry->lsn].session], entry->offset,
+	note("  %s: entry %" PRIu64 "%s%" PRIu64 " (%s %" PRIu64 ") %s, QoS %u", people[index].device, made->first,
+		made->first < made->lsn ? " to " : "=", entry->lsn, session_names[world->entries[entry->lsn].session], entry->offset,
 		outcome == HF_HANDED ? "handed" : "dropped", made->qos);
 	return outcome;
 }
@@ -388,7 +405,7 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 	must(writing == 0, "something is handed to %s inside the broker's own writing", device);
 	must(message->max_packet == world->readers[index].facts.max_packet_size || (world->readers[index].outgrown && !message->max_packet),
 		"%s: the Maximum Packet Size is %u", device, (unsigned)message->max_packet);
-	bool shared = message->entry && message->subscription_id_count <= 1 && !message->check_size;
+	bool shared = message->entry && !message->first_offset && message->subscription_id_count <= 1 && !message->check_size;
 	*handle = made.handle = shared ? HANDLE_ENTRY | message->entry->lsn : HANDLE_OTHER | ++others;
 	made.pass = world->readers[index].pass;
 	if (message->qos > contexts[index].max_qos) {

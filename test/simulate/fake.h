@@ -36,6 +36,7 @@ struct message {
 	enum state state;
 	uint64_t handle;
 	uint64_t lsn;   /* of an entry; of a gap mark, the entry that will not come */
+	uint64_t first; /* of joined ones the first, lsn being the last; else the same */
 	uint64_t after; /* of a caught-up mark: the entry that it must not overtake */
 	uint32_t pass, size;
 	uint16_t mid;
@@ -60,6 +61,7 @@ struct receipt {
 struct context {
 	bool exists, connected, persisted, blocked;
 	bool emptied;   /* its session was given up by the broker, which told nobody */
+	bool spoilt;    /* a joined message was too large for it, on this connection */
 	uintptr_t token;
 	uint32_t expiry; /* s; UINT32_MAX: never */
 	unsigned receive_maximum, quota;
@@ -83,7 +85,7 @@ struct refusal {
 	enum hf_reason reason;
 	uint64_t next_seq;
 	const struct entry *because; /* NULL: none */
-	char topic[120];
+	char topic[140];
 };
 extern struct refusal refusal;
 
@@ -109,6 +111,7 @@ struct connecting {
 	uint32_t expiry, max_packet;
 	unsigned receive_maximum;
 	uint8_t max_qos;
+	bool unlimited; /* MQTT 3 */
 };
 void client_connect(unsigned reader, const struct connecting *how);
 void client_go(unsigned reader, bool will);

@@ -99,6 +99,27 @@ void reader_check_hand(unsigned index, uint64_t lsn, uint8_t qos, const uint32_t
 	check_match(index, lsn, qos, ids, id_count);
 }
 
+void reader_check_joined(unsigned index, uint64_t first, uint64_t last, uint8_t qos, const uint32_t *ids, size_t id_count)
+{
+	struct reader *reader = &world->readers[index];
+	uint64_t sent = reader->sent;
+
+	for (uint64_t lsn = first; lsn <= last; lsn++) {
+		if (!log_is_part(lsn, first, last)) {
+			continue;
+		}
+		reader_check_hand(index, lsn, qos, ids, id_count);
+		for (unsigned i = 0; i < FILTERS; i++) {
+			must(!(entry_must(index, lsn) & 1u << i) || !reader->filters[i].batches,
+				"%s gets entry %" PRIu64 " joined, but asked for batches", people[index].device, lsn);
+		}
+		must(!(entry_must(index, lsn) & ~entry_may(index, first)),
+			"entry %" PRIu64 " is due under other filters than %" PRIu64, lsn, first);
+		reader->sent = lsn;
+	}
+	reader->sent = sent;
+}
+
 /* It is past what it was not given on the way: that is done with, but under filters that wait for their role. */
 static void reached(unsigned index, uint64_t lsn)
 {
@@ -116,7 +137,7 @@ static void reached(unsigned index, uint64_t lsn)
 	reader->sent = lsn;
 }
 
-void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
+static void handed(unsigned index, uint64_t lsn, uint8_t qos)
 {
 	struct reader *reader = &world->readers[index];
 	struct debt *debt = &reader->debts[lsn];
@@ -129,13 +150,25 @@ void reader_handed(unsigned index, uint64_t lsn, uint8_t qos)
 		debt->flight |= sure;
 		debt->dim |= perhaps;
 		debt->copies++;
-		reader->unacknowledged++;
-	}
-	if (reader->durable) {
-		must(reader->unacknowledged <= world->config.window, "%s has %u entries unacknowledged, the window is %u",
-			people[index].device, reader->unacknowledged, world->config.window);
 	}
 	world->handed++;
+}
+
+void reader_handed(unsigned index, uint64_t first, uint64_t last, uint8_t qos)
+{
+	struct reader *reader = &world->readers[index];
+
+	for (uint64_t lsn = first; lsn <= last; lsn++) {
+		if (log_is_part(lsn, first, last)) {
+			handed(index, lsn, qos);
+		}
+	}
+	reader->unacknowledged += qos > 0;
+	world->joined += first < last;
+	if (reader->durable) {
+		must(reader->unacknowledged <= world->config.window, "%s has %u messages unacknowledged, the window is %u",
+			people[index].device, reader->unacknowledged, world->config.window);
+	}
 }
 
 /* ---- what it cannot be given */
@@ -146,6 +179,7 @@ static void lose(unsigned index, uint64_t lsn)
 	bool listens = reader_listens(index, world->entries[lsn].session, "mark");
 
 	debt->lost = true;
+	debt->gap_first = (uint16_t)lsn;
 	debt->gap = !(debt->flight | debt->dim) ? GAP_NONE : !listens || !debt->flight ? GAP_MAYBE : GAP_OWED;
 	if (debt->gap == GAP_MAYBE) { /* whether it is told or not, is decided when its turn comes */
 		debt->dim |= debt->flight;
@@ -180,24 +214,29 @@ static void gap_is_over(struct debt *debt)
 	}
 }
 
-void reader_gap_told(unsigned index, uint64_t lsn, uint8_t qos, uint64_t mark)
+void reader_gap_told(unsigned index, uint64_t first, uint64_t last, uint8_t qos, uint64_t mark)
 {
-	struct debt *debt = &world->readers[index].debts[lsn];
-
-	if (qos == 0) {
-		gap_is_over(debt);
-	} else {
-		debt->gap = GAP_TOLD;
-		debt->mark = mark;
+	for (uint64_t lsn = first; lsn <= last; lsn++) {
+		struct debt *debt = &world->readers[index].debts[lsn];
+		if (!log_is_part(lsn, first, last) || (first < last && debt->gap_first != first)) {
+			continue;
+		}
+		if (qos == 0) {
+			gap_is_over(debt);
+		} else {
+			debt->gap = GAP_TOLD;
+			debt->mark = mark;
+		}
 	}
 }
 
-void reader_gap_known(unsigned index, uint64_t lsn, uint64_t mark)
+void reader_gap_known(unsigned index, uint64_t first, uint64_t last, uint64_t mark)
 {
-	struct debt *debt = &world->readers[index].debts[lsn];
-
-	if (debt->gap == GAP_TOLD && debt->mark == mark) {
-		gap_is_over(debt);
+	for (uint64_t lsn = first; lsn <= last; lsn++) {
+		struct debt *debt = &world->readers[index].debts[lsn];
+		if (debt->gap == GAP_TOLD && debt->mark == mark) {
+			gap_is_over(debt);
+		}
 	}
 }
 
@@ -214,12 +253,13 @@ static void taken_back(unsigned index, uint64_t lsn)
 	debt->split = false;
 }
 
-void reader_gap_taken_back(unsigned index, uint64_t lsn, uint64_t mark)
+void reader_gap_taken_back(unsigned index, uint64_t first, uint64_t last, uint64_t mark)
 {
-	const struct debt *debt = &world->readers[index].debts[lsn];
-
-	if (debt->gap == GAP_TOLD && debt->mark == mark) {
-		taken_back(index, lsn);
+	for (uint64_t lsn = first; lsn <= last; lsn++) {
+		const struct debt *debt = &world->readers[index].debts[lsn];
+		if (debt->gap == GAP_TOLD && debt->mark == mark) {
+			taken_back(index, lsn);
+		}
 	}
 }
 
@@ -231,11 +271,10 @@ static struct debt *out_of_books(unsigned index, uint64_t lsn)
 
 	must(debt->copies > 0, "an entry leaves the broker's books that was not in them");
 	debt->copies--;
-	world->readers[index].unacknowledged--;
 	return debt;
 }
 
-void reader_acknowledged(unsigned index, uint64_t lsn)
+static void acknowledged(unsigned index, uint64_t lsn)
 {
 	struct debt *debt = out_of_books(index, lsn);
 
@@ -247,7 +286,17 @@ void reader_acknowledged(unsigned index, uint64_t lsn)
 	}
 }
 
-void reader_given_up(unsigned index, uint64_t lsn)
+void reader_acknowledged(unsigned index, uint64_t first, uint64_t last)
+{
+	for (uint64_t lsn = first; lsn <= last; lsn++) {
+		if (log_is_part(lsn, first, last)) {
+			acknowledged(index, lsn);
+		}
+	}
+	world->readers[index].unacknowledged--;
+}
+
+static void given_up(unsigned index, uint64_t first, uint64_t last, uint64_t lsn)
 {
 	struct debt *debt = out_of_books(index, lsn);
 
@@ -257,16 +306,30 @@ void reader_given_up(unsigned index, uint64_t lsn)
 		}
 	} else if (debt->copies == 0 && !debt->split) {
 		lose(index, lsn);
-	} else {
+		debt->gap_first = (uint16_t)first;
+	} else if (lsn == last) {
 		debt->gap_extra++;
+		debt->extra_first = (uint16_t)first;
 	}
 }
 
-void reader_orphan_left(unsigned index, uint64_t lsn)
+void reader_given_up(unsigned index, uint64_t first, uint64_t last, bool told)
 {
-	struct debt *debt = &world->readers[index].debts[lsn];
+	for (uint64_t lsn = first; lsn <= last; lsn++) {
+		if (log_is_part(lsn, first, last)) {
+			given_up(index, first, last, lsn);
+			world->readers[index].debts[lsn].gap = told ? world->readers[index].debts[lsn].gap : GAP_NONE;
+		}
+	}
+	world->readers[index].unacknowledged--;
+}
 
-	debt->split = debt->split || debt->copies > 0;
+void reader_orphan_left(unsigned index, uint64_t first, uint64_t last)
+{
+	for (uint64_t lsn = first; lsn <= last; lsn++) {
+		struct debt *debt = &world->readers[index].debts[lsn];
+		debt->split = debt->split || (log_is_part(lsn, first, last) && debt->copies > 0);
+	}
 }
 
 void reader_caught_up(unsigned index, unsigned session)

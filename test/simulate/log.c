@@ -177,9 +177,17 @@ void log_topic(const struct entry *entry, char *out, size_t size)
 	snprintf(out, size, "sessions/%s/%s", session_names[entry->session], rest);
 }
 
-uint32_t log_packet_size(const struct hf_entry *entry)
+uint32_t log_packet_size(const struct hf_entry *entry, uint64_t first_offset)
 {
-	return OVERHEAD + (uint32_t)(entry->topic.len + entry->identity.len + entry->properties.len + entry->payload.len);
+	char numbers[80];
+	int len = snprintf(numbers, sizeof(numbers), "%" PRIu64 "%s", entry->offset, hf_role_name(entry->role));
+
+	if (first_offset > 0) {
+		len += 5 + snprintf(numbers, sizeof(numbers), "first-offset%" PRIu64, first_offset);
+	}
+	len += entry->id.len > 0 ? 7 + (int)entry->id.len : 0;
+	return OVERHEAD + (uint32_t)len +
+		(uint32_t)(entry->session.len + entry->topic.len + entry->identity.len + entry->properties.len + entry->payload.len);
 }
 
 static void measure(struct entry *entry)
@@ -191,12 +199,16 @@ static void measure(struct entry *entry)
 	log_payload(entry, &payload);
 	log_properties(entry, &properties);
 	struct hf_entry made = {
+		.offset = entry->offset,
+		.role = (enum hf_role)entry->role,
+		.session = hf_slice_of(session_names[entry->session]),
+		.id = hf_slice_of(log_id(entry)),
 		.topic = hf_slice_of(rest),
 		.identity = hf_slice_of(identities[people[entry->publisher].identity_index]),
 		.properties = hf_buffer_slice(&properties),
 		.payload = hf_buffer_slice(&payload),
 	};
-	entry->size = log_packet_size(&made);
+	entry->size = log_packet_size(&made, 0);
 	hf_buffer_free(&payload);
 	hf_buffer_free(&properties);
 }
@@ -257,6 +269,48 @@ enum hf_reason log_id_check(const struct entry *entry, bool *repeat)
 		}
 	}
 	return HF_OK;
+}
+
+bool log_is_part(uint64_t lsn, uint64_t first, uint64_t last)
+{
+	const struct entry *entry = &world->entries[lsn], *of = &world->entries[first];
+
+	return lsn == first ||
+		(lsn >= first && lsn <= last && entry->session == of->session && entry->response != NOBODY && entry->response == of->response &&
+			people[entry->publisher].identity_index == people[of->publisher].identity_index);
+}
+
+void log_check_joined(const struct hf_entry *seen, uint64_t first_offset)
+{
+	int session = session_of(seen->session);
+	struct hf_buffer text = { .data = NULL }, payload = { .data = NULL }, properties = { .data = NULL };
+	struct hf_token_batch batch, part;
+
+	must(session >= 0 && first_offset >= 1 && first_offset < seen->offset && seen->offset <= log_session_head((unsigned)session),
+		"entries %" PRIu64 " to %" PRIu64 " are handed over, joined", first_offset, seen->offset);
+	must(hf_token_decode(seen->payload, &batch) == HF_OK, "joined entries are no token batch");
+	uint64_t first = world->session_lsn[session][first_offset], last = world->session_lsn[session][seen->offset], seq = batch.seq;
+	for (uint64_t lsn = first; lsn <= last; lsn++) {
+		const struct entry *entry = &world->entries[lsn];
+		if (!log_is_part(lsn, first, last)) {
+			continue;
+		}
+		log_payload(entry, &payload);
+		log_properties(entry, &properties);
+		must(entry->seq == seq++ && hf_token_decode(hf_buffer_slice(&payload), &part) == HF_OK &&
+				hf_slice_equal(part.id, batch.id) && entry->role == seen->role && entry->id == 0 &&
+				hf_slice_equal(hf_buffer_slice(&properties), seen->properties) && (lsn == last || entry->end == HF_END_NONE),
+			"entry %" PRIu64 " is joined with what it does not belong to", lsn);
+		append(&text, part.text.data, part.text.len);
+	}
+	const struct entry *end = &world->entries[last];
+	must(seq == batch.last + 1 && hf_slice_equal(batch.text, hf_buffer_slice(&text)) && batch.end == (enum hf_end)end->end &&
+			seen->lsn == last && seen->time_ms == end->time_ms && seen->payload.len <= world->config.rollup &&
+			hf_slice_is(seen->identity, identities[people[end->publisher].identity_index]),
+		"entries %" PRIu64 " to %" PRIu64 " were not joined as they are", first, last);
+	hf_buffer_free(&text);
+	hf_buffer_free(&payload);
+	hf_buffer_free(&properties);
 }
 
 enum hf_reason log_response_check(const struct entry *entry, bool *repeat)

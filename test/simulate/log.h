@@ -22,8 +22,14 @@ uint64_t log_session_head(unsigned session);
 /* Does this entry, as handed over, say what the log says? */
 void log_check(const struct hf_entry *entry);
 
-/* The size of the packet that an entry makes, near enough. */
-uint32_t log_packet_size(const struct hf_entry *entry);
+/* Of several that were joined: are they what the log says, one behind the other? */
+void log_check_joined(const struct hf_entry *entry, uint64_t first_offset);
+
+/* Is this entry one of those that were joined from `first` to `last`? */
+bool log_is_part(uint64_t lsn, uint64_t first, uint64_t last);
+
+/* The size of the packet that an entry makes, near enough; first_offset as in struct hf_message. */
+uint32_t log_packet_size(const struct hf_entry *entry, uint64_t first_offset);
 
 /* What an entry consists of; buffers are the caller's. */
 void log_payload(const struct entry *entry, struct hf_buffer *out);

@@ -74,6 +74,7 @@ static void open_hub(void)
 	made.anonymous_role = world->config.anonymous_role;
 	made.window = world->config.window;
 	made.ack_flush_ms = world->config.ack_flush_ms;
+	made.rollup = world->config.rollup;
 	/* The model has no notices yet: nothing may be said of who comes and goes, and no response be closed. */
 	made.presence_notices = HF_NOTICES_NONE;
 	made.agent_grace_ms = made.restart_grace_ms = 3600000;
@@ -177,7 +178,7 @@ int main(int argc, char **argv)
 {
 	static const struct argp argp = { .options = options, .parser = parse, .doc = "Random schedules of Holdfast's session logic" };
 	struct arguments arguments = { .seed = 1, .count = 1000 };
-	uint64_t entries = 0, handed = 0, lives = 0, done = 0;
+	uint64_t entries = 0, handed = 0, joined = 0, lives = 0, done = 0;
 	const char *base = getenv("TMPDIR");
 	char directory[256];
 	bool good = true;
@@ -197,11 +198,12 @@ int main(int argc, char **argv)
 		done++;
 		entries += world->head;
 		handed += world->handed;
+		joined += world->joined;
 		lives += world->lives;
 	}
 	remove(roles_path());
 	rmdir(directory);
-	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " lives, %" PRIu64 " entries, %" PRIu64 " handed over, %.1f s: %s\n", done,
-		arguments.seed, lives, entries, handed, now_s() - begun, good ? "no fault" : "a fault");
+	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " lives, %" PRIu64 " entries, %" PRIu64 " handed over, joined ones in %" PRIu64
+		" messages, %.1f s: %s\n", done, arguments.seed, lives, entries, handed, joined, now_s() - begun, good ? "no fault" : "a fault");
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -303,6 +303,7 @@ static void place(struct reader *reader, unsigned slot, const struct wish *wish)
 		}
 	}
 	put_back(reader, filter->from);
+	memset(reader->seen + filter->from + 1, 0, ENTRIES - filter->from);
 }
 
 /* No Local is switched off: which of its own entries were passed over meanwhile, nobody has written down. */
@@ -355,6 +356,7 @@ void reader_subscribed(unsigned index, const struct wish *wish)
 	struct filter *filter = &reader->filters[slot];
 	bool own_again = !fresh && (filter->options & NO_LOCAL) && !(wish->options & NO_LOCAL);
 	filter->options = wish->options;
+	filter->batches = wish->batches;
 	filter->identifier = wish->identifier;
 	if (wish->outside) {
 		return;

@@ -17,10 +17,11 @@
 
 /* A filter as a client sends it, taken apart. */
 struct wish {
-	char text[120]; /* with verb and position */
+	char text[140]; /* with verb and position */
 	char plain[80];
 	bool outside;    /* not under the root */
 	bool broad;      /* covers more than the root */
+	bool batches;    /* token batches are not to be joined */
 	uint8_t session; /* NOBODY: any */
 	enum hf_verb verb;
 	struct hf_position position;
@@ -47,19 +48,22 @@ enum hf_reason reader_may_subscribe(unsigned reader, const struct wish *wish);
 /* Entry `lsn` is about to be handed over: is it the next one due, at the QoS and with the Subscription Identifiers of
  * the filters that match? */
 void reader_check_hand(unsigned reader, uint64_t lsn, uint8_t qos, const uint32_t *ids, size_t id_count);
-void reader_handed(unsigned reader, uint64_t lsn, uint8_t qos);
+/* The same of those that were joined, from `first` to `last`. */
+void reader_check_joined(unsigned reader, uint64_t first, uint64_t last, uint8_t qos, const uint32_t *ids, size_t id_count);
+/* `first` and `last`: of joined ones; else the same. Here and below. */
+void reader_handed(unsigned reader, uint64_t first, uint64_t last, uint8_t qos);
 void reader_too_large(unsigned reader, uint64_t lsn);
 void reader_passed_over(unsigned reader, uint64_t lsn); /* too large, known without handing it over */
 bool reader_comes_to(unsigned reader, uint64_t lsn);    /* nothing that must come lies before it */
 /* A message left the broker's books: acknowledged or rejected; or given up unsent, which asks for a gap mark. */
-void reader_acknowledged(unsigned reader, uint64_t lsn);
-void reader_given_up(unsigned reader, uint64_t lsn);
-void reader_orphan_left(unsigned reader, uint64_t lsn); /* one that had been let go */
+void reader_acknowledged(unsigned reader, uint64_t first, uint64_t last);
+void reader_given_up(unsigned reader, uint64_t first, uint64_t last, bool told); /* told: the hub is */
+void reader_orphan_left(unsigned reader, uint64_t first, uint64_t last); /* one that had been let go */
 
 /* A gap mark was handed over; acknowledged; taken back. */
-void reader_gap_told(unsigned reader, uint64_t lsn, uint8_t qos, uint64_t mark);
-void reader_gap_known(unsigned reader, uint64_t lsn, uint64_t mark);
-void reader_gap_taken_back(unsigned reader, uint64_t lsn, uint64_t mark);
+void reader_gap_told(unsigned reader, uint64_t first, uint64_t last, uint8_t qos, uint64_t mark);
+void reader_gap_known(unsigned reader, uint64_t first, uint64_t last, uint64_t mark);
+void reader_gap_taken_back(unsigned reader, uint64_t first, uint64_t last, uint64_t mark);
 
 /* Does it listen for what Holdfast says to it alone, on "mark" or "error" of this session? */
 bool reader_listens(unsigned reader, unsigned session, const char *rest);

@@ -114,6 +114,23 @@ static void step_publish(void)
 	}
 }
 
+/* An agent answers: batches of one response, most of them one behind the other. */
+static void step_stream(void)
+{
+	int index = pick(talks);
+	unsigned session = (unsigned)chance(SESSIONS), response = (unsigned)chance(RESPONSE_IDS), count = 1 + (unsigned)chance(25);
+
+	for (; index >= 0 && count > 0 && contexts[index].connected && world->head + 100 < ENTRIES; count--) {
+		struct entry entry;
+		if (!one_in(12) && publishes(role_of((unsigned)index, session), HF_KIND_TOKENS)) {
+			batch_make((unsigned)index, session, response, &entry);
+		} else {
+			entry_make((unsigned)index, &entry);
+		}
+		client_publish((unsigned)index, &entry, false);
+	}
+}
+
 static void step_connect(void)
 {
 	unsigned index = (unsigned)chance(CLIENTS);
@@ -127,6 +144,7 @@ static void step_connect(void)
 		.max_qos = one_in(6) ? (uint8_t)chance(2) : 2,
 	};
 
+	how.unlimited = how.max_packet == 0 && one_in(3);
 	if (!contexts[index].connected || one_in(4)) {
 		client_connect(index, &how);
 	}
@@ -279,8 +297,10 @@ bool step(void)
 {
 	unsigned dice = (unsigned)chance(1000);
 
-	if (dice < 220) {
+	if (dice < 150) {
 		step_publish();
+	} else if (dice < 220) {
+		step_stream();
 	} else if (dice < 420) {
 		step_tick();
 	} else if (dice < 620) {

@@ -95,6 +95,23 @@ void entry_make(unsigned index, struct entry *out)
 	}
 }
 
+void batch_make(unsigned index, unsigned session, unsigned response, struct entry *out)
+{
+	*out = (struct entry){
+		.session = (uint8_t)session,
+		.kind = HF_KIND_TOKENS,
+		.qos = 1,
+		.publisher = (uint8_t)index,
+		.response = (uint8_t)response,
+		.ask = NOBODY,
+		.seq = world->responses[session][people[index].identity_index][response].next_seq,
+		.with_property = one_in(20),
+		.number = ++world->publishes,
+		.filler = (uint32_t)chance(one_in(20) ? 300 : 20),
+		.end = one_in(40) ? HF_END_COMPLETE : HF_END_NONE,
+	};
+}
+
 /* ---- subscriptions */
 
 static void pick_filter(struct wish *wish)
@@ -191,8 +208,10 @@ bool wish_make(unsigned index, struct wish *out)
 	}
 	out->verb = one_in(2) ? HF_VERB_FROM : HF_VERB_RESUME;
 	out->broad = false; /* with a prefix of ours, nobody else decides on it */
+	out->batches = one_in(5);
 	pick_position(out, position, sizeof(position));
-	snprintf(out->text, sizeof(out->text), "%s/%s/%s", out->verb == HF_VERB_FROM ? "$from" : "$resume", position, out->plain);
+	snprintf(out->text, sizeof(out->text), "%s/%s%s/%s", out->verb == HF_VERB_FROM ? "$from" : "$resume", position,
+		out->batches ? ",batches" : "", out->plain);
 	return true;
 }
 

@@ -8,6 +8,9 @@
 
 void entry_make(unsigned reader, struct entry *out);
 
+/* The next batch of this response. */
+void batch_make(unsigned reader, unsigned session, unsigned response, struct entry *out);
+
 /* False: this client has as many filters as this program knows of. */
 bool wish_make(unsigned reader, struct wish *out);
 

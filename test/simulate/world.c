@@ -103,6 +103,7 @@ void world_begin(uint64_t seed, bool verbose)
 {
 	static const unsigned windows[] = { 1, 2, 3, 8, 20, 100 };
 	static const unsigned flushes[] = { 1, 20, 20, 500 };
+	static const unsigned rollups[] = { 0, 90, 150, 600, 8192, 8192 };
 
 	memset(world, 0, sizeof(*world));
 	world->seed = seed;
@@ -114,6 +115,7 @@ void world_begin(uint64_t seed, bool verbose)
 		.window = pick(windows, sizeof(windows) / sizeof(*windows)),
 		.ack_flush_ms = pick(flushes, sizeof(flushes) / sizeof(*flushes)),
 		.max_queued = 1000,
+		.rollup = pick(rollups, sizeof(rollups) / sizeof(*rollups)),
 		.steps = 40 + (unsigned)chance(one_in(8) ? 600 : 160),
 		.anonymous_role = one_in(2) ? HF_ROLE_OBSERVER : one_in(2) ? HF_ROLE_USER : HF_ROLE_NONE,
 		.clock_steps_back = one_in(4),

@@ -76,6 +76,7 @@ enum mark { /* caught-up */
 
 struct filter {
 	bool used, outside;
+	bool batches; /* token batches are not to be joined */
 	bool restored;
 	enum mark mark;
 	char plain[80];
@@ -97,8 +98,10 @@ struct debt {
 	bool lost;      /* its client could not take it */
 	uint8_t gap;    /* enum gap */
 	uint64_t mark;  /* which one told it */
-	uint8_t gap_extra; /* marks that may come besides, since there was another copy; one came ... */
-	bool either;       /* ... when its own was due too */
+	uint16_t gap_first; /* the mark is of all from here on: they had been joined */
+	uint8_t gap_extra; /* marks that may come besides, since there was another copy ... */
+	bool either; /* ... and one of them came when its own was due too ... */
+	uint16_t extra_first; /* ... of all from here on, likewise; 0: of this one */
 	int64_t done_ms[FILTERS]; /* since when they are done with it; 0: never were due it */
 };
 
@@ -117,6 +120,7 @@ struct reader {
 	uint32_t pass; /* counts how often it was told to start elsewhere */
 	/* what its client saw */
 	uint64_t stream_last;
+	bool seen[ENTRIES + 1]; /* since it was last told to start elsewhere */
 	uint32_t stream_pass;
 	uint16_t held[HELD]; /* Packet Identifiers of QoS 2 messages that it has not released */
 	unsigned held_count;
@@ -129,7 +133,7 @@ struct reader {
 /* ---- */
 
 struct config {
-	unsigned window, ack_flush_ms, max_queued, steps;
+	unsigned window, ack_flush_ms, max_queued, steps, rollup;
 	enum hf_role anonymous_role;
 	bool clock_steps_back, faults;
 };
@@ -168,7 +172,7 @@ struct world {
 	int64_t failing_ms; /* when the store was last seen failing */
 	unsigned ticks_since_failing;
 
-	uint64_t handed, killed_lives, gaps_told; /* for the summary */
+	uint64_t handed, joined, killed_lives, gaps_told; /* for the summary */
 	unsigned trace_next;
 	char trace[TRACE_LINES][TRACE_WIDTH];
 	char failure[1024];

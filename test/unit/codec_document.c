@@ -344,6 +344,20 @@ static bool write_answer(struct hf_buffer *out)
 	return hf_answer_encode(&answer, out);
 }
 
+static bool write_tokens_joined(struct hf_buffer *out)
+{
+	const struct hf_token_batch batch = {
+		.id = hf_slice_of("r-7"),
+		.seq = 22,
+		.text = hf_slice_of("Hello, world."),
+		.kind = hf_slice_of("answer"),
+		.end = HF_END_COMPLETE,
+		.last = 24,
+	};
+
+	return hf_token_encode(&batch, out);
+}
+
 /* The part of a name before the first dot is the rule of the schema that the document follows. */
 static const struct {
 	const char *name;
@@ -442,6 +456,9 @@ static const struct {
 		"a7 626964 63612d32 62746f 81617a 6464617461 01 65726f6c6573 816475736572 6763686f69636573 816179 "
 		"687175657374696f6e 613f 6a657870697265732d696e 1b000000075cd78800"},
 	{"answer.full", write_answer, "a4 626964 63612d32 6464617461 01 6474657874 6121 6663686f696365 6179"},
+	{"tokens.joined", write_tokens_joined,
+		"a6 626964 63722d37 63656e64 68636f6d706c657465 63736571 16 646b696e64 66616e73776572 646c617374 1818 "
+		"6474657874 6d48656c6c6f2c20776f726c642e"},
 	{"tokens.small", write_tokens_small, "a3 626964 6172 63736571 00 6474657874 60"},
 };
 #define DOCUMENT_COUNT (sizeof(documents) / sizeof(documents[0]))

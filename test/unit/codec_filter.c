@@ -119,6 +119,11 @@ static const struct {
 	{"sessions", "$from/sessions/abc/#", HF_POSITION_INVALID},
 	{"sessions", "$resume/0/sessions/abc/#", HF_POSITION_INVALID},
 	{"sessions", "$share/g/$from/+/sessions/abc/#", HF_POSITION_INVALID},
+	{"sessions", "$from/earliest,/sessions/abc/#", HF_POSITION_INVALID},
+	{"sessions", "$from/,batches/sessions/abc/#", HF_POSITION_INVALID},
+	{"sessions", "$from/earliest,batch/sessions/abc/#", HF_POSITION_INVALID},
+	{"sessions", "$from/earliest,batches,batches/sessions/abc/#", HF_POSITION_INVALID},
+	{"sessions", "$from/batches/sessions/abc/#", HF_POSITION_INVALID},
 
 	{"sessions", "sessions//tokens", HF_SESSION_ID_INVALID},
 	{"sessions", "sessions/", HF_SESSION_ID_INVALID},
@@ -156,6 +161,9 @@ static const struct {
 	{"$share/g/$resume/earliest/sessions/+/input", HF_VERB_RESUME, HF_POSITION_EARLIEST, 0, "g", "sessions/+/input"},
 	{"$share/g/$from/3/sessions/abc/tokens", HF_VERB_FROM, HF_POSITION_OFFSET, 3, "g", "sessions/abc/tokens"},
 	{"$share/$from/sessions/abc/tokens", HF_VERB_PLAIN, HF_POSITION_LATEST, 0, "$from", "sessions/abc/tokens"},
+	{"$from/earliest,batches/sessions/abc/#", HF_VERB_FROM, HF_POSITION_EARLIEST, 0, "", "sessions/abc/#"},
+	{"$resume/-20,batches/sessions/+/tokens", HF_VERB_RESUME, HF_POSITION_LAST, 20, "", "sessions/+/tokens"},
+	{"$share/g/$from/@7,batches/sessions/a/#", HF_VERB_FROM, HF_POSITION_TIME, 7, "g", "sessions/a/#"},
 };
 
 START_TEST(prefixed_from_the_table)
@@ -166,6 +174,7 @@ START_TEST(prefixed_from_the_table)
 	ck_assert_int_eq(filter.verb, prefixed[_i].verb);
 	ck_assert_int_eq(filter.position.kind, prefixed[_i].position);
 	ck_assert_uint_eq(filter.position.value, prefixed[_i].value);
+	ck_assert_int_eq(filter.batches, strstr(prefixed[_i].filter, ",batches") != NULL);
 	ck_assert_slice(filter.group, prefixed[_i].group);
 	ck_assert_slice(filter.plain, prefixed[_i].plain);
 	/* What the broker shall hold is the end of what the client wrote. */
@@ -188,6 +197,7 @@ static const struct {
 	{"@0", HF_OK, HF_POSITION_TIME, 0},
 	{"@1767225600000", HF_OK, HF_POSITION_TIME, 1767225600000},
 	{.text = "", .reason = HF_POSITION_INVALID},
+	{.text = "earliest,batches", .reason = HF_POSITION_INVALID},
 	{.text = "0", .reason = HF_POSITION_INVALID},
 	{.text = "-0", .reason = HF_POSITION_INVALID},
 	{.text = "01", .reason = HF_POSITION_INVALID},

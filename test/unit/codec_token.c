@@ -31,6 +31,7 @@ static void assert_batches_equal(const struct hf_token_batch *a, const struct hf
 	ck_assert(hf_slice_equal(a->kind, b->kind));
 	ck_assert(hf_slice_equal(a->data, b->data));
 	ck_assert_int_eq(a->end, b->end);
+	ck_assert_uint_eq(a->last, b->last);
 }
 
 START_TEST(golden_bytes_both_ways)
@@ -60,6 +61,7 @@ END_TEST
 #define TEXT "6474657874 60 "
 #define THREE ID SEQ TEXT
 #define DATA "6464617461 "
+#define LAST "646c617374 "
 #define TEN_X "78787878787878787878"
 #define SIXTY_X TEN_X TEN_X TEN_X TEN_X TEN_X TEN_X
 
@@ -87,6 +89,9 @@ static const struct {
 	{"data: floats", "a4" THREE DATA "83f93c00fa47c35000fb3ff199999999999a", HF_OK},
 	{"data: negative, bytes", "a4" THREE DATA "823b7fffffffffffffff420001", HF_OK},
 	{"data before the rest", "a4" DATA "8101" THREE, HF_OK},
+	{"joined", "a4" THREE LAST "01", HF_OK},
+	{"joined, the largest seq", "a4" THREE LAST "1b001fffffffffffff", HF_OK},
+	{"joined, last in front", "a4" LAST "01" THREE, HF_OK},
 
 	{"nothing", "", HF_PAYLOAD_MALFORMED},
 	{"map that ends early", "a3" ID SEQ, HF_PAYLOAD_MALFORMED},
@@ -149,6 +154,13 @@ static const struct {
 	{"unknown end", "a4" THREE "63656e64 6464656164", HF_PAYLOAD_INVALID},
 	{"empty end", "a4" THREE "63656e64 60", HF_PAYLOAD_INVALID},
 	{"end: true", "a4" THREE "63656e64 f5", HF_PAYLOAD_INVALID},
+	{"last is seq", "a4" THREE LAST "00", HF_PAYLOAD_INVALID},
+	{"last below seq", "a4" ID TEXT "63736571 02" LAST "01", HF_PAYLOAD_INVALID},
+	{"last too large", "a4" THREE LAST "1b0020000000000000", HF_PAYLOAD_INVALID},
+	{"last as text", "a4" THREE LAST "6131", HF_PAYLOAD_INVALID},
+	{"last twice", "a5" THREE LAST "01" LAST "01", HF_PAYLOAD_INVALID},
+	{"last beside data", "a5" THREE LAST "01" DATA "00", HF_PAYLOAD_INVALID},
+	{"data beside last", "a5" DATA "00" LAST "01" THREE, HF_PAYLOAD_INVALID},
 	{"data: text in chunks", "a4" THREE DATA "817f6161ff", HF_PAYLOAD_INVALID},
 	{"data: bytes in chunks", "a4" THREE DATA "5f4161ff", HF_PAYLOAD_INVALID},
 	{"data: text not UTF-8", "a4" THREE DATA "a161ff00", HF_PAYLOAD_INVALID},

@@ -23,7 +23,7 @@ PROGRAM = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "unit_codec_doc
 OPTIONAL = {
     "audit": {"identity", "device", "address", "session", "topic", "act", "reason", "detail", "text", "by", "protocol",
               "port", "count", "first", "last", "page", "key", "signature"},
-    "tokens": {"kind", "data", "end"},
+    "tokens": {"kind", "data", "end", "last"},
     "state": {"holder", "to"},
     "error": {"expected", "by", "offset"},
     "notice": {"by", "from", "holder", "to", "previous"},
@@ -52,6 +52,8 @@ TAKEN = {
         *({**BATCH, "end": e} for e in ("complete", "cancelled", "error")),
         *({**BATCH, "data": d} for d in (None, 0, -1, 1.5, "", b"\xff", [], {}, [[{1: [cbor2.CBORTag(1, 0)]}]], True)),
         {**BATCH, "kind": "a", "data": {"a": [1, 2, 3]}, "end": "error"},
+        *({**BATCH, "last": n} for n in (1, 24, 2**53 - 1)),
+        {**BATCH, "seq": 7, "last": 8, "kind": "a", "end": "complete"},
     ],
     "ask": [
         ASK,
@@ -106,6 +108,7 @@ REFUSED = {
         *({**BATCH, "text": t} for t in (b"", 1, [], None)),
         *({**BATCH, "kind": k} for k in ("x" * 65, "", None)),
         *({**BATCH, "end": e} for e in ("", "Complete", "done", True, None)),
+        *({**BATCH, "last": n} for n in (0, -1, 2**53, "1", 1.5, None)),
         {**BATCH, "topic": "x"},
         {**BATCH, 0: 0},
     ],
@@ -167,6 +170,8 @@ REFUSED_BY_CODEC = {
     "tokens": [
         *({**BATCH, "id": i} for i in (b"r", 1)),
         *({**BATCH, "kind": k} for k in (b"answer", 1)),
+        *({**BATCH, "seq": s, "last": n} for s, n in ((1, 1), (2, 1), (2**53 - 1, 2**53 - 1))),  # is more than "seq",
+        {**BATCH, "last": 1, "data": 0},  # and not beside "data": the schema says so in words only
     ],
     "ask": [
         *({**ASK, "id": i} for i in (b"a", 1)),

@@ -26,6 +26,7 @@ struct handed {
 	char payload[512]; /* the beginning of it, ended by a zero */
 	size_t payload_len;
 	uint64_t offset; /* 0: no entry */
+	uint64_t first_offset; /* of joined ones; else 0 */
 	uint64_t handle;
 	uint8_t qos;
 	uint16_t packet_id;
@@ -36,10 +37,12 @@ struct handed {
 struct fake {
 	struct handed handed[HANDED_MAX];
 	size_t count;
-	enum hf_handover outcome; /* of the next messages */
 	bool killed_by_hand; /* the process ends when the next message is handed over */
 	bool holds;    /* the client has acknowledged no answer */
 	bool no_quota; /* its Receive Maximum is used up */
+	enum hf_handover outcome; /* of the next messages ... */
+	enum hf_handover outcome_joined; /* ... and, unless that is HF_HANDED, of the joined ones among them */
+	unsigned joined; /* of those, how many were tried */
 	char last[1 << 21]; /* the whole payload of the last message */
 	size_t last_len;
 	char last_correlation[64];
@@ -61,6 +64,7 @@ struct fake {
 };
 
 static struct fake fake;
+static void (*fake_watch)(const char *device, const struct hf_message *message); /* sees each one that is handed over */
 static struct hf_hub *hub;
 static struct hf_options options;
 static char directory[256];
@@ -77,12 +81,15 @@ static char message[1024];
 
 static inline enum hf_handover fake_hand(void *context, const char *device, const struct hf_message *out, uint64_t *handle)
 {
+	enum hf_handover outcome = out->first_offset > 0 && fake.outcome_joined != HF_HANDED ? fake.outcome_joined : fake.outcome;
+
 	(void)context;
 	if (fake.killed_by_hand) {
 		_exit(EXIT_SUCCESS);
 	}
-	if (fake.outcome == HF_DROPPED || fake.outcome == HF_TOO_LARGE) {
-		return fake.outcome;
+	fake.joined += out->first_offset > 0;
+	if (outcome == HF_DROPPED || outcome == HF_TOO_LARGE) {
+		return outcome;
 	}
 	if (fake.no_quota && out->qos > 0) {
 		return HF_DROPPED;
@@ -105,6 +112,7 @@ static inline enum hf_handover fake_hand(void *context, const char *device, cons
 	fake.last_len = payload.len;
 	snprintf(fake.last_correlation, sizeof(fake.last_correlation), "%.*s", (int)out->correlation.len, out->correlation.data);
 	handed->offset = out->entry ? out->entry->offset : 0;
+	handed->first_offset = out->first_offset;
 	handed->qos = out->qos;
 	handed->packet_id = out->qos > 0 ? ++*out->packet_id : 0;
 	handed->id_count = out->subscription_id_count;
@@ -113,7 +121,10 @@ static inline enum hf_handover fake_hand(void *context, const char *device, cons
 		memcpy(handed->ids, out->subscription_ids, handed->id_count * sizeof(*handed->ids));
 	}
 	*handle = handed->handle = ++fake.next_handle;
-	return fake.outcome;
+	if (fake_watch) {
+		fake_watch(device, out);
+	}
+	return outcome;
 }
 
 static inline bool fake_holds(void *context, const char *device, uint64_t handle)
@@ -467,7 +478,8 @@ static inline void acknowledge(const struct handed *handed)
 	hf_delivered(hub, handed->device, handed->handle, HF_OUTCOME_ACKNOWLEDGED);
 }
 
-/* The entries handed to a device since fake.count was 0, as "a1 a2 b1"; marks and errors as "a:mark". */
+/* The entries handed to a device since fake.count was 0, as "a1 a2 b1"; joined ones as "a3-7"; marks and errors as
+ * "a:mark". */
 static inline const char *got(const char *device)
 {
 	static char text[16384];
@@ -481,7 +493,10 @@ static inline const char *got(const char *device)
 		if (strcmp(handed->device, device) != 0) {
 			continue;
 		}
-		if (handed->offset > 0) {
+		if (handed->first_offset > 0) {
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s%" PRIu64 "-%" PRIu64, len > 0 ? " " : "", session_len, session,
+				handed->first_offset, handed->offset);
+		} else if (handed->offset > 0) {
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s%" PRIu64, len > 0 ? " " : "", session_len, session, handed->offset);
 		} else {
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s:%s", len > 0 ? " " : "", session_len, session, session + session_len + 1);

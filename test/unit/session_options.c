@@ -61,6 +61,7 @@ START_TEST(defaults)
 	ck_assert_uint_gt(options.window, 0);
 	ck_assert_uint_gt(options.payload_max, 0);
 	ck_assert_uint_gt(options.history_page, 0);
+	ck_assert_uint_gt(options.rollup, 0);
 	ck_assert_uint_gt(options.ask_expiry_s, 0);
 	ck_assert_uint_eq(options.agent_grace_ms, 0);
 	ck_assert_uint_eq(options.restart_grace_ms, 10000);
@@ -75,6 +76,7 @@ START_TEST(numbers)
 	check_numbers("window", &options.window, 1, 1000);
 	check_numbers("payload_max", &options.payload_max, 1, 67108864);
 	check_numbers("history_page", &options.history_page, 1, 10000);
+	check_numbers("rollup", &options.rollup, 0, 1048576);
 	check_numbers("ask_expiry", &options.ask_expiry_s, 1, 31622400);
 	check_numbers("agent_grace", &options.agent_grace_ms, 0, 3600000);
 	check_numbers("restart_grace", &options.restart_grace_ms, 0, 3600000);
