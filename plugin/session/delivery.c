@@ -179,7 +179,7 @@ static enum hf_handover hand_entry(
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
 	if (outcome == HF_HANDED) {
-		hf_receipt_sent(hub, device, entry, first->offset, device->durable && match->qos > 0 ? hf_ring_newest(device) : NULL);
+		hf_receipt_sent(hub, device, entry, first->offset, device->durable && message.qos > 0 ? hf_ring_newest(device) : NULL);
 	}
 	if (outcome == HF_TOO_LARGE) {
 		/* Joined ones that are too large come one by one: unseen.c. Else the mark has the place of the entry. */

@@ -119,7 +119,7 @@ static struct hf_page *page_for(struct hf_hub *hub, struct hf_device *device, st
 	if (!page || !hf_slice_equal(session, hf_slice_from(page->text, page->session_len))) {
 		HASH_FIND(hh, device->pages, session.data, session.len, page);
 	}
-	if (page && (page->row_count >= HF_PAGE_ROWS || (spans_too_far(page, first) || spans_too_far(page, last)))) {
+	if (page && (page->row_count >= HF_PAGE_ROWS || spans_too_far(page, first) || spans_too_far(page, last))) {
 		fill(hub, page);
 		page = NULL;
 	}
@@ -289,7 +289,7 @@ void hf_resent(struct hf_hub *hub, const char *id, const char *address, const ch
 		/* Its connection is coming back, and is not known as one yet. */
 		hf_device_set_address(device, address);
 		add(hub, device, &(struct hf_entry){ .session = topic.session, .offset = offset },
-			(struct hf_row){ .state = HF_RECEIPT_UNACKNOWLEDGED, .again = true }, handed);
+			(struct hf_row){ .first = handed->offset, .state = HF_RECEIPT_UNACKNOWLEDGED, .again = true }, handed);
 	}
 }
 
