@@ -221,6 +221,9 @@ static void on_message(void *context, const struct mosquitto_message *message, c
 	if (follow->failed || hf_topic_parse(follow->client_options.root, message->topic, &shown.topic) != HF_OK) {
 		return;
 	}
+	if (message->retain && hf_kind_is_logged(shown.topic.kind)) {
+		return; /* the latest value of shared state: as an entry it comes, or came, in its turn */
+	}
 	read_properties(&shown, properties);
 	shown.foreign = !hf_slice_is(shown.topic.session, follow->watch->session);
 	if (shown.foreign) {

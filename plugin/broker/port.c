@@ -263,6 +263,19 @@ static void retain(void *context, struct hf_slice session, struct hf_slice rest,
 	}
 }
 
+static void retain_entry(void *context, const struct hf_entry *entry)
+{
+	struct hf_plugin *plugin = context;
+	const struct hf_message message = { .entry = entry };
+	const char *topic = topic_of(plugin, entry->session, entry->topic);
+	uint64_t id = HF_STORE_ID_OTHER | ++plugin->other_id;
+	mosquitto_property *properties;
+
+	if (hf_properties_write(&message, &properties) && add_base(topic, entry->payload, properties, id, 1, true)) {
+		mosquitto_persist_retain_msg_set(topic, id);
+	}
+}
+
 static void announce(void *context, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
 {
 	const char *topic = topic_of(context, session, rest);
@@ -379,6 +392,7 @@ void hf_port(struct hf_plugin *plugin, struct hf_broker *out)
 		.holds = holds,
 		.flush = flush,
 		.retain = retain,
+		.retain_entry = retain_entry,
 		.announce = announce,
 		.unretain = unretain,
 		.wake = wake,

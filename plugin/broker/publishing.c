@@ -175,7 +175,7 @@ static int refuse(struct hf_plugin *plugin, const struct mosquitto_evt_message *
 {
 	const char *client = mosquitto_client_id(event->client);
 	bool limit = reason == HF_PAYLOAD_TOO_LARGE || reason == HF_PROPERTIES_TOO_LARGE || reason == HF_RESPONSES_TOO_MANY ||
-		reason == HF_REQUESTS_TOO_MANY || reason == HF_ASKS_TOO_MANY || reason == HF_SESSIONS_TOO_MANY;
+		reason == HF_REQUESTS_TOO_MANY || reason == HF_ASKS_TOO_MANY || reason == HF_SESSIONS_TOO_MANY || reason == HF_SHARED_FULL;
 
 	hf_log_limited(plugin, MOSQ_LOG_WARNING, "refused a publish of %s on %s: %s", client, event->topic, hf_reason_sentence(reason));
 	if (mosquitto_client_protocol_version(event->client) == 5) {

@@ -19,7 +19,7 @@ static int acl_read(struct hf_plugin *plugin, const struct mosquitto_evt_acl_che
 		return MOSQ_ERR_PLUGIN_IGNORE;
 	}
 	if (hf_connection_of(plugin->hub, id) == event->client) {
-		if (hf_may_receive(plugin->hub, id, identity, event->topic, hf_slice_from(event->payload, event->payloadlen)) != HF_OK) {
+		if (hf_may_receive(plugin->hub, id, identity, event->topic, hf_slice_from(event->payload, event->payloadlen), event->retain) != HF_OK) {
 			return MOSQ_ERR_ACL_DENIED;
 		}
 		hf_packet_sent(plugin->hub, id);

@@ -32,6 +32,7 @@
 	X(CONDITION_INVALID,   "condition-invalid",    "the user property id takes 1 to 255 bytes, expect-offset and epoch a number, and each may be there once") \
 	X(ID_REUSED,           "id-reused",            "the same identity has used this id, or this seq of the response, for another publish") \
 	X(EXPECT_FAILED,       "expect-failed",        "expect-offset is not the newest offset") \
+	X(SHARED_FULL,         "shared-full",          "the shared state of the session has as many keys, or bytes, as it may have; an empty value removes a key") \
 	X(COMMAND_UNKNOWN,     "command-unknown",      "there is no such command; schemas/control.cddl has them all") \
 	X(EPOCH_STALE,         "epoch-stale",          "the epoch is not that of the floor: somebody has taken the floor since") \
 	X(FLOOR_HELD,          "floor-held",           "somebody else has the floor") \

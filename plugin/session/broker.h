@@ -57,6 +57,8 @@ struct hf_broker {
 
 	/* Set the retained message of root/{session}/{topic} without sending it to subscribers that are there. */
 	void (*retain)(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload);
+	/* The same for a stored entry: its topic, payload and properties, stamped. */
+	void (*retain_entry)(void *context, const struct hf_entry *entry);
 	/* Set it, and send it to them. */
 	void (*announce)(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload);
 	/* Remove it, silently. */

@@ -140,6 +140,7 @@ void hf_hub_close(struct hf_hub *hub)
 		device->durable = false; /* it stays in the store */
 		hf_device_forget(hub, device);
 	}
+	hf_shared_free(hub);
 	hf_losses_free(hub);
 	hf_sessions_rest(hub, true);
 	if (hub->store) {
@@ -294,6 +295,7 @@ void hf_hub_tick(struct hf_hub *hub)
 {
 	int64_t now = 0;
 
+	hf_shared_hide(hub);
 	if (hub->pending) {
 		hf_devices_go_on(hub);
 	}

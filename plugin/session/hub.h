@@ -135,7 +135,7 @@ enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish,
 /* ---- reading --------------------------------------------------------------------------------------------- */
 
 /* May this client subscribe? HF_OK, HF_TOPIC_OUTSIDE (not ours to say), or why not; it is told on S/error.
- * Also puts retained state in place that the subscription is about to look up. */
+ * Also puts retained state, and values of shared state, in place that the subscription is about to look up. */
 enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *device, const char *filter);
 
 /* The subscription that hf_may_subscribe allowed. `options` are MQTT 5's (QoS in bits 0-1, No Local in bit 2). The
@@ -151,9 +151,10 @@ enum hf_reason hf_subscription_keep(struct hf_hub *hub, const char *device, cons
 enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *device, const char *filter, struct hf_slice *plain);
 
 /* May the broker itself deliver this message to this client (its own fan-out, or retained)? HF_OK for live-only and
- * retained topics of sessions it may read; HF_NOT_PERMITTED for entries, always, and for a retained document that a newer
+ * retained topics of sessions it may read; HF_NOT_PERMITTED for entries, but for `retained` values of shared state, and for a retained document that a newer
  * one has overtaken on its way; HF_TOPIC_OUTSIDE. */
-enum hf_reason hf_may_receive(struct hf_hub *hub, const char *device, const char *identity, const char *topic, struct hf_slice payload);
+enum hf_reason hf_may_receive(struct hf_hub *hub, const char *device, const char *identity, const char *topic,
+	struct hf_slice payload, bool retained);
 
 /* The broker itself gives this client a message with a Packet Identifier of its own choice: ours must stay clear of it. */
 void hf_packet_sent(struct hf_hub *hub, const char *device);

@@ -54,6 +54,8 @@
 #define HF_IDLE_MS 5000 /* a session nobody uses leaves memory after this */
 #define HF_IDS_MAX 16
 #define HF_SLOTS 64
+#define HF_SHARED_KEYS_MAX 500          /* of a session: fewer than the broker keeps in a client's queue */
+#define HF_SHARED_BYTES_MAX (16u << 20) /* of the latest values, about */
 
 /* ---- sessions */
 
@@ -98,6 +100,13 @@ struct hf_floor {
 	bool unsettled;  /* responses of others may still be open */
 };
 
+/* How many keys a session's shared state has: shared.c. */
+struct hf_shared {
+	bool counted; /* or the rest is not known */
+	size_t keys;
+	size_t bytes;
+};
+
 struct hf_session {
 	UT_hash_handle hh;
 	char id[HF_SESSION_ID_MAX + 1];
@@ -113,6 +122,7 @@ struct hf_session {
 	size_t member_count;
 	bool active; /* the store knows it to be: HF_FACT_ACTIVE */
 	struct hf_floor floor;
+	struct hf_shared shared;
 	bool state_dirty; /* differs from what the broker retains */
 	bool state_shown; /* the broker retains one ... */
 	unsigned int state_hash; /* ... or will: the newest that it was given */
@@ -310,6 +320,7 @@ struct hf_hub {
 	struct hf_session *sessions;
 	struct hf_person *people;
 	struct hf_device *wild;
+	struct hf_shown *shown; /* shared.c */
 	uint64_t counting; /* which walk over an audience it is */
 	struct hf_device *pending, *turn;
 	struct hf_device *waiting;
@@ -370,6 +381,8 @@ struct hf_incoming {
 	struct hf_receipt receipt; /* where it stands; of a repeat set by the check, which may not know */
 	struct hf_refusal refusal; /* set by a check that refuses, where there is something to say: `expected` points to ... */
 	uint64_t expected;
+	uint64_t newest; /* of shared: the offset and size of the key's latest value, 0: it has none */
+	uint32_t newest_size;
 };
 
 /* append.c: the only way into the log, for publishes and for what Holdfast itself has to say. */
@@ -392,6 +405,8 @@ enum hf_reason hf_repeat_at(struct hf_hub *hub, struct hf_incoming *incoming, ui
 /* A batch whose seq its response has seen; it stands at this offset or below. Far back its place remains unknown. */
 enum hf_reason hf_repeat_of_batch(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t not_above);
 void hf_id_apply(struct hf_hub *hub, const struct hf_entry *entry); /* remember its id, if it has one */
+/* Forget the ids of entries below `tail`, which are gone from the log: some at a time. False: there are more, or it failed. */
+bool hf_ids_forget(struct hf_hub *hub, struct hf_slice session, uint64_t tail);
 
 /* responses.c */
 enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming);
@@ -419,6 +434,15 @@ size_t hf_asks_list(const struct hf_session *session, struct hf_document_ask *ou
 void hf_ask_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: as above */
 void hf_asks_expire(struct hf_hub *hub);
 void hf_asks_forget(struct hf_hub *hub, struct hf_session *session); /* those that ended with an entry that is no longer kept */
+
+/* shared.c */
+enum hf_reason hf_shared_check(struct hf_hub *hub, struct hf_incoming *incoming);
+void hf_shared_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+void hf_shared_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: NULL when not in memory */
+void hf_shared_show(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter); /* have retained what it will look up */
+void hf_shared_hide(struct hf_hub *hub); /* it has looked */
+void hf_shared_free(struct hf_hub *hub);
+
 /* control.c: a request on S/control; HF_OK: done and answered */
 enum hf_reason hf_control(struct hf_hub *hub, struct hf_incoming *incoming);
 

@@ -27,6 +27,7 @@ static const struct {
 	[HF_KIND_TOKENS] = { hf_tokens_check, hf_tokens_apply },
 	[HF_KIND_ASK] = { hf_ask_check, hf_ask_apply },
 	[HF_KIND_ANSWER] = { hf_answer_check, hf_answer_apply },
+	[HF_KIND_SHARED] = { hf_shared_check, hf_shared_apply },
 };
 
 void hf_publish_apply(struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_entry *entry)
@@ -43,7 +44,7 @@ void hf_publish_apply(struct hf_hub *hub, struct hf_incoming *incoming, const st
 static enum hf_reason check_expected(struct hf_incoming *incoming)
 {
 	const struct hf_conditions *conditions = &incoming->publish->conditions;
-	uint64_t newest = hf_session_head(incoming->session);
+	uint64_t newest = incoming->topic.kind == HF_KIND_SHARED ? incoming->newest : hf_session_head(incoming->session);
 
 	if (!conditions->has_expect_offset || conditions->expect_offset == newest) {
 		return HF_OK;
@@ -193,6 +194,7 @@ enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish,
 	if (*reason == HF_TOPIC_OUTSIDE) {
 		return HF_VERDICT_OUTSIDE;
 	}
+	hf_shared_hide(hub);
 	if (hub->losses && !publish->will) {
 		hf_losses_due(hub); /* before anything else: what they streamed is over */
 	}
@@ -209,7 +211,7 @@ enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish,
 	return pass ? HF_VERDICT_PASS : HF_VERDICT_STORED;
 }
 
-enum hf_reason hf_may_receive(struct hf_hub *hub, const char *id, const char *identity, const char *text, struct hf_slice payload)
+enum hf_reason hf_may_receive(struct hf_hub *hub, const char *id, const char *identity, const char *text, struct hf_slice payload, bool retained)
 {
 	struct hf_device *device = hf_device_find(hub, id);
 	struct hf_topic topic;
@@ -218,7 +220,8 @@ enum hf_reason hf_may_receive(struct hf_hub *hub, const char *id, const char *id
 	if (reason != HF_OK) {
 		return reason;
 	}
-	if (topic.kind != HF_KIND_STATE && topic.kind != HF_KIND_PRESENCE && topic.kind != HF_KIND_EPHEMERAL) {
+	bool shared = topic.kind == HF_KIND_SHARED && retained; /* by hf_shared_show, nobody else retains */
+	if (topic.kind != HF_KIND_STATE && topic.kind != HF_KIND_PRESENCE && topic.kind != HF_KIND_EPHEMERAL && !shared) {
 		return HF_NOT_PERMITTED;
 	}
 	enum hf_role role = device ? hf_device_role(hub, device, topic.session) : hf_identity_role(hub, identity, topic.session);

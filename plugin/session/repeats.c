@@ -8,6 +8,8 @@
  *
  *      0  u8   format, 1
  *      1  u64  offset, little-endian
+ *
+ * A second fact, by offset, finds it again when its entry is removed from the log: an id is remembered no longer.
  */
 #include "session/internal.h"
 
@@ -15,6 +17,7 @@
 
 #define VALUE_SIZE 9
 #define VALUE_FORMAT 1
+#define FORGET_MAX HF_TRUNCATE_MAX /* ids in one go: all that one truncation can remove */
 #define LOOK_BACK_REFS 256  /* at a time */
 #define LOOK_BACK_MAX 4096 /* records read and times looked: some tens of milliseconds */
 
@@ -29,34 +32,32 @@ static bool make_name(struct hf_buffer *out, struct hf_slice identity, struct hf
 void hf_id_apply(struct hf_hub *hub, const struct hf_entry *entry)
 {
 	unsigned char bytes[VALUE_SIZE] = { VALUE_FORMAT };
-	uint64_t offset_le = htole64(entry->offset);
+	uint64_t offset_le = htole64(entry->offset), offset_be = htobe64(entry->offset);
 	struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
 
 	if (entry->id.len == 0) {
 		return;
 	}
 	memcpy(bytes + 1, &offset_le, sizeof(offset_le));
-	if (!make_name(&hub->scratch, entry->identity, entry->id) ||
-		hf_fact_put(hub->store, entry->session, HF_FACT_ID, hf_buffer_slice(&hub->scratch), &value) != HF_OK) {
+	bool ok = make_name(&hub->scratch, entry->identity, entry->id);
+	struct hf_slice name = hf_buffer_slice(&hub->scratch);
+	ok = ok && hf_fact_put(hub->store, entry->session, HF_FACT_ID, name, &value) == HF_OK &&
+		hf_fact_put(hub->store, entry->session, HF_FACT_ID_AT, hf_slice_from(&offset_be, sizeof(offset_be)), &name) == HF_OK;
+	if (!ok) {
 		hf_say(hub, HF_LOG_ERROR, "no memory for the id of entry %llu of session %.*s: sent again it would be stored again",
 			(unsigned long long)entry->offset, (int)entry->session.len, entry->session.data);
 	}
 }
 
-/* The offset of the entry that has this id; 0: there is none. */
-static enum hf_reason recall(struct hf_hub *hub, const struct hf_incoming *incoming, uint64_t *offset)
+/* The offset under a name; 0: there is none. */
+static enum hf_reason offset_of(struct hf_hub *hub, struct hf_slice session, struct hf_slice name, uint64_t *offset)
 {
-	struct hf_buffer *value = &hub->page;
-	struct hf_log *log = incoming->session->log;
+	struct hf_buffer *value = &hub->fact;
 	bool found;
 
 	*offset = 0;
 	hf_buffer_clear(value);
-	if (!make_name(&hub->scratch, incoming->identity, incoming->publish->conditions.id)) {
-		return HF_NO_MEMORY;
-	}
-	enum hf_reason reason =
-		hf_fact_get(hub->store, incoming->topic.session, HF_FACT_ID, hf_buffer_slice(&hub->scratch), value, &found);
+	enum hf_reason reason = hf_fact_get(hub->store, session, HF_FACT_ID, name, value, &found);
 	if (reason != HF_OK || !found) {
 		return reason;
 	}
@@ -65,13 +66,79 @@ static enum hf_reason recall(struct hf_hub *hub, const struct hf_incoming *incom
 	}
 	memcpy(offset, value->data + 1, sizeof(*offset));
 	*offset = le64toh(*offset);
+	return HF_OK;
+}
+
+/* The offset of the entry that has this id; 0: there is none. */
+static enum hf_reason recall(struct hf_hub *hub, const struct hf_incoming *incoming, uint64_t *offset)
+{
+	struct hf_log *log = incoming->session->log;
+
+	if (!make_name(&hub->scratch, incoming->identity, incoming->publish->conditions.id)) {
+		return HF_NO_MEMORY;
+	}
+	enum hf_reason reason = offset_of(hub, incoming->topic.session, hf_buffer_slice(&hub->scratch), offset);
 	if (*offset > hf_log_head(log)) {
 		return HF_RECORD_CORRUPT;
 	}
 	if (*offset < hf_log_tail(log)) {
 		*offset = 0; /* the entry has gone, and the id with it */
 	}
-	return HF_OK;
+	return reason;
+}
+
+struct forget {
+	struct hf_buffer names; /* each: offset, big-endian; length; name */
+	size_t count;
+	uint64_t tail;
+	bool more;
+};
+
+static bool gather(void *context, struct hf_slice at, struct hf_slice name)
+{
+	struct forget *forget = context;
+	uint64_t offset_be;
+
+	if (at.len != sizeof(offset_be)) {
+		return true;
+	}
+	memcpy(&offset_be, at.data, sizeof(offset_be));
+	if (be64toh(offset_be) >= forget->tail) {
+		return false;
+	}
+	forget->more = forget->count == FORGET_MAX || !hf_buffer_append(&forget->names, at.data, at.len) ||
+		!hf_buffer_append(&forget->names, &name.len, sizeof(name.len)) || !hf_buffer_append(&forget->names, name.data, name.len);
+	forget->count += !forget->more;
+	return !forget->more;
+}
+
+/* One of them. It may have been used again since, for another entry. */
+static enum hf_reason forget_one(struct hf_hub *hub, struct hf_slice session, struct hf_slice at, struct hf_slice name)
+{
+	uint64_t offset, offset_be;
+	enum hf_reason reason = offset_of(hub, session, name, &offset);
+
+	memcpy(&offset_be, at.data, sizeof(offset_be));
+	if (reason == HF_OK && offset == be64toh(offset_be)) {
+		reason = hf_fact_put(hub->store, session, HF_FACT_ID, name, NULL);
+	}
+	return reason == HF_OK ? hf_fact_put(hub->store, session, HF_FACT_ID_AT, at, NULL) : reason;
+}
+
+bool hf_ids_forget(struct hf_hub *hub, struct hf_slice session, uint64_t tail)
+{
+	struct forget forget = { .tail = tail };
+	enum hf_reason reason = hf_fact_each(hub->store, session, HF_FACT_ID_AT, gather, &forget);
+	const char *next = (const char *)forget.names.data;
+
+	for (size_t i = 0; i < forget.count && reason == HF_OK; i++) {
+		struct hf_slice at = hf_slice_from(next, sizeof(uint64_t)), name = hf_slice_from(next + at.len + sizeof(size_t), 0);
+		memcpy(&name.len, next + at.len, sizeof(name.len));
+		reason = forget_one(hub, session, at, name);
+		next = name.data + name.len;
+	}
+	hf_buffer_free(&forget.names);
+	return reason == HF_OK && !forget.more;
 }
 
 /* Is the publish the one that made this entry? */

@@ -211,6 +211,7 @@ static enum hf_reason truncate(struct hf_hub *hub, struct hf_session *session, u
 	if (reason == HF_OK) {
 		hf_asks_forget(hub, session);
 		hf_session_state_changed(hub, session, false);
+		(void)hf_ids_forget(hub, hf_session_id(session), hf_log_tail(session->log)); /* what it leaves is for the next time */
 	}
 	return reason;
 }

@@ -300,6 +300,7 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 		/* "#" and the like: others decide on it; what it may see of the root is decided entry by entry. */
 		if (device && hf_identity_reads_some(hub, device->identity)) {
 			hf_retained_show(hub, device, &filter);
+			hf_shared_show(hub, device, &filter);
 		}
 		return HF_TOPIC_OUTSIDE;
 	}
@@ -324,6 +325,7 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 		return reason;
 	}
 	hf_retained_show(hub, device, &filter);
+	hf_shared_show(hub, device, &filter);
 	return HF_OK;
 }
 

@@ -118,7 +118,8 @@ class Message:
 
     @property
     def is_entry(self):
-        return self.topic.startswith(ROOT + "/") and self.kind in LOGGED
+        """Not the latest value of shared state, which comes as a retained message to who subscribes."""
+        return self.topic.startswith(ROOT + "/") and self.kind in LOGGED and not self.retain
 
     @property
     def document(self):

@@ -57,6 +57,15 @@ class Positions(Cli):
         self.assertEqual(run.process.wait(WAIT_S), 0)
         self.assertEqual(offsets(run), [4, 5, 6])
 
+    def test_shared_state_is_shown_once_and_in_its_place(self):
+        """The latest values come first, as retained messages; watch shows the log."""
+        self.start_broker()
+        alice = self.client("alice-1")
+        for i in range(1, 9):
+            alice.publish(topic("s", "shared/title" if i % 2 else "input"), str(i))
+        for position, expected in (("earliest", range(1, 9)), ("-2", (7, 8)), ("latest", ())):
+            self.assertEqual(offsets(self.watch("s", "--from", position, "--json")), list(expected))
+
     def test_session_that_does_not_exist_yet(self):
         self.start_broker()
         run = self.start("watch", "new", "--json", "--from", "earliest", "--verbose", user="bob")

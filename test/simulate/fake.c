@@ -504,12 +504,38 @@ static void announce(void *unused, struct hf_slice session, struct hf_slice rest
 	own_last = &own->next;
 }
 
+/* Shared values are there only while a subscription is looked after: the newest of each key that was written. */
+static bool shown[SESSIONS][SHARED_KEYS];
+
+static int key_of(struct hf_slice rest)
+{
+	return rest.len == 9 && memcmp(rest.data, "shared/k", 8) == 0 && rest.data[8] >= '0' && rest.data[8] < '0' + SHARED_KEYS ? rest.data[8] - '0' : -1;
+}
+
+static void retain_entry(void *unused, const struct hf_entry *entry)
+{
+	int session = session_of(entry->session), key = key_of(entry->topic);
+	struct hf_entry seen = *entry;
+
+	(void)unused;
+	must(session >= 0 && key >= 0 && !shown[session][key], "a shared value is retained twice, or is none");
+	seen.lsn = log_newest((unsigned)session, (unsigned)key);
+	must(seen.lsn > 0, "a shared value is retained that nobody wrote");
+	log_check(&seen);
+	shown[session][key] = true;
+}
+
 static void unretain(void *unused, struct hf_slice session, struct hf_slice rest)
 {
-	int index = session_of(session);
+	int index = session_of(session), key = key_of(rest);
 
 	(void)unused;
 	if (is_presence(rest)) {
+		return;
+	}
+	if (index >= 0 && key >= 0) {
+		must(shown[index][key], "a shared value is removed that is not there");
+		shown[index][key] = false;
 		return;
 	}
 	must(index >= 0 && hf_slice_is(rest, "state") && state_retained[index], "a retained state is removed that is not there");
@@ -524,7 +550,7 @@ static void deliver_state(unsigned session, unsigned index, const char *filter, 
 	if (!contexts[index].connected || !filter_matches(filter, topic)) {
 		return;
 	}
-	bool allowed = hf_may_receive(hub, people[index].device, people[index].identity, topic, payload) == HF_OK;
+	bool allowed = hf_may_receive(hub, people[index].device, people[index].identity, topic, payload, false) == HF_OK;
 	bool overtaken = !hf_slice_equal(payload, hf_buffer_slice(&newest[session]));
 	must(allowed == (reads(role_of(index, session)) && !overtaken), "the state of %s for %s: %s", session_names[session],
 		people[index].device, allowed ? "allowed" : "denied");
@@ -555,8 +581,27 @@ void deliver_own(void)
 	}
 }
 
+/* Each that this client may read and its filter matches must be there, and not given to anybody who may not. */
+static void check_shown(unsigned session, unsigned index, const char *filter)
+{
+	for (unsigned key = 0; key < SHARED_KEYS; key++) {
+		char topic[64];
+		snprintf(topic, sizeof(topic), "sessions/%s/shared/k%u", session_names[session], key);
+		if (!filter_matches(filter, topic)) {
+			continue;
+		}
+		bool readable = reads(role_of(index, session));
+		must(!readable || shown[session][key] == (log_newest(session, key) > 0), "%s is not shown the value of %s", people[index].device, topic);
+		must((hf_may_receive(hub, people[index].device, people[index].identity, topic, HF_SLICE_NONE, true) == HF_OK) == readable,
+			"%s and the value of %s", people[index].device, topic);
+	}
+}
+
 void show_retained(unsigned index, const char *filter)
 {
+	for (unsigned session = 0; session < SESSIONS; session++) {
+		check_shown(session, index, filter);
+	}
 	for (unsigned session = 0; session < SESSIONS; session++) {
 		if (state_retained[session]) {
 			deliver_state(session, index, filter, 1, hf_buffer_slice(&newest[session]));
@@ -642,6 +687,7 @@ void fake_broker(struct hf_broker *out)
 		.holds = holds,
 		.flush = flush,
 		.retain = retain,
+		.retain_entry = retain_entry,
 		.announce = announce,
 		.unretain = unretain,
 		.wake = wake,

@@ -239,6 +239,17 @@ void log_check(const struct hf_entry *seen)
 	hf_buffer_free(&properties);
 }
 
+uint64_t log_newest(unsigned session, unsigned key)
+{
+	for (uint64_t lsn = log_head(); lsn > 0; lsn--) {
+		const struct entry *entry = &world->entries[lsn];
+		if (entry->kind == HF_KIND_SHARED && entry->session == session && entry->key == key) {
+			return lsn;
+		}
+	}
+	return 0;
+}
+
 const struct entry *log_batch(unsigned session, unsigned identity, unsigned response, uint64_t seq)
 {
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {

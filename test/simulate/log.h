@@ -47,6 +47,8 @@ enum hf_reason log_id_check(const struct entry *entry, bool *repeat);
 enum hf_reason log_ask_check(const struct entry *entry, bool *repeat, const struct entry **because);
 
 const char *log_identity(const struct entry *entry);
+/* The entry with the latest value of a key, 0: nobody has written one. */
+uint64_t log_newest(unsigned session, unsigned key);
 
 /* The entry of a batch that is stored, NULL: there is none. */
 const struct entry *log_batch(unsigned session, unsigned identity, unsigned response, uint64_t seq);

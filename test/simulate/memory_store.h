@@ -15,7 +15,7 @@ enum {
 	ARENA = 4 << 20,
 	VALUES = 800,
 	KEY_SIZE = 200,
-	VALUE_SIZE = 2500,
+	VALUE_SIZE = 3200,
 	LOGS = 8,
 };
 

@@ -74,7 +74,7 @@ void entry_make(unsigned index, struct entry *out)
 	}
 	*out = (struct entry){
 		.session = (uint8_t)chance(SESSIONS),
-		.key = (uint8_t)chance(2),
+		.key = (uint8_t)chance(SHARED_KEYS),
 		.qos = (uint8_t)chance(3),
 		.publisher = (uint8_t)index,
 		.response = NOBODY,

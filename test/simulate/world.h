@@ -25,6 +25,7 @@ enum {
 	ENTRIES = 1600,
 	RESPONSE_IDS = 6,
 	ASK_IDS = 8, /* in each session */
+	SHARED_KEYS = 2,
 	IDENTITIES = 5,
 	HELD = 2048,
 	TRACE_LINES = 80,

@@ -239,7 +239,7 @@ START_TEST(reload)
 	ck_assert_reason(reason, HF_NOT_PERMITTED);
 	ck_assert_int_eq(publish_bytes("other", "bob", "sessions/a/input", hf_slice_of("x"), &reason), HF_VERDICT_STORED);
 	ck_assert_got("pc", "");
-	ck_assert_reason(hf_may_receive(hub, "pc", "ann", "sessions/a/state", HF_SLICE_NONE), HF_NOT_PERMITTED);
+	ck_assert_reason(hf_may_receive(hub, "pc", "ann", "sessions/a/state", HF_SLICE_NONE, false), HF_NOT_PERMITTED);
 	ck_assert_reason(hf_may_keep(hub, "ann", "sessions/a/input"), HF_NOT_PERMITTED);
 	ck_assert_ok(hf_may_keep(hub, "ann", "sessions/b/input"));
 }
@@ -348,15 +348,15 @@ START_TEST(what_the_broker_may_deliver)
 	connect_as("pc", "ann", true);
 	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
 		snprintf(topic, sizeof(topic), "sessions/a/%s", entries[i]);
-		ck_assert_reason(hf_may_receive(hub, "pc", "ann", topic, HF_SLICE_NONE), HF_NOT_PERMITTED);
+		ck_assert_reason(hf_may_receive(hub, "pc", "ann", topic, HF_SLICE_NONE, false), HF_NOT_PERMITTED);
 	}
-	ck_assert_ok(hf_may_receive(hub, "pc", "ann", "sessions/a/state", HF_SLICE_NONE));
-	ck_assert_reason(hf_may_receive(hub, "pc", "ann", "sessions/a/presence/ann", HF_SLICE_NONE), HF_NOT_PERMITTED); /* none of ours */
-	ck_assert_ok(hf_may_receive(hub, "pc", "ann", "sessions/a/ephemeral/typing", HF_SLICE_NONE));
-	ck_assert_reason(hf_may_receive(hub, "x", "auditor", "sessions/a/state", HF_SLICE_NONE), HF_NOT_PERMITTED);
-	ck_assert_reason(hf_may_receive(hub, "x", "watcher", "sessions/b/state", HF_SLICE_NONE), HF_NOT_PERMITTED);
-	ck_assert_ok(hf_may_receive(hub, "x", "watcher", "sessions/a/state", HF_SLICE_NONE));
-	ck_assert_reason(hf_may_receive(hub, "pc", "ann", "weather/berlin", HF_SLICE_NONE), HF_TOPIC_OUTSIDE);
+	ck_assert_ok(hf_may_receive(hub, "pc", "ann", "sessions/a/state", HF_SLICE_NONE, false));
+	ck_assert_reason(hf_may_receive(hub, "pc", "ann", "sessions/a/presence/ann", HF_SLICE_NONE, false), HF_NOT_PERMITTED); /* none of ours */
+	ck_assert_ok(hf_may_receive(hub, "pc", "ann", "sessions/a/ephemeral/typing", HF_SLICE_NONE, false));
+	ck_assert_reason(hf_may_receive(hub, "x", "auditor", "sessions/a/state", HF_SLICE_NONE, false), HF_NOT_PERMITTED);
+	ck_assert_reason(hf_may_receive(hub, "x", "watcher", "sessions/b/state", HF_SLICE_NONE, false), HF_NOT_PERMITTED);
+	ck_assert_ok(hf_may_receive(hub, "x", "watcher", "sessions/a/state", HF_SLICE_NONE, false));
+	ck_assert_reason(hf_may_receive(hub, "pc", "ann", "weather/berlin", HF_SLICE_NONE, false), HF_TOPIC_OUTSIDE);
 }
 END_TEST
 

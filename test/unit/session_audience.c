@@ -225,15 +225,15 @@ START_TEST(a_state_that_was_overtaken)
 	tick();
 	memcpy(old, fake.state, fake.state_len);
 	old_len = fake.state_len;
-	ck_assert_ok(hf_may_receive(hub, "watch", "ann", "sessions/a/state", hf_slice_from(old, old_len)));
+	ck_assert_ok(hf_may_receive(hub, "watch", "ann", "sessions/a/state", hf_slice_from(old, old_len), false));
 	say("a", "and more");
 	unsigned int retained = fake.retained;
 	connect_as("late", "olga", true);
 	subscribe("late", "sessions/a/state");
 	ck_assert_uint_eq(fake.retained, retained + 1);
-	ck_assert_ok(hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(fake.state, fake.state_len)));
-	ck_assert_reason(hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(old, old_len)), HF_NOT_PERMITTED);
-	ck_assert_reason(hf_may_receive(hub, "watch", "ann", "sessions/a/state", hf_slice_from(old, old_len)), HF_NOT_PERMITTED);
+	ck_assert_ok(hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(fake.state, fake.state_len), false));
+	ck_assert_reason(hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(old, old_len), false), HF_NOT_PERMITTED);
+	ck_assert_reason(hf_may_receive(hub, "watch", "ann", "sessions/a/state", hf_slice_from(old, old_len), false), HF_NOT_PERMITTED);
 }
 END_TEST
 

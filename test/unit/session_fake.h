@@ -19,6 +19,7 @@
 #include "session/hub.h"
 
 #define HANDED_MAX 16384
+#define SHOWN_MAX 1100
 
 struct handed {
 	char device[64];
@@ -61,6 +62,12 @@ struct fake {
 		unsigned announced;
 	} presence[64]; /* those that the broker retains */
 	size_t presence_count;
+	struct shown { /* shared values that are retained at the moment */
+		char topic[128]; /* with session */
+		char payload[64]; /* the beginning of it, ended by a zero */
+		uint64_t offset;
+	} shown[SHOWN_MAX];
+	unsigned shown_count;
 };
 
 static struct fake fake;
@@ -201,8 +208,30 @@ static inline void fake_announce(void *context, struct hf_slice session, struct 
 
 static inline void fake_unretain(void *context, struct hf_slice session, struct hf_slice topic)
 {
+	char name[128];
+
 	(void)context;
+	snprintf(name, sizeof(name), "%.*s/%.*s", (int)session.len, session.data, (int)topic.len, topic.data);
+	for (unsigned i = 0; i < fake.shown_count; i++) {
+		if (strcmp(fake.shown[i].topic, name) == 0) {
+			fake.shown[i] = fake.shown[--fake.shown_count];
+			return;
+		}
+	}
+	ck_assert_msg(strstr(name, "/shared/") == NULL, "%s is not retained", name);
 	fake.unretained += !keep_presence(session, topic, HF_SLICE_NONE, false, false);
+}
+
+static inline void fake_retain_entry(void *context, const struct hf_entry *entry)
+{
+	struct shown *shown = &fake.shown[fake.shown_count++];
+
+	(void)context;
+	ck_assert_uint_le(fake.shown_count, SHOWN_MAX);
+	snprintf(shown->topic, sizeof(shown->topic), "%.*s/%.*s", (int)entry->session.len, entry->session.data, (int)entry->topic.len,
+		entry->topic.data);
+	snprintf(shown->payload, sizeof(shown->payload), "%.*s", entry->payload.len > 60 ? 60 : (int)entry->payload.len, entry->payload.data);
+	shown->offset = entry->offset;
 }
 
 static inline void fake_wake(void *context, unsigned int in_ms)
@@ -253,6 +282,7 @@ static inline enum hf_reason try_open(void)
 		.holds = fake_holds,
 		.flush = fake_flush,
 		.retain = fake_retain,
+		.retain_entry = fake_retain_entry,
 		.announce = fake_announce,
 		.unretain = fake_unretain,
 		.wake = fake_wake,

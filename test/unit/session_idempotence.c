@@ -2,6 +2,7 @@
 /* What is sent again is stored once; what is appended on condition is stored under it; receipts say which. */
 #include <sys/wait.h>
 
+#include "session/internal.h"
 #include "session_fake.h"
 
 #define REPLY "replies/here"
@@ -240,6 +241,115 @@ START_TEST(after_a_rest)
 		hf_hub_rewake(hub);
 	}
 	check_some();
+}
+END_TEST
+
+/* ---- ids of entries that are removed */
+
+static bool count_fact(void *context, struct hf_slice name, struct hf_slice value)
+{
+	(void)name;
+	(void)value;
+	++*(unsigned *)context;
+	return true;
+}
+
+static unsigned facts_of_ids(void)
+{
+	unsigned by_id = 0, by_offset = 0;
+
+	ck_assert_ok(hf_fact_each(hub->store, hf_slice_of("a"), HF_FACT_ID, count_fact, &by_id));
+	ck_assert_ok(hf_fact_each(hub->store, hf_slice_of("a"), HF_FACT_ID_AT, count_fact, &by_offset));
+	ck_assert_uint_eq(by_id, by_offset);
+	return by_id;
+}
+
+/* Remove the entries of session a below an offset. */
+static void truncate_to(uint64_t tail)
+{
+	struct hf_session *session;
+
+	pass(2000);
+	tick(); /* so that they are flushed */
+	fake.now_ms -= 2000;
+	HASH_FIND(hh, hub->sessions, "a", 1, session);
+	ck_assert_ptr_nonnull(session);
+	ck_assert_ok(hf_log_truncate(session->log, tail));
+	ck_assert_uint_eq(hf_log_tail(session->log), tail);
+}
+
+START_TEST(as_long_as_its_entry)
+{
+	connect_as("pc", "ann", true);
+	check_said(input("x", "one"), HF_OK);
+	check_said(input("", "two"), HF_OK);
+	check_said(input("y", "three"), HF_OK);
+	check_said(input("z", "four"), HF_OK);
+	ck_assert_uint_eq(facts_of_ids(), 3);
+	truncate_to(4);
+	check_said(input("x", "one"), HF_OK); /* nobody knows it any more */
+	check_receipt("pc", 5, false);
+	check_said(input("z", "four"), HF_OK);
+	check_receipt("pc", 4, true);
+	ck_assert(hf_ids_forget(hub, hf_slice_of("a"), 4)); /* y; x has been used again since */
+	check_said(input("x", "one"), HF_OK);
+	check_receipt("pc", 5, true);
+	check_said(input("y", "other"), HF_OK);
+	check_receipt("pc", 6, false);
+	ck_assert_uint_eq(facts_of_ids(), 3);
+	reopen();
+	connect_as("pc", "ann", true);
+	check_said(input("x", "one"), HF_OK);
+	check_receipt("pc", 5, true);
+	truncate_to(7); /* all */
+	ck_assert(hf_ids_forget(hub, hf_slice_of("a"), 7));
+	ck_assert_uint_eq(facts_of_ids(), 0);
+	reopen();
+	ck_assert_uint_eq(facts_of_ids(), 0);
+}
+END_TEST
+
+START_TEST(forgotten_some_at_a_time)
+{
+	char id[16];
+
+	for (unsigned i = 0; i < 9000; i++) {
+		snprintf(id, sizeof(id), "%u", i);
+		check_said(input(id, "x"), HF_OK);
+	}
+	ck_assert_uint_eq(facts_of_ids(), 9000);
+	ck_assert(!hf_ids_forget(hub, hf_slice_of("a"), 8801));
+	ck_assert(!hf_ids_forget(hub, hf_slice_of("a"), 8801));
+	ck_assert(hf_ids_forget(hub, hf_slice_of("a"), 8801));
+	ck_assert_uint_eq(facts_of_ids(), 200);
+	ck_assert(hf_ids_forget(hub, hf_slice_of("a"), 8801));
+	ck_assert_uint_eq(facts_of_ids(), 200);
+}
+END_TEST
+
+/* What retention removes takes its ids along, by itself. */
+START_TEST(retention_forgets_them)
+{
+	char id[16];
+
+	options.retention.count = 10;
+	hf_hub_close(hub);
+	open_hub();
+	connect_as("pc", "ann", true);
+	for (unsigned i = 1; i <= 500; i++) {
+		snprintf(id, sizeof(id), "%u", i);
+		check_said(input(id, "x"), HF_OK);
+	}
+	for (int i = 0; i < 20; i++) {
+		pass(2000);
+		tick();
+		hf_hub_rewake(hub);
+		settle();
+	}
+	ck_assert_uint_le(facts_of_ids(), 10);
+	ck_assert_uint_ge(facts_of_ids(), 8); /* the notice takes a place, too */
+	check_said(input("1", "another"), HF_OK);
+	check_said(input("500", "another"), HF_ID_REUSED);
 }
 END_TEST
 
@@ -501,6 +611,9 @@ int main(void)
 	tcase_add_test(kills, after_a_kill);
 	tcase_add_test(kills, after_a_kill_later);
 	tcase_add_test(tests, after_a_rest);
+	tcase_add_test(tests, as_long_as_its_entry);
+	tcase_add_test(tests, forgotten_some_at_a_time);
+	tcase_add_test(tests, retention_forgets_them);
 	tcase_add_test(tests, only_behind_the_offset_expected);
 	tcase_add_test(tests, a_repeat_needs_to_expect_nothing);
 	tcase_add_test(tests, a_batch_that_is_sent_again_has_its_first_offset);

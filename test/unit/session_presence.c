@@ -479,10 +479,10 @@ START_TEST(what_goes_out)
 		}
 	}
 	ck_assert_uint_eq(announced, 1);
-	ck_assert_ok(hf_may_receive(hub, "desk", "olga", "sessions/a/presence/agent", document));
-	ck_assert_reason(hf_may_receive(hub, "desk", "olga", "sessions/a/presence/olga", document), HF_NOT_PERMITTED);
-	ck_assert_reason(hf_may_receive(hub, "desk", "olga", "sessions/a/presence/agent", hf_slice_of("\xa1\x66status\x60")), HF_NOT_PERMITTED);
-	ck_assert_reason(hf_may_receive(hub, "x", "auditor", "sessions/a/presence/agent", document), HF_NOT_PERMITTED);
+	ck_assert_ok(hf_may_receive(hub, "desk", "olga", "sessions/a/presence/agent", document, true));
+	ck_assert_reason(hf_may_receive(hub, "desk", "olga", "sessions/a/presence/olga", document, true), HF_NOT_PERMITTED);
+	ck_assert_reason(hf_may_receive(hub, "desk", "olga", "sessions/a/presence/agent", hf_slice_of("\xa1\x66status\x60"), true), HF_NOT_PERMITTED);
+	ck_assert_reason(hf_may_receive(hub, "x", "auditor", "sessions/a/presence/agent", document, true), HF_NOT_PERMITTED);
 	/* Very much of it is not all told. */
 	for (int i = 0; i < 1000; i++) {
 		ck_assert_ok(say_status("agent", "agent", "sessions/a/presence/agent", i % 2 ? "gone" : "away", false));
