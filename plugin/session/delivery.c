@@ -418,8 +418,12 @@ static enum pumped pump_owed(struct pump *pump)
 		/* Between those that were joined there may be others, and of those some that are gone. */
 		if (hf_records_after(pump->records, lsn - 1, &entry, &found) != HF_OK) {
 			pumped = read_failed(pump, lsn);
+		} else if (hf_owed_alone(device, lsn) && (!found || entry.lsn > lsn)) {
+			pumped = read_failed(pump, lsn);
 		} else if (!found || entry.lsn > begin) {
 			break;
+		} else if (pump->refs-- == 0) {
+			pumped = PUMPED_PAUSED;
 		} else {
 			pumped = pump_entry(pump, &entry);
 		}

@@ -494,6 +494,7 @@ void hf_filter_forget_stored(struct hf_hub *hub, struct hf_device *device, const
 bool hf_owed_add(struct hf_device *device, const struct hf_owed *owed); /* false: no memory */
 bool hf_owed_handed(struct hf_device *device, const struct hf_handed *handed); /* it is owed, then; likewise */
 uint64_t hf_owed_filters(const struct hf_device *device, uint64_t lsn); /* under which this entry is owed */
+bool hf_owed_alone(const struct hf_device *device, uint64_t lsn); /* this very entry is owed, not those that were joined from here on */
 uint64_t hf_owed_after(const struct hf_device *device, uint64_t lsn);   /* the next entry owed; UINT64_MAX: none */
 uint64_t hf_owed_first(const struct hf_device *device, uint64_t filters); /* the first that one of these is owed; likewise */
 void hf_owed_settle(struct hf_device *device, uint64_t first, uint64_t last, uint64_t filters); /* of these LSNs nothing more */

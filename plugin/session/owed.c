@@ -77,6 +77,16 @@ uint64_t hf_owed_after(const struct hf_device *device, uint64_t lsn)
 	return UINT64_MAX;
 }
 
+bool hf_owed_alone(const struct hf_device *device, uint64_t lsn)
+{
+	for (size_t i = 0; i < device->owed_count && device->owed[i].first <= lsn; i++) {
+		if (device->owed[i].first == lsn && device->owed[i].last == lsn) {
+			return true;
+		}
+	}
+	return false;
+}
+
 uint64_t hf_owed_first(const struct hf_device *device, uint64_t filters)
 {
 	for (size_t i = 0; i < device->owed_count; i++) {

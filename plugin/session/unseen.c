@@ -138,8 +138,10 @@ size_t hf_unseen_join_max(const struct hf_hub *hub, const struct hf_device *devi
 	size_t rest = MESSAGE_REST + strlen(hub->options.root) + entry->session.len + entry->topic.len + entry->identity.len +
 		entry->properties.len + match->id_count * 5;
 	bool another = device->two_places || device->in_a_row > 0 || device->unacknowledged > 0;
+	/* A listener may allow QoS 0 only: whether it does, one alone shows. */
+	bool with_qos = match->qos > 0 && device->qos_tried > 0 && device->max_qos > 0;
 
-	if (device->join_refused || (!device->size_known && (match->qos == 0 || !another))) {
+	if (device->join_refused || (!device->size_known && (!with_qos || !another))) {
 		return 0;
 	}
 	if (device->size_refused > 0 && (most == 0 || device->size_refused < most)) {

@@ -124,7 +124,7 @@ class Retention(Clients, harness.BrokerTest):
         agent = self.client("agent-1")
         agent.publish(topic("s", "tokens"), batch("r", 400, "word "))  # again
         agent.publish(topic("s", "tokens"), batch("r", 401, ".", end="complete"))
-        bob = self.client("bob-1").subscribe("$from/earliest/sessions/s/tokens")
+        bob = self.client("bob-1").subscribe("$from/earliest,batches/sessions/s/tokens")
         bob.wait(lambda: any(m.document.get("end") for m in bob.entries()), what="the end")
         seqs = [seq for m in bob.entries() for seq in range(m.document["seq"], m.document.get("last", m.document["seq"]) + 1)]
         self.assertEqual(seqs, list(range(seqs[0], 402)))

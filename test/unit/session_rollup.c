@@ -383,6 +383,72 @@ START_TEST(golden_bytes_of_a_joined_message)
 }
 END_TEST
 
+static void open_with_retention(uint64_t count)
+{
+	hf_hub_close(hub);
+	options.retention = (struct hf_retention){ .count = count };
+	open_hub();
+}
+
+static void check_truncated(const struct handed *handed, uint64_t first, uint64_t last)
+{
+	struct hf_buffer wanted = { .data = NULL };
+
+	ck_assert(hf_document_gap(&wanted, first, last, "truncated"));
+	ck_assert_uint_eq(handed->payload_len, wanted.len);
+	ck_assert_mem_eq(handed->payload, wanted.data, wanted.len);
+	hf_buffer_free(&wanted);
+}
+
+static void ck_assert_single(uint64_t first, uint64_t last)
+{
+	ck_assert_uint_ge(fake.count, last + 1 - first);
+	for (size_t i = 0; i <= last - first; i++) {
+		ck_assert_uint_eq(fake.handed[i].offset, first + i);
+		ck_assert_uint_eq(fake.handed[i].first_offset, 0);
+	}
+}
+
+/* Of what was joined and in flight when the broker stopped, retention has removed the beginning. */
+START_TEST(what_is_left_of_joined_ones)
+{
+	open_with_retention(100);
+	write_many("r", 0, 100);
+	say("b", "between"); /* another session, and not due */
+	write_many("r", 100, 50);
+	connect_durable("phone", "ann");
+	subscribe("phone", _i % 2 ? "$from/earliest/sessions/+/tokens" : "$from/earliest/sessions/a/tokens");
+	subscribe("phone", "sessions/a/mark");
+	settle();
+	ck_assert_str_eq(got("phone"), "a1-150 a:mark");
+	reopen();
+	uint64_t first = 1, tail = 78;
+	if (_i >= 2) { /* it gets some of them, and acknowledges these */
+		come_back("phone");
+		ck_assert_single(1, 100);
+		fake.outcome = HF_DROPPED;
+		acknowledge_all();
+		disconnect("phone");
+		fake.outcome = HF_HANDED;
+		say_many("a", 40);
+		first = 101;
+		tail = 118;
+	}
+	say_many("a", 27);
+	pass(2000);
+	tick();
+	fake.count = 0;
+	reopen();
+	come_back("phone");
+	ck_assert_uint_eq(fake.count, 1);
+	check_truncated(&fake.handed[0], first, tail - 1);
+	acknowledge_all();
+	settle();
+	ck_assert_single(tail, 150);
+	ck_assert_uint_eq(fake.count, 150 + 1 - tail + 1); /* and a mark */
+}
+END_TEST
+
 START_TEST(given_up_after_all)
 {
 	struct hf_buffer wanted = { .data = NULL };
@@ -471,7 +537,7 @@ START_TEST(too_large_for_it_so_one_by_one)
 	fake.outcome_joined = HF_HANDED;
 	write_many("r", 90, 3);
 	come_back("phone"); /* on another connection it is tried again */
-	ck_assert_got("phone", "a91-93 a:mark");
+	ck_assert_got("phone", "a91 a92-93 a:mark");
 }
 END_TEST
 
@@ -782,6 +848,7 @@ int main(void)
 	tcase_add_test(tests, new_or_seen_never_both);
 	tcase_add_test(tests, what_an_online_device_has_seen_a_kill_leaves_open);
 	tcase_add_test(tests, golden_bytes_of_a_joined_message);
+	tcase_add_loop_test(tests, what_is_left_of_joined_ones, 0, 4);
 	tcase_add_test(tests, given_up_after_all);
 	tcase_add_test(tests, no_larger_than_the_option_says);
 	tcase_add_test(tests, no_larger_than_the_client_takes);
