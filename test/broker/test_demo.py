@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import harness
+from client import batch
 
 DEMO = harness.SOURCE / "test" / "demo" / "demo.py"
 sys.path.insert(0, str(DEMO.parent))
@@ -113,7 +114,8 @@ class SecondAct(harness.BrokerTest):
             self.assertTrue(act.run(self.broker))
         seen = list(act.alice.messages)
         entries = [i for i, m in enumerate(seen) if m.is_entry]
-        changed = dataclasses.replace(seen[entries[4]], payload=b"")
+        self.assertEqual(seen[entries[4]].kind, "tokens")
+        changed = dataclasses.replace(seen[entries[4]], payload=batch("r-1-1", 2, "something else"))
         for name, messages in {
             "missing": seen[: entries[4]] + seen[entries[4] + 1 :],
             "the last one missing": seen[: entries[-1]],
@@ -124,7 +126,7 @@ class SecondAct(harness.BrokerTest):
                 act.alice.messages = messages
                 act.alice.wait_offset = lambda *_: None  # it will not come
                 self.assertFalse(act.check())
-                self.assertIn("WRONG: alice-phone", said.getvalue())
+                self.assertIn("WRONG: alice-phone", said.getvalue(), name)
 
 
 if __name__ == "__main__":
