@@ -67,7 +67,7 @@ int hf_on_persist_client_msg_delete(int event, void *data, void *userdata)
 	if (message->direction == mosq_bmd_in) {
 		hf_resumed_released(plugin, message->clientid);
 	}
-	if (message->direction != mosq_bmd_out || message->qos == 0 || message->store_id < HF_STORE_ID_OTHER || plugin->taking_back) {
+	if (message->direction != mosq_bmd_out || message->qos == 0 || message->store_id < HF_STORE_ID_SINGLE || plugin->taking_back) {
 		return MOSQ_ERR_SUCCESS;
 	}
 	/* Our messages have no expiry, so a message in state 3 or 9 can only have left by its acknowledgement. */
@@ -78,6 +78,20 @@ int hf_on_persist_client_msg_delete(int event, void *data, void *userdata)
 		outcome = HF_OUTCOME_REJECTED;
 	}
 	hf_delivered(plugin->hub, message->clientid, message->store_id, outcome);
+	return MOSQ_ERR_SUCCESS;
+}
+
+/* Comes for whatever was added with mosquitto_persist_base_msg_add (plugin_public.c), also where only clients had it whose
+ * session the broker does not keep: so it tells of their acknowledgements, too. */
+int hf_on_persist_base_msg_delete(int event, void *data, void *userdata)
+{
+	uint64_t store_id = ((const struct mosquitto_evt_persist_base_msg *)data)->data.store_id;
+	struct hf_plugin *plugin = userdata;
+
+	(void)event;
+	if (store_id >= HF_STORE_ID_SINGLE && store_id < HF_STORE_ID_OTHER && !plugin->taking_back) {
+		hf_released(plugin->hub, store_id);
+	}
 	return MOSQ_ERR_SUCCESS;
 }
 

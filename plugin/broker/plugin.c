@@ -83,6 +83,7 @@ static const struct {
 	{ MOSQ_EVT_PERSIST_CLIENT_UPDATE, hf_on_persist_client, "PERSIST_CLIENT_UPDATE" },
 	{ MOSQ_EVT_PERSIST_CLIENT_DELETE, hf_on_persist_client_delete, "PERSIST_CLIENT_DELETE" },
 	{ MOSQ_EVT_PERSIST_SUBSCRIPTION_ADD, hf_on_persist_subscription_add, "PERSIST_SUBSCRIPTION_ADD" },
+	{ MOSQ_EVT_PERSIST_BASE_MSG_DELETE, hf_on_persist_base_msg_delete, "PERSIST_BASE_MSG_DELETE" },
 	{ MOSQ_EVT_PERSIST_CLIENT_MSG_DELETE, hf_on_persist_client_msg_delete, "PERSIST_CLIENT_MSG_DELETE" },
 	{ MOSQ_EVT_PERSIST_WILL_ADD, hf_on_persist_will_add, "PERSIST_WILL_ADD" },
 };

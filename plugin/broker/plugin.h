@@ -23,11 +23,14 @@
 #include <mosquitto/broker.h>
 #include <mosquitto/broker_plugin.h>
 
+#include "codec/filter.h"
 #include "session/hub.h"
 
 /* Store ids of our own messages have a node id that Mosquitto's own (database.c, db__new_msg_id) do not have. The
- * broker keeps one copy of an entry for all devices under the id made of its LSN. */
+ * broker keeps one copy of an entry for all devices under the id made of its LSN; of a message for one client alone
+ * (hf_message, single) it says when it has let go of it. */
 #define HF_STORE_ID_NODE_SHIFT 54
+#define HF_STORE_ID_SINGLE (UINT64_C(1021) << HF_STORE_ID_NODE_SHIFT)
 #define HF_STORE_ID_ENTRY (UINT64_C(1023) << HF_STORE_ID_NODE_SHIFT)
 #define HF_STORE_ID_OTHER (UINT64_C(1022) << HF_STORE_ID_NODE_SHIFT)
 
@@ -104,6 +107,7 @@ int hf_on_persist_client(int event, void *data, void *userdata);
 int hf_on_persist_client_delete(int event, void *data, void *userdata);
 int hf_on_persist_subscription_add(int event, void *data, void *userdata);
 int hf_on_persist_client_msg_delete(int event, void *data, void *userdata);
+int hf_on_persist_base_msg_delete(int event, void *data, void *userdata);
 int hf_on_persist_will_add(int event, void *data, void *userdata);
 int hf_on_persist_restore(int event, void *data, void *userdata);
 

@@ -192,7 +192,7 @@ static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_
  * when allow_duplicate_messages is off (database.c). */
 static bool may_share(const char *device, const struct hf_message *message)
 {
-	return message->entry && !message->first_offset && message->subscription_id_count <= 1 && !message->check_size &&
+	return message->entry && !message->single && !message->first_offset && message->subscription_id_count <= 1 && !message->check_size &&
 		mosquitto_client_protocol_version(mosquitto_client(device)) == 5;
 }
 
@@ -213,30 +213,40 @@ static void watch_qos(struct hf_plugin *plugin, const struct hf_message *message
 	}
 }
 
+static uint64_t new_store_id(struct hf_plugin *plugin, const char *device, const struct hf_message *message)
+{
+	if (may_share(device, message)) {
+		return HF_STORE_ID_ENTRY | message->entry->lsn;
+	}
+	return (message->single ? HF_STORE_ID_SINGLE : HF_STORE_ID_OTHER) | ++plugin->other_id;
+}
+
 static enum hf_handover hand(void *context, const char *device, const struct hf_message *message, uint64_t *handle)
 {
 	struct hf_plugin *plugin = context;
+
+	if (message->check_room && !socket_has_room(plugin, device, message->packet_id)) {
+		return HF_DROPPED;
+	}
 	struct mosquitto_client_msg client_msg = {
 		.clientid = device,
-		.store_id = may_share(device, message) ? HF_STORE_ID_ENTRY | message->entry->lsn : HF_STORE_ID_OTHER | ++plugin->other_id,
+		.store_id = new_store_id(plugin, device, message),
 		.subscription_identifier = message->subscription_id_count > 0 ? message->subscription_ids[0] : 0,
 		.mid = message->qos > 0 ? next_packet_id(message->packet_id) : 0,
 		.qos = message->qos,
 		.direction = mosq_bmd_out,
 	};
-	if (message->check_room && !socket_has_room(plugin, device, message->packet_id)) {
-		return HF_DROPPED;
-	}
+	bool check = message->check_size || (message->single && message->qos > 0);
 	enum hf_handover outcome = put_in_flight(plugin, message, &client_msg);
 
 	*handle = client_msg.store_id;
 	if (outcome == HF_HANDED && message->max_qos) {
 		watch_qos(plugin, message, &client_msg);
 	}
-	if (outcome == HF_HANDED && (message->qos == 0 || message->check_room || message->check_size)) {
+	if (outcome == HF_HANDED && (message->qos == 0 || message->check_room || check)) {
 		flush(context, device); /* the room for the next one is in the socket */
 	}
-	if (message->check_size && client_msg.qos == message->qos) {
+	if (check && client_msg.qos == message->qos) {
 		/* One that is too large is given up when it is written (database.c). */
 		outcome = outcome == HF_HANDED && !base_exists(client_msg) ? HF_TOO_LARGE : outcome;
 		*message->outgrown = *message->outgrown && outcome == HF_HANDED;
@@ -248,6 +258,13 @@ static bool holds(void *context, const char *device, uint64_t handle)
 {
 	(void)context;
 	return base_exists((struct mosquitto_client_msg){ .clientid = device, .store_id = handle });
+}
+
+static void recall(void *context, const char *device, uint16_t packet_id)
+{
+	struct mosquitto_client_msg client_msg = { .clientid = device, .mid = packet_id, .qos = 1, .direction = mosq_bmd_out };
+
+	take_back(context, &client_msg);
 }
 
 /* ---- retained */
@@ -390,6 +407,7 @@ void hf_port(struct hf_plugin *plugin, struct hf_broker *out)
 		.context = plugin,
 		.hand = hand,
 		.holds = holds,
+		.recall = recall,
 		.flush = flush,
 		.retain = retain,
 		.retain_entry = retain_entry,

@@ -68,7 +68,9 @@ static int acl_subscribe(struct hf_plugin *plugin, const struct mosquitto_evt_ac
 /* Everybody may let go of what we gave them; a filter with one of our prefixes means nothing to other plugins. */
 static int acl_unsubscribe(const struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
 {
-	bool ours = hf_under_root(plugin, event->topic) || strncmp(event->topic, "$from/", 6) == 0 || strncmp(event->topic, "$resume/", 8) == 0;
+	struct hf_filter filter;
+	enum hf_reason reason = hf_filter_parse(plugin->options.root, event->topic, &filter);
+	bool ours = reason != HF_TOPIC_OUTSIDE && (reason != HF_OK || filter.named || filter.verb != HF_VERB_PLAIN);
 
 	return ours ? MOSQ_ERR_SUCCESS : MOSQ_ERR_PLUGIN_IGNORE;
 }
@@ -96,13 +98,13 @@ int hf_on_acl_check(int event, void *data, void *userdata)
 	}
 }
 
-/* Let the broker hold the plain filter. It frees the one that it had (plugin_subscribe.c). */
-static int rewrite(char **filter, struct hf_slice plain)
+/* Let the broker keep this filter. It frees the one that it had (plugin_subscribe.c). */
+static int rewrite(char **filter, struct hf_slice kept)
 {
-	if (hf_slice_is(plain, *filter)) {
+	if (hf_slice_is(kept, *filter)) {
 		return MOSQ_ERR_SUCCESS;
 	}
-	char *copy = mosquitto_strndup(plain.data, plain.len);
+	char *copy = mosquitto_strndup(kept.data, kept.len);
 	if (!copy) {
 		return MOSQ_ERR_NOMEM;
 	}
@@ -115,14 +117,14 @@ int hf_on_subscribe(int event, void *data, void *userdata)
 	struct mosquitto_evt_subscribe *subscribe = data;
 	struct hf_plugin *plugin = userdata;
 	const char *id = mosquitto_client_id(subscribe->client);
-	struct hf_slice plain = HF_SLICE_NONE;
+	struct hf_slice kept = HF_SLICE_NONE;
 
 	(void)event;
 	enum hf_reason reason =
-		hf_subscribe(plugin->hub, id, subscribe->data.topic_filter, subscribe->data.options, subscribe->data.identifier, &plain);
+		hf_subscribe(plugin->hub, id, subscribe->data.topic_filter, subscribe->data.options, subscribe->data.identifier, &kept);
 	switch (reason) {
 	case HF_OK:
-		return rewrite(&subscribe->data.topic_filter, plain);
+		return rewrite(&subscribe->data.topic_filter, kept);
 	case HF_TOPIC_OUTSIDE:
 		return MOSQ_ERR_SUCCESS;
 	default:
@@ -136,11 +138,11 @@ int hf_on_unsubscribe(int event, void *data, void *userdata)
 {
 	struct mosquitto_evt_unsubscribe *unsubscribe = data;
 	struct hf_plugin *plugin = userdata;
-	struct hf_slice plain = HF_SLICE_NONE;
+	struct hf_slice kept = HF_SLICE_NONE;
 
 	(void)event;
-	if (hf_unsubscribe(plugin->hub, mosquitto_client_id(unsubscribe->client), unsubscribe->data.topic_filter, &plain) != HF_OK) {
+	if (hf_unsubscribe(plugin->hub, mosquitto_client_id(unsubscribe->client), unsubscribe->data.topic_filter, &kept) != HF_OK) {
 		return MOSQ_ERR_SUCCESS;
 	}
-	return rewrite(&unsubscribe->data.topic_filter, plain);
+	return rewrite(&unsubscribe->data.topic_filter, kept);
 }

@@ -233,9 +233,8 @@ enum hf_reason hf_filter_parse(const char *root, const char *filter, struct hf_f
 		return reason;
 	out->plain = levels_rest(&levels);
 
-	bool named;
-	bool below = session_parse(root, levels, out, &named);
-	bool ours = named || out->verb != HF_VERB_PLAIN; /* meant for us, or one that merely passes by */
+	bool below = session_parse(root, levels, out, &out->named);
+	bool ours = out->named || out->verb != HF_VERB_PLAIN; /* meant for us, or one that merely passes by */
 	if (below && !out->any_session && !hf_session_id_valid(out->session))
 		return ours ? HF_SESSION_ID_INVALID : HF_TOPIC_OUTSIDE;
 	if (below)
@@ -243,6 +242,28 @@ enum hf_reason hf_filter_parse(const char *root, const char *filter, struct hf_f
 	if (out->kinds == 0)
 		return ours ? HF_FILTER_INVALID : HF_TOPIC_OUTSIDE;
 	return HF_OK;
+}
+
+#define SHARE "$share/"
+
+bool hf_filter_kept(const char *root, const struct hf_filter *filter, struct hf_buffer *out)
+{
+	hf_buffer_clear(out);
+	if (filter->group.len > 0) {
+		bool inert = !filter->named || (hf_buffer_append(out, root, strlen(root)) && hf_buffer_append(out, "/", 1));
+		if (!inert || !hf_buffer_append(out, SHARE, strlen(SHARE)) ||
+			!hf_buffer_append(out, filter->group.data, filter->group.len) || !hf_buffer_append(out, "/", 1))
+			return false;
+	}
+	return hf_buffer_append(out, filter->plain.data, filter->plain.len);
+}
+
+enum hf_reason hf_filter_parse_kept(const char *root, const char *kept, struct hf_filter *out)
+{
+	size_t root_len = strlen(root);
+	bool inert = strncmp(kept, root, root_len) == 0 && strncmp(kept + root_len, "/" SHARE, strlen("/" SHARE)) == 0;
+
+	return hf_filter_parse(root, inert ? kept + root_len + 1 : kept, out);
 }
 
 bool hf_filter_matches(const struct hf_filter *filter, const struct hf_topic *topic)

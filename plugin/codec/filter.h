@@ -16,6 +16,7 @@
 #ifndef HF_CODEC_FILTER_H
 #define HF_CODEC_FILTER_H
 
+#include "codec/buffer.h"
 #include "codec/topic.h"
 
 enum hf_position_kind {
@@ -42,7 +43,8 @@ struct hf_filter {
 	struct hf_position position; /* HF_POSITION_LATEST for a plain filter */
 	bool batches;                /* token batches are not to be joined */
 	struct hf_slice group;       /* of $share; empty when not shared */
-	struct hf_slice plain;       /* the filter without any prefix: what the broker shall hold */
+	struct hf_slice plain;       /* the filter without any prefix */
+	bool named;                  /* it spells the root out; else it covers other topics, too */
 	bool any_session;            /* a wildcard stands for the session id; false for "+/abc/tokens" */
 	struct hf_slice session;     /* empty when any_session */
 	struct hf_slice rest;        /* the levels behind the session; "#" where a '#' took the session in */
@@ -59,6 +61,17 @@ struct hf_filter {
  * A filter such as "#" or "+/+/tokens" that covers the root among other topics is HF_OK with any_session.
  */
 enum hf_reason hf_filter_parse(const char *root, const char *filter, struct hf_filter *out);
+
+/*
+ * What the broker shall keep in place of a filter: the plain one; of a group {root}/$share/{group}/{plain}, which no
+ * topic can match, since "$share" is no session id: so the broker hands the group nothing, and the group can be read
+ * back from it. A group's filter that covers other topics, too, is kept as it is, for those.
+ * Written to `out`, which is cleared first. False: no memory.
+ */
+bool hf_filter_kept(const char *root, const struct hf_filter *filter, struct hf_buffer *out);
+
+/* Read a filter as the broker keeps it. As hf_filter_parse. */
+enum hf_reason hf_filter_parse_kept(const char *root, const char *kept, struct hf_filter *out);
 
 /* Read a position as it stands in a filter or in a history request. Numbers are decimal, without sign, leading
  * zero or space, at most INT64_MAX. HF_OK or HF_POSITION_INVALID (*out is untouched then). */

@@ -24,7 +24,8 @@
 	X(FILTER_INVALID,      "filter-invalid",       "the topic filter cannot match anything in a session") \
 	X(POSITION_INVALID,    "position-invalid",     "a position is earliest, latest, an offset from 1, -N or @ and Unix milliseconds; behind it there may be ,batches") \
 	X(POSITION_AHEAD,      "position-ahead",       "the offset lies beyond the head of the session") \
-	X(SHARE_UNSUPPORTED,   "share-unsupported",    "shared subscriptions under the root are not served yet") \
+	X(SHARE_INVALID,       "share-invalid",        "a group is given entries: its filter must match some, and be no longer than 1024 bytes with its name") \
+	X(SHARES_TOO_MANY,     "shares-too-many",      "there are too many groups ($share); those that nobody needs end with UNSUBSCRIBE") \
 	X(PAYLOAD_TOO_LARGE,   "payload-too-large",    "the payload is larger than the option payload_max allows") \
 	X(PAYLOAD_MALFORMED,   "payload-malformed",    "the payload is not well-formed CBOR, or ends too early, or has bytes left over") \
 	X(PAYLOAD_INVALID,     "payload-invalid",      "the payload is CBOR but does not follow the schema of this topic") \

@@ -26,10 +26,11 @@ struct hf_message {
 	struct hf_slice payload;
 	struct hf_slice correlation; /* Correlation Data of an answer; empty: none */
 	uint8_t qos;
-	uint16_t *packet_id; /* the last Packet Identifier this client was given; hand moves it on */
+	uint16_t *packet_id; /* the last Packet Identifier this client was given; hand moves it on, to that of a message of QoS 1 or 2 */
 	uint32_t max_packet; /* Maximum Packet Size of the client; 0: none, or not known */
 	bool check_room;     /* nothing that comes later would tell: find out now if the socket's queue has room (HF_DROPPED) ... */
 	bool check_size;     /* ... and, max_packet being a guess, if the client may be sent it (HF_TOO_LARGE) ... */
+	bool single;         /* a message of this client alone: what becomes of it is told (hf_released), of every client */
 	bool *outgrown;      /* ... setting this where it is larger than max_packet and may be */
 	uint8_t *max_qos; /* not NULL: find out at which QoS it is really sent, and set that if it is lower than `qos` */
 	const uint32_t *subscription_ids; /* of the matching filters that have one */
@@ -51,6 +52,9 @@ struct hf_broker {
 
 	/* Does the broker still have this message of QoS 1 or 2 for the client: is it not acknowledged yet? Not for entries. */
 	bool (*holds)(void *context, const char *device, uint64_t handle);
+
+	/* Take back a message of QoS 1 that was handed to a client that is not connected now. */
+	void (*recall)(void *context, const char *device, uint16_t packet_id);
 
 	/* Write what was handed to this client and may go now. */
 	void (*flush)(void *context, const char *device);

@@ -35,7 +35,7 @@
  * and of a subscription (its filter is in the key):
  *
  *      0  u8   format, 3
- *      1  u8   bit 0: outside the root; bit 1: held; bit 2: batches
+ *      1  u8   bit 0: no business of the device's own delivery; bit 1: held; bit 2: batches; bit 3: of a group
  *      2  u8   options
  *      3  u8   slot
  *      4  u32  Subscription Identifier
@@ -44,7 +44,7 @@
  *     24  u64  last_n
  *     32  u64  last_lsn
  */
-#include "session/internal.h"
+#include "session/group.h"
 
 #include <endian.h>
 
@@ -57,7 +57,7 @@
 #define SUBSCRIPTION_SIZE 40
 #define PACKET_IDS_AHEAD 4096 /* more than a device is given between two writes of its cursor */
 
-enum { ANONYMOUS = 2, OUTSIDE = 1, HELD = 2, BATCHES = 4, OTHER_FILTERS = 1, JOINED = 2 };
+enum { ANONYMOUS = 2, OUTSIDE = 1, HELD = 2, BATCHES = 4, OF_GROUP = 8, OTHER_FILTERS = 1, JOINED = 2 };
 
 static void put(unsigned char **at, uint64_t value, size_t size)
 {
@@ -240,7 +240,7 @@ static enum hf_reason write_subscription(
 	put(&at, FORMAT, 1);
 	put(&at,
 		(subscription->outside ? OUTSIDE : 0u) | (subscription->held ? HELD : 0u) |
-			(subscription->batches ? BATCHES : 0u),
+			(subscription->batches ? BATCHES : 0u) | (subscription->worker ? OF_GROUP : 0u),
 		1);
 	put(&at, subscription->options, 1);
 	put(&at, subscription->slot, 1);
@@ -269,7 +269,11 @@ static enum hf_reason write_one(struct hf_hub *hub, struct hf_device *device)
 enum hf_reason hf_devices_write(struct hf_hub *hub)
 {
 	struct hf_device *device, *next;
+	enum hf_reason groups = hf_groups_put(hub);
 
+	if (groups != HF_OK) {
+		return groups;
+	}
 	LL_FOREACH_SAFE2(hub->dirty, device, next, dirty_next)
 	{
 		enum hf_reason reason = write_one(hub, device);
@@ -389,6 +393,21 @@ static struct hf_device *load_device(struct load *load, const char *name, struct
 	return device;
 }
 
+/* The root may be another one since: then the filter is none of ours any more. False: no memory. */
+static bool reread(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription, unsigned flags)
+{
+	struct hf_filter filter;
+	bool ours = hf_filter_parse_kept(hub->options.root, subscription->filter, &filter) == HF_OK;
+
+	subscription->outside = (flags & OUTSIDE) || !ours;
+	if (!ours || !(flags & OF_GROUP)) {
+		subscription->parsed = filter;
+		return true;
+	}
+	subscription->worker = hf_group_rejoin(hub, device, &filter, subscription->options, subscription->identifier);
+	return subscription->worker != NULL;
+}
+
 static bool load_subscription(struct load *load, struct hf_slice filter, struct hf_slice value)
 {
 	struct hf_device *device = load->device;
@@ -409,10 +428,10 @@ static bool load_subscription(struct load *load, struct hf_slice filter, struct 
 	subscription->floor = take(&at, 8);
 	subscription->last_n = take(&at, 8);
 	subscription->last_lsn = take(&at, 8);
-	/* The root may be another one since: then the filter is none of ours any more. */
-	subscription->outside =
-		(flags & OUTSIDE) || hf_filter_parse(load->hub->options.root, subscription->filter, &subscription->parsed) != HF_OK;
 	subscription->held = flags & HELD;
+	if (!reread(load->hub, device, subscription, flags)) {
+		return false;
+	}
 	if (has_floor(subscription) && load->floors[subscription->slot] > 0) {
 		subscription->floor = load->floors[subscription->slot];
 	}

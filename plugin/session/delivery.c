@@ -10,15 +10,18 @@
  * acknowledgement is answered without delay; and when an entry is published. Events that arrive in the middle of the
  * broker's own writing (messages transmitted, given up) only keep the books.
  */
-#include "session/internal.h"
+#include "session/group.h"
 
 #include <utlist.h>
 
 /* ---- what is due */
 
-static bool wants_in_any_session(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription, const struct hf_entry *entry)
+bool hf_subscription_begun(struct hf_hub *hub, const struct hf_subscription *subscription, const struct hf_entry *entry)
 {
-	if (entry->offset < subscription->floor || !hf_role_may_read(hf_device_role(hub, device, entry->session))) {
+	if (!subscription->parsed.any_session) {
+		return true;
+	}
+	if (entry->offset < subscription->floor) {
 		return false;
 	}
 	if (subscription->last_n == 0 || entry->lsn > subscription->last_lsn) {
@@ -33,14 +36,11 @@ static bool wants_in_any_session(struct hf_hub *hub, struct hf_device *device, c
 	return entry->offset + subscription->last_n >= behind;
 }
 
-static bool wants(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription, const struct hf_entry *entry)
+bool hf_subscription_matches(const struct hf_subscription *subscription, const struct hf_entry *entry)
 {
 	const struct hf_filter *filter = &subscription->parsed;
 
-	if (subscription->outside || !subscription->allowed || !(filter->kinds & HF_KIND_BIT(entry->kind))) {
-		return false;
-	}
-	if (entry->lsn <= subscription->from && !(hf_owed_filters(device, entry->lsn) & UINT64_C(1) << subscription->slot)) {
+	if (!(filter->kinds & HF_KIND_BIT(entry->kind))) {
 		return false;
 	}
 	if (!filter->any_session && !hf_slice_equal(filter->session, entry->session)) {
@@ -52,10 +52,22 @@ static bool wants(struct hf_hub *hub, struct hf_device *device, const struct hf_
 			return false;
 		}
 	}
+	return true;
+}
+
+static bool wants(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription, const struct hf_entry *entry)
+{
+	if (subscription->outside || !subscription->allowed || !hf_subscription_matches(subscription, entry)) {
+		return false;
+	}
+	if (entry->lsn <= subscription->from && !(hf_owed_filters(device, entry->lsn) & UINT64_C(1) << subscription->slot)) {
+		return false;
+	}
 	if ((subscription->options & HF_NO_LOCAL) && hf_slice_is(entry->device, device->id)) {
 		return false;
 	}
-	return !filter->any_session || wants_in_any_session(hub, device, subscription, entry);
+	return !subscription->parsed.any_session ||
+		(hf_role_may_read(hf_device_role(hub, device, entry->session)) && hf_subscription_begun(hub, subscription, entry));
 }
 
 bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match)
@@ -298,6 +310,7 @@ void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_
 	{
 		offer(hub, device, entry);
 	}
+	hf_groups_offer(hub, session, entry);
 }
 
 /* ---- from the log */
@@ -665,13 +678,22 @@ static bool may_read_now(struct hf_hub *hub, struct hf_device *device, uint64_t 
 	return may;
 }
 
+void hf_released(struct hf_hub *hub, uint64_t handle)
+{
+	hf_loan_delivered(hub, handle, HF_OUTCOME_ACKNOWLEDGED);
+}
+
 void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_outcome outcome)
 {
 	struct hf_device *device = hf_device_find(hub, id);
 	struct hf_handed *handed = device ? hf_ring_find(device, handle) : NULL;
 
 	if (!handed) {
+		hf_loan_delivered(hub, handle, outcome);
 		return;
+	}
+	if (device->full) {
+		hf_group_room(hub, device);
 	}
 	if (handed->packet > device->packets_read) {
 		device->packets_read = handed->packet;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices: who is connected, who may come back. */
+#include "session/group.h"
 #include "session/presence.h"
 
 #include <utlist.h>
@@ -88,9 +89,13 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 		device->durable = false;
 	}
 	hf_subscriptions_free(hub, device);
+	hf_loans_return(device);
 	hf_members_free(hub, &device->members);
 	hf_ring_clear(device);
 	hf_owed_clear(device);
+	if (device->recall_due) {
+		LL_DELETE2(hub->recalls, device, recall_next);
+	}
 	hf_answers_forget(device, true);
 	if (device->pending && !unlink_pending(&hub->pending, device)) {
 		unlink_pending(&hub->turn, device);
@@ -213,6 +218,7 @@ static void start_anew(struct hf_hub *hub, struct hf_device *device)
 {
 	hf_subscriptions_detach(hub, device);
 	hf_subscriptions_free(hub, device);
+	hf_loans_return(device);
 	hf_ring_clear(device);
 	hf_owed_clear(device);
 	device->shown = device->alone_to = 0;
@@ -225,7 +231,7 @@ static void start_anew(struct hf_hub *hub, struct hf_device *device)
 static bool reads_sessions(const struct hf_device *device)
 {
 	for (size_t i = 0; i < device->subscription_count; i++) {
-		if (!device->subscriptions[i].outside) {
+		if (!device->subscriptions[i].outside || device->subscriptions[i].worker) {
 			return true;
 		}
 	}
@@ -295,6 +301,8 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	hf_note_connected(hub, device, connection);
 	hf_subscriptions_allow(hub, device);
 	hf_subscriptions_attach(hub, device);
+	device->full = false;
+	hf_workers_online(device);
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		device->subscriptions[i].mark_due = !device->subscriptions[i].outside;
 	}
@@ -336,6 +344,8 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token, enum
 	device->token = NULL;
 	hf_floor_person_gone(hub, device->person);
 	hf_subscriptions_detach(hub, device);
+	hf_workers_offline(device);
+	hf_loans_lost(hub, device);
 }
 
 const void *hf_connection_of(const struct hf_hub *hub, const char *id)

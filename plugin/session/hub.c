@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The hub: opening, closing, and what is due when. */
+#include "session/group.h"
 #include "session/presence.h"
 
 #include <stdarg.h>
@@ -89,6 +90,12 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 		reason = hf_store_open(&store, hf_replay, hub, &hub->store, message, message_size);
 	}
 	if (reason == HF_OK) {
+		reason = hf_groups_load(hub);
+		if (reason != HF_OK) {
+			snprintf(message, message_size, "the groups in %s cannot be read: %s", options->store, hf_store_error(hub->store));
+		}
+	}
+	if (reason == HF_OK) {
 		reason = hf_devices_load(hub);
 		if (reason != HF_OK) {
 			snprintf(message, message_size, "the durable clients in %s cannot be read: %s", options->store, hf_store_error(hub->store));
@@ -114,6 +121,7 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 		hf_hub_close(hub);
 		return reason;
 	}
+	hf_groups_start(hub);
 	hf_note_started(hub);
 	hf_note_roles(hub);
 	hf_retention_soon(hub);
@@ -132,6 +140,9 @@ void hf_hub_close(struct hf_hub *hub)
 		device->noted = false; /* nothing will be handed over any more */
 		hf_device_dirty(hub, device);
 	}
+	if (hub->store) {
+		hf_groups_note_head(hub, 0);
+	}
 	if (hub->store && hf_hub_flush(hub) != HF_OK) {
 		hf_say(hub, HF_LOG_ERROR, "the last cursors could not be written: %s", hf_store_error(hub->store));
 	}
@@ -142,6 +153,7 @@ void hf_hub_close(struct hf_hub *hub)
 	}
 	hf_shared_free(hub);
 	hf_losses_free(hub);
+	hf_groups_free(hub);
 	hf_sessions_rest(hub, true);
 	if (hub->store) {
 		hf_devices_write(hub); /* the last receipts */
@@ -154,6 +166,7 @@ void hf_hub_close(struct hf_hub *hub)
 	hf_buffer_free(&hub->scratch);
 	hf_buffer_free(&hub->page);
 	hf_rollup_free(&hub->rollup);
+	hf_buffer_free(&hub->kept);
 	hf_buffer_free(&hub->fact);
 	hf_receipts_free(hub);
 	free(hub);
@@ -180,6 +193,7 @@ enum hf_reason hf_hub_reload(struct hf_hub *hub, char *message, size_t message_s
 		}
 	}
 	hf_hub_due_by(hub, HF_TIMER_FLOOR, 1); /* a holder may have lost its role */
+	hf_groups_reloaded(hub);
 	return HF_OK;
 }
 
@@ -191,6 +205,7 @@ enum hf_reason hf_hub_flush(struct hf_hub *hub)
 			return reason;
 		}
 	}
+	hf_groups_note_head(hub, HF_UNFLUSHED_MAX);
 	enum hf_reason reason = hf_devices_write(hub);
 	if (reason == HF_OK) {
 		reason = hf_store_flush(hub->store);
@@ -248,6 +263,7 @@ static void all_go_on(struct hf_hub *hub)
 			hf_device_pend(hub, device, HF_RETRY_MS);
 		}
 	}
+	hf_groups_rewind(hub);
 }
 
 static void recover(struct hf_hub *hub)
@@ -289,6 +305,8 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_SEAL] = hf_audit_seal_now,
 	[HF_TIMER_REST] = rest,
 	[HF_TIMER_SWEEP] = hf_retention_sweep,
+	[HF_TIMER_GROUPS] = hf_groups_retry,
+	[HF_TIMER_GROUPS_END] = hf_groups_expire,
 };
 
 void hf_hub_tick(struct hf_hub *hub)
@@ -296,8 +314,14 @@ void hf_hub_tick(struct hf_hub *hub)
 	int64_t now = 0;
 
 	hf_shared_hide(hub);
+	if (hub->recalls) {
+		hf_loans_recall(hub);
+	}
 	if (hub->pending) {
 		hf_devices_go_on(hub);
+	}
+	if (hub->pending_groups) {
+		hf_groups_go_on(hub);
 	}
 	if (hf_store_failed(hub->store)) {
 		hf_hub_due(hub, HF_TIMER_RECOVER, HF_RECOVER_MS); /* whichever write it was that failed */
@@ -339,7 +363,7 @@ enum hf_reason hf_hub_restore(struct hf_hub *hub, const struct hf_restore *resto
 	{
 		bool under_root = false;
 		for (size_t i = 0; i < device->subscription_count; i++) {
-			under_root = under_root || !device->subscriptions[i].outside;
+			under_root = under_root || !device->subscriptions[i].outside || device->subscriptions[i].worker;
 		}
 		if (!under_root || !restore->client(restore->context, &device->facts)) {
 			hf_device_forget(hub, device); /* nothing of ours to come back to */

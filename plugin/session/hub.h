@@ -138,17 +138,17 @@ enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish,
  * Also puts retained state, and values of shared state, in place that the subscription is about to look up. */
 enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *device, const char *filter);
 
-/* The subscription that hf_may_subscribe allowed. `options` are MQTT 5's (QoS in bits 0-1, No Local in bit 2). The
- * slice of *plain points into `filter`: what the broker shall hold. HF_TOPIC_OUTSIDE: none of ours, untouched. */
+/* The subscription that hf_may_subscribe allowed. `options` are MQTT 5's (QoS in bits 0-1, No Local in bit 2). *kept is
+ * what the broker shall keep, valid until the next call. HF_TOPIC_OUTSIDE: none of ours, untouched. */
 enum hf_reason hf_subscribe(struct hf_hub *hub, const char *device, const char *filter, uint8_t options,
-	uint32_t identifier, struct hf_slice *plain);
+	uint32_t identifier, struct hf_slice *kept);
 
-/* The broker holds this subscription of a durable device: on disk when it returns HF_OK. `filter` is plain. One that
+/* The broker holds this subscription of a durable device: on disk when it returns HF_OK. `filter` is as the broker keeps it. One that
  * is none of ours is kept only to restore it; see hf_hub_restore. */
 enum hf_reason hf_subscription_keep(struct hf_hub *hub, const char *device, const char *filter, uint8_t options, uint32_t identifier);
 
-/* The subscription is gone, and its cursor with it. As above for *plain; HF_TOPIC_OUTSIDE likewise. */
-enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *device, const char *filter, struct hf_slice *plain);
+/* The subscription is gone, and its cursor with it. As above for *kept; HF_TOPIC_OUTSIDE likewise. */
+enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *device, const char *filter, struct hf_slice *kept);
 
 /* May the broker itself deliver this message to this client (its own fan-out, or retained)? HF_OK for live-only and
  * retained topics of sessions it may read; HF_NOT_PERMITTED for entries, but for `retained` values of shared state, and for a retained document that a newer
@@ -174,5 +174,9 @@ enum hf_outcome {
 	HF_OUTCOME_UNSENT,       /* given up by the broker: larger than the client's Maximum Packet Size */
 };
 void hf_delivered(struct hf_hub *hub, const char *device, uint64_t handle, enum hf_outcome outcome);
+
+/* The broker has let go of a message that was handed over as `single`: its client has acknowledged it, or is gone. (Then
+ * hf_disconnected came before; and hf_delivered, where there was something to tell.) */
+void hf_released(struct hf_hub *hub, uint64_t handle);
 
 #endif

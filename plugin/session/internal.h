@@ -113,6 +113,7 @@ struct hf_session {
 	size_t id_len;
 	struct hf_log *log; /* NULL until the first entry */
 	struct hf_attachment *attached;
+	struct hf_group *groups; /* whose filter names it, while a member is online */
 	struct hf_response *responses; /* the open ones, and those not yet written */
 	size_t open_count;
 	bool responses_dirty;
@@ -147,9 +148,10 @@ struct hf_person {
 /* ---- devices */
 
 struct hf_subscription {
-	char *filter;            /* plain */
+	char *filter;            /* as the broker keeps it: plain, but of a group (hf_filter_kept) */
 	struct hf_filter parsed; /* into filter; meaningless when outside */
-	bool outside;            /* not under the root: kept to restore it */
+	bool outside;            /* no business of the device's own delivery: not under the root, here to restore it, or of a group */
+	struct hf_worker *worker; /* in that group; NULL: of none */
 	bool allowed;            /* by the roles as they are now */
 	bool held;               /* they do not, and it names its session: it stands still at `from` until they do again */
 	bool mark_due;           /* a caught-up mark is owed */
@@ -248,6 +250,12 @@ struct hf_device {
 	struct hf_sent_answer *answers; /* that it may not have read yet, the oldest first */
 	size_t answer_count, answer_bytes;
 
+	struct hf_loan *loans; /* what it has as a member of groups (group.h), and has not acknowledged */
+	size_t loan_count, loan_bytes;
+	bool full; /* the broker had no room for a loan */
+	bool recall_due; /* in hub->recalls: its connection ended while it had loans */
+	struct hf_device *recall_next;
+
 	bool busy;    /* handing over right now */
 	bool pending; /* in hub->pending or hub->turn: the next tick goes on with it, or this one */
 	bool waiting; /* in hub->waiting, for not_before_ms */
@@ -299,6 +307,8 @@ enum hf_timer {
 	HF_TIMER_SEAL,    /* the audit */
 	HF_TIMER_REST,    /* look for sessions to put to rest */
 	HF_TIMER_SWEEP,   /* retention of sessions at rest, and by age */
+	HF_TIMER_GROUPS,  /* workers may have room */
+	HF_TIMER_GROUPS_END, /* look for groups that nobody has joined for long */
 	HF_TIMER_COUNT
 };
 
@@ -329,8 +339,15 @@ struct hf_hub {
 	struct hf_participant *changed, *later;   /* presence.h */
 	struct hf_response *streams;              /* open ones, by when their last batch came */
 	int64_t restart_grace_until_ms;           /* on the monotonic clock */
+	struct hf_device *recalls; /* whose loans are to be called back */
+	struct hf_group *groups;
+	struct hf_group *any_groups; /* with a member online, and a filter that names no one session */
+	struct hf_group *pending_groups;
+	struct hf_group *dirty_groups;
+	struct hf_loan *loans; /* by handle */
 	struct hf_buffer scratch, page;
 	struct hf_rollup rollup; /* of the device that is being pumped */
+	struct hf_buffer kept; /* a filter as the broker keeps it */
 	struct hf_buffer fact;  /* the value of one that was read or is to be put */
 	int64_t clock_ahead_ms; /* of hf_hub_clock_ms to the monotonic clock */
 	struct hf_page *pages; /* of receipts, open: receipts.h */
@@ -507,10 +524,15 @@ void hf_subscriptions_attach(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_detach(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_allow(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_free(struct hf_hub *hub, struct hf_device *device);
-struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_slice plain); /* NULL: no memory */
+struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_slice kept); /* NULL: no memory */
+void hf_subscription_place_anywhere(struct hf_hub *hub, struct hf_subscription *subscription, struct hf_position position); /* with a wildcard session */
 uint64_t hf_subscriptions_held(const struct hf_device *device); /* by slot */
 
 /* delivery.c */
+/* Does the filter match the entry? And, with a wildcard session, does it reach back to it, where it began at an offset or with
+ * the last N of each? Not whether the entry lies behind `from`, nor whether anybody may read it. */
+bool hf_subscription_matches(const struct hf_subscription *subscription, const struct hf_entry *entry);
+bool hf_subscription_begun(struct hf_hub *hub, const struct hf_subscription *subscription, const struct hf_entry *entry);
 bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match);
 void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry);
 void hf_pump(struct hf_hub *hub, struct hf_device *device);

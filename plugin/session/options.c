@@ -21,6 +21,7 @@ void hf_options_defaults(struct hf_options *options)
 		.payload_max = 256 * 1024,
 		.history_page = 1000,
 		.rollup = 8192,
+		.share_expiry_s = 7 * 24 * 3600,
 		.ask_expiry_s = 86400,
 		.restart_grace_ms = 10000,
 		.floor_lease_ms = 30000,
@@ -244,6 +245,11 @@ static bool set_rollup(struct hf_options *options, const char *value)
 	return set_number(&options->rollup, value, 0, 1ul << 20);
 }
 
+static bool set_share_expiry(struct hf_options *options, const char *value)
+{
+	return set_number(&options->share_expiry_s, value, 1, 3650ul * 24 * 3600);
+}
+
 static const struct {
 	const char *name;
 	bool (*set)(struct hf_options *options, const char *value);
@@ -265,6 +271,7 @@ static const struct {
 	{ "retention_bytes", set_retention_bytes, "bytes, or a number with the unit k, M, G or T, such as 100M; or none" },
 	{ "retention_count", set_retention_count, "a number of entries, or none" },
 	{ "rollup", set_rollup, "a number of bytes, 0 to 1048576" },
+	{ "share_expiry", set_share_expiry, "seconds, 1 to 315360000" },
 	{ "ask_expiry", set_ask_expiry, "seconds, 1 to 31622400" },
 	{ "agent_grace", set_agent_grace, "milliseconds, 0 to 3600000" },
 	{ "restart_grace", set_restart_grace, "milliseconds, 0 to 3600000" },

@@ -36,6 +36,7 @@ struct hf_options {
 	unsigned int history_page;
 	struct hf_retention retention;
 	unsigned int rollup; /* bytes that the payload of joined token batches may have; 0: none are joined */
+	unsigned int share_expiry_s;
 	unsigned int ask_expiry_s; /* of questions that do not say when they expire */
 	unsigned int agent_grace_ms;
 	unsigned int stall_after_ms; /* 0: never */

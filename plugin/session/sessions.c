@@ -100,7 +100,7 @@ uint64_t hf_session_head(const struct hf_session *session)
 /* Nobody is in it, nothing is going on, nothing is to be told. */
 static bool is_idle(const struct hf_session *session, int64_t now)
 {
-	return !session->attached && session->member_count == 0 && session->open_count == 0 && session->changed_count == 0 &&
+	return !session->attached && !session->groups && session->member_count == 0 && session->open_count == 0 && session->changed_count == 0 &&
 		!session->responses_dirty && !session->floor.lost_ms && now - session->used_ms >= HF_IDLE_MS;
 }
 

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Filters of devices: where each begins, which sessions they watch. */
+#include "session/group.h"
 #include "session/presence.h"
 
 #include <utlist.h>
 
-static bool covers_more_than_root(const struct hf_hub *hub, const struct hf_filter *filter)
-{
-	size_t len = strlen(hub->options.root);
-
-	return filter->plain.len <= len || memcmp(filter->plain.data, hub->options.root, len) != 0;
-}
-
-static struct hf_subscription *find(struct hf_device *device, struct hf_slice plain)
+static struct hf_subscription *find(struct hf_device *device, struct hf_slice kept)
 {
 	for (size_t i = 0; i < device->subscription_count; i++) {
-		if (hf_slice_is(plain, device->subscriptions[i].filter)) {
+		if (hf_slice_is(kept, device->subscriptions[i].filter)) {
 			return &device->subscriptions[i];
 		}
 	}
@@ -35,14 +29,14 @@ static uint8_t free_slot(const struct hf_device *device)
 	return slot;
 }
 
-struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_slice plain)
+struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_slice kept)
 {
 	struct hf_subscription *grown = realloc(device->subscriptions, (device->subscription_count + 1) * sizeof(*grown));
 	if (!grown) {
 		return NULL;
 	}
 	device->subscriptions = grown;
-	char *filter = strndup(plain.data, plain.len);
+	char *filter = strndup(kept.data, kept.len);
 	if (!filter) {
 		return NULL;
 	}
@@ -52,8 +46,12 @@ struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_
 	return subscription;
 }
 
-static void drop(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription)
+/* `asked`: by its client. */
+static void drop(struct hf_hub *hub, struct hf_device *device, struct hf_subscription *subscription, bool asked)
 {
+	if (subscription->worker) {
+		hf_group_leave(subscription->worker, asked);
+	}
 	hf_ring_release(device, subscription);
 	hf_filter_forget_stored(hub, device, subscription);
 	free(subscription->filter);
@@ -63,7 +61,7 @@ static void drop(struct hf_hub *hub, struct hf_device *device, struct hf_subscri
 void hf_subscriptions_free(struct hf_hub *hub, struct hf_device *device)
 {
 	while (device->subscription_count > 0) {
-		drop(hub, device, &device->subscriptions[device->subscription_count - 1]);
+		drop(hub, device, &device->subscriptions[device->subscription_count - 1], false);
 	}
 	free(device->subscriptions);
 	device->subscriptions = NULL;
@@ -271,20 +269,22 @@ static enum hf_reason may_subscribe(struct hf_hub *hub, const struct hf_device *
 	if (!reads) {
 		return device->identity || hub->options.anonymous_role != HF_ROLE_NONE ? HF_NOT_PERMITTED : HF_NOT_AUTHENTICATED;
 	}
-	if (filter->group.len > 0) {
-		return HF_SHARE_UNSUPPORTED;
-	}
-	return check_position(hub, filter);
+	enum hf_reason reason = filter->group.len > 0 ? hf_group_may_join(hub, device, filter) : HF_OK;
+	return reason == HF_OK ? check_position(hub, filter) : reason;
 }
 
 /* The session a filter names, for telling its client what is wrong with the rest of it. */
 static struct hf_slice session_named(const struct hf_hub *hub, const char *text)
 {
 	struct hf_filter filter;
-	const char *rest = text[0] == '$' ? strchr(text, '/') : NULL;
+	const char *rest = text;
 
-	rest = rest ? strchr(rest + 1, '/') : NULL; /* behind $from/{position}/ */
-	return rest && hf_filter_parse(hub->options.root, rest + 1, &filter) == HF_OK ? filter.session : HF_SLICE_NONE;
+	while (rest && rest[0] == '$') { /* behind $share/{group}/, $from/{position}/ */
+		rest = strchr(rest, '/');
+		rest = rest ? strchr(rest + 1, '/') : NULL;
+		rest = rest ? rest + 1 : NULL;
+	}
+	return rest && rest != text && hf_filter_parse(hub->options.root, rest, &filter) == HF_OK ? filter.session : HF_SLICE_NONE;
 }
 
 enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *text)
@@ -296,9 +296,9 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 	if (reason == HF_TOPIC_OUTSIDE) {
 		return reason;
 	}
-	if (reason == HF_OK && filter.verb == HF_VERB_PLAIN && filter.group.len == 0 && covers_more_than_root(hub, &filter)) {
+	if (reason == HF_OK && filter.verb == HF_VERB_PLAIN && !filter.named) {
 		/* "#" and the like: others decide on it; what it may see of the root is decided entry by entry. */
-		if (device && hf_identity_reads_some(hub, device->identity)) {
+		if (device && filter.group.len == 0 && hf_identity_reads_some(hub, device->identity)) {
 			hf_retained_show(hub, device, &filter);
 			hf_shared_show(hub, device, &filter);
 		}
@@ -324,8 +324,10 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 		hf_tell_error(hub, device, session, hf_slice_of(text), &(struct hf_refusal){ .reason = reason });
 		return reason;
 	}
-	hf_retained_show(hub, device, &filter);
-	hf_shared_show(hub, device, &filter);
+	if (filter.group.len == 0) {
+		hf_retained_show(hub, device, &filter);
+		hf_shared_show(hub, device, &filter);
+	}
 	return HF_OK;
 }
 
@@ -413,11 +415,11 @@ static enum hf_reason place_in_session(struct hf_hub *hub, struct hf_subscriptio
 	return reason;
 }
 
-static void place_anywhere(struct hf_hub *hub, struct hf_subscription *subscription, struct hf_position position)
+void hf_subscription_place_anywhere(struct hf_hub *hub, struct hf_subscription *subscription, struct hf_position position)
 {
 	uint64_t head = hf_store_head(hub->store);
 
-	subscription->from = 0;
+	subscription->from = subscription->floor = subscription->last_n = subscription->last_lsn = 0;
 	switch (position.kind) {
 	case HF_POSITION_EARLIEST: /* the earliest that is left */
 		subscription->last_lsn = subscription->told = hf_store_stamp(hub->store);
@@ -445,9 +447,9 @@ static enum hf_reason begin(struct hf_hub *hub, struct hf_device *device, struct
 
 	hf_ring_release(device, subscription);
 	subscription->held = false;
-	subscription->floor = subscription->last_n = subscription->last_lsn = subscription->told = 0;
+	subscription->told = 0;
 	if (subscription->parsed.any_session) {
-		place_anywhere(hub, subscription, position);
+		hf_subscription_place_anywhere(hub, subscription, position);
 	} else {
 		reason = place_in_session(hub, subscription, position);
 	}
@@ -455,7 +457,38 @@ static enum hf_reason begin(struct hf_hub *hub, struct hf_device *device, struct
 	return reason;
 }
 
-enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text, uint8_t options, uint32_t identifier, struct hf_slice *plain)
+static enum hf_reason join(
+	struct hf_hub *hub, struct hf_device *device, const struct hf_filter *filter, uint8_t options, uint32_t identifier, struct hf_slice *kept)
+{
+	enum hf_reason reason = hf_group_may_join(hub, device, filter);
+
+	/* Of a filter that also covers other topics others have decided, and the broker serves those. */
+	if (!filter->named && (reason != HF_OK || !hf_identity_reads_some(hub, device->identity))) {
+		return HF_TOPIC_OUTSIDE;
+	}
+	if (!hf_filter_kept(hub->options.root, filter, &hub->kept)) {
+		return HF_NO_MEMORY;
+	}
+	struct hf_subscription *subscription = find(device, hf_buffer_slice(&hub->kept));
+	bool fresh = !subscription;
+	subscription = subscription ? subscription : hf_subscription_add(device, hf_buffer_slice(&hub->kept));
+	if (!subscription) {
+		return HF_NO_MEMORY;
+	}
+	subscription->outside = true;
+	subscription->options = options;
+	subscription->identifier = identifier;
+	reason = hf_group_join(hub, device, filter, options, identifier, &subscription->worker);
+	if (reason != HF_OK && fresh) {
+		drop(hub, device, subscription, false);
+		return reason;
+	}
+	change(hub, device, subscription);
+	*kept = hf_slice_of(subscription->filter);
+	return reason;
+}
+
+enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text, uint8_t options, uint32_t identifier, struct hf_slice *kept)
 {
 	struct hf_device *device = hf_device_find(hub, id);
 	struct hf_filter filter;
@@ -463,6 +496,13 @@ enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text
 
 	if (reason != HF_OK || !device || !device->online) {
 		return reason == HF_OK ? HF_TOPIC_OUTSIDE : reason;
+	}
+	if (filter.group.len > 0) {
+		reason = join(hub, device, &filter, options, identifier, kept);
+		if (reason == HF_OK) {
+			hf_note_subscribed(hub, device, text, filter.session, options);
+		}
+		return reason;
 	}
 	struct hf_subscription *subscription = find(device, filter.plain);
 	bool begins = !subscription || filter.verb == HF_VERB_FROM;
@@ -486,7 +526,7 @@ enum hf_reason hf_subscribe(struct hf_hub *hub, const char *id, const char *text
 	allow(hub, device, subscription);
 	attach(hub, device, subscription);
 	change(hub, device, subscription);
-	*plain = filter.plain;
+	*kept = filter.plain;
 	hf_note_subscribed(hub, device, text, filter.session, options);
 	device->at_head = false;
 	hf_device_pend(hub, device, HF_RETRY_MS); /* the tick comes after the SUBACK */
@@ -501,7 +541,7 @@ enum hf_reason hf_subscription_keep(struct hf_hub *hub, const char *id, const ch
 		return HF_OK;
 	}
 	struct hf_subscription *subscription = find(device, hf_slice_of(text));
-	if (subscription && !subscription->outside) {
+	if (subscription && (!subscription->outside || subscription->worker)) {
 		hf_device_dirty(hub, device);
 		return hf_devices_write(hub); /* one of ours: on disk before its SUBACK */
 	}
@@ -528,22 +568,22 @@ static bool names(const struct hf_device *device, const struct hf_session *sessi
 	return false;
 }
 
-enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *id, const char *text, struct hf_slice *plain)
+enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *id, const char *text, struct hf_slice *kept)
 {
 	struct hf_device *device = hf_device_find(hub, id);
 	struct hf_filter filter;
-	enum hf_reason reason = hf_filter_parse(hub->options.root, text, &filter);
+	bool ours = hf_filter_parse(hub->options.root, text, &filter) == HF_OK && hf_filter_kept(hub->options.root, &filter, &hub->kept);
 
-	*plain = reason == HF_OK ? filter.plain : hf_slice_of(text);
-	struct hf_subscription *subscription = device ? find(device, *plain) : NULL;
+	*kept = ours ? hf_buffer_slice(&hub->kept) : hf_slice_of(text);
+	struct hf_subscription *subscription = device ? find(device, *kept) : NULL;
 	if (subscription) {
 		bool online = device->online;
 		struct hf_session *session = subscription->session;
-		if (reason == HF_OK) {
+		if (ours) {
 			hf_note_unsubscribed(hub, device, text, filter.session);
 		}
 		hf_subscriptions_detach(hub, device);
-		drop(hub, device, subscription);
+		drop(hub, device, subscription, true);
 		if (online) {
 			hf_subscriptions_attach(hub, device);
 		}
@@ -553,5 +593,5 @@ enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *id, const char *te
 		hf_device_dirty(hub, device);
 		hf_devices_write(hub); /* before the UNSUBACK; should it fail, the tick tries again */
 	}
-	return reason == HF_OK ? HF_OK : HF_TOPIC_OUTSIDE;
+	return ours ? HF_OK : HF_TOPIC_OUTSIDE;
 }

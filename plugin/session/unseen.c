@@ -7,7 +7,9 @@
  * be acknowledged. And of nobody does the broker say that a packet was thrown away since too many wait for the socket
  * (packet_mosq.c, packet__queue_append). Where that could happen, it is found out while handing over.
  */
-#include "session/internal.h"
+#include "session/group.h"
+
+#include <utlist.h>
 
 /* Of the packet of a joined message, at most, all but what hf_unseen_join_max counts: fixed header, lengths, Packet
  * Identifier, the slashes of the topic, five stamps with their names, numbers of 20 digits, the longest role. */
@@ -16,6 +18,8 @@
 
 void hf_unseen_begin(struct hf_device *device)
 {
+	struct hf_loan *loan;
+
 	device->packets = device->packets_read = 0;
 	hf_answers_forget(device, false);
 	for (size_t i = 0; i < device->ring_size; i++) {
@@ -23,6 +27,10 @@ void hf_unseen_begin(struct hf_device *device)
 	}
 	device->max_qos = 2;
 	device->qos_tried = 0;
+	DL_FOREACH2(device->loans, loan, device_next)
+	{
+		loan->packet = 0;
+	}
 	device->size_known = false;
 	device->size_taken = device->size_refused = 0;
 	device->join_taken = device->join_refused = device->two_places = false;
@@ -110,6 +118,7 @@ enum hf_handover hf_hand_over(struct hf_hub *hub, struct hf_device *device, stru
 	message->packet_id = &device->packet_id;
 	message->max_packet = device->facts.max_packet_size;
 	message->outgrown = &outgrown;
+	hf_loans_spare_packet_ids(device);
 	if (!prepare(hub, device, message)) {
 		return HF_TOO_LARGE;
 	}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Facts and devices: values that the layers above derive from the log, or could not bear to lose. They wait
+ * Facts, devices and groups: values that the layers above derive from the log, or could not bear to lose. They wait
  * in memory, one for each key however often it changes, until the next flush writes them.
  *
  *     facts      session id | 0x00 | type, u8 | name
  *     devices    client id
  *                client id | 0x00 | filter
+ *     shares     group | 0x00 | session id
  */
 #include "store/audit_internal.h"
 
@@ -48,6 +49,20 @@ static bool device_key(struct hf_store *store, struct hf_slice device, struct hf
 		at[device.len] = 0;
 		memcpy(at + device.len + 1, filter.data, filter.len);
 	}
+	return true;
+}
+
+/* Of the group itself where the session is empty. */
+static bool share_key(struct hf_store *store, struct hf_slice group, struct hf_slice session)
+{
+	char *at = begin_key(store, HF_FAMILY_SHARES, group.len + 1 + session.len);
+
+	if (at == NULL)
+		return false;
+	memcpy(at, group.data, group.len);
+	at[group.len] = 0;
+	if (session.len > 0)
+		memcpy(at + group.len + 1, session.data, session.len);
 	return true;
 }
 
@@ -162,6 +177,12 @@ enum hf_reason hf_filter_put(
 	return device_key(store, device, filter) ? put(store, value) : HF_NO_MEMORY;
 }
 
+enum hf_reason hf_share_put(
+	struct hf_store *store, struct hf_slice group, struct hf_slice session, const struct hf_slice *value)
+{
+	return share_key(store, group, session) ? put(store, value) : HF_NO_MEMORY;
+}
+
 /* ---- walking --------------------------------------------------------------------------------------------- */
 
 /* All of a family that begins with a prefix, pending or on disk. */
@@ -234,6 +255,34 @@ enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *con
 	struct device_visit visit = {.fn = fn, .context = context};
 
 	return each(store, HF_FAMILY_DEVICES, HF_SLICE_NONE, visit_device, &visit);
+}
+
+struct share_visit {
+	hf_share_fn fn;
+	void *context;
+	bool damaged;
+};
+
+static bool visit_share(void *context, struct hf_slice key, struct hf_slice value)
+{
+	struct share_visit *visit = context;
+	const char *zero = key.len > 0 ? memchr(key.data, 0, key.len) : NULL;
+
+	if (zero == NULL) {
+		visit->damaged = true;
+		return false;
+	}
+	size_t group_len = (size_t)(zero - key.data);
+	return visit->fn(
+		visit->context, hf_slice_from(key.data, group_len), hf_slice_from(zero + 1, key.len - group_len - 1), value);
+}
+
+enum hf_reason hf_share_each(struct hf_store *store, hf_share_fn fn, void *context)
+{
+	struct share_visit visit = {.fn = fn, .context = context};
+	enum hf_reason reason = each(store, HF_FAMILY_SHARES, HF_SLICE_NONE, visit_share, &visit);
+
+	return reason == HF_OK && visit.damaged ? HF_RECORD_CORRUPT : reason;
 }
 
 /* ---- flushing -------------------------------------------------------------------------------------------- */

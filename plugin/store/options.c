@@ -15,6 +15,7 @@ const char *const hf_family_names[HF_FAMILY_COUNT] = {
 	[HF_FAMILY_TRUNCATED] = "truncated",
 	[HF_FAMILY_FACTS] = "facts",
 	[HF_FAMILY_DEVICES] = "devices",
+	[HF_FAMILY_SHARES] = "shares",
 	[HF_FAMILY_AUDIT] = "audit",
 	[HF_FAMILY_AUDIT_INDEX] = "audit_index",
 };

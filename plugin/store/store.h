@@ -17,6 +17,8 @@
  *     facts      session id | 0x00 | type u8 | name  -> opaque to the store: what else is known of a session
  *     devices    client id                           -> opaque to the store: a durable client and its position
  *                client id | 0x00 | filter           -> opaque to the store: a subscription of it
+ *     shares     group | 0x00 | session id           -> opaque to the store: what a group ($share) has unfinished in a
+ *                                                       session; of the group itself where the session is empty
  *     audit, audit_index                             see store/audit.h
  *
  * Why so: a publish costs one put with a rising key, the cheapest write that RocksDB has. All else is derived:
@@ -35,7 +37,7 @@
 #include "codec/entry.h"
 #include "codec/reason.h"
 
-#define HF_STORE_FORMAT 7
+#define HF_STORE_FORMAT 8
 #define HF_CHUNK_MAX 256
 #define HF_UNFLUSHED_MAX 8192
 #define HF_TRUNCATE_MAX 4096
@@ -206,8 +208,12 @@ enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, str
 enum hf_reason hf_filter_put(
 	struct hf_store *store, struct hf_slice device, struct hf_slice filter, const struct hf_slice *value);
 
+/* Of a group, whose name holds no zero byte, in a session; of the group itself where the session is empty. */
+enum hf_reason hf_share_put(
+	struct hf_store *store, struct hf_slice group, struct hf_slice session, const struct hf_slice *value);
+
 /* Visit every fact of a type of a session, or every device and each of its subscriptions behind it (`filter` is empty
- * for the device itself), in key order, pending ones included. Return false to stop. The visitor may get, acquire and
+ * for the device itself), or all of every group (`session` likewise), in key order, pending ones included. Return false to stop. The visitor may get, acquire and
  * release, but not put, append or flush. */
 typedef bool (*hf_fact_fn)(void *context, struct hf_slice name, struct hf_slice value);
 enum hf_reason hf_fact_each(
@@ -215,6 +221,8 @@ enum hf_reason hf_fact_each(
 typedef bool (*hf_device_fn)(
 	void *context, struct hf_slice device, struct hf_slice filter, struct hf_slice value);
 enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context);
+typedef bool (*hf_share_fn)(void *context, struct hf_slice group, struct hf_slice session, struct hf_slice value);
+enum hf_reason hf_share_each(struct hf_store *store, hf_share_fn fn, void *context);
 
 /* Visit the sessions behind the id `after` (empty: all of them) in the order of ids, with what is not flushed yet.
  * Return false to stop. The visitor may get, acquire and release, but not put, append, truncate or flush. */

@@ -208,33 +208,6 @@ class Reading(Clients, harness.BrokerTest):
             stranger.settle()
             self.assertEqual([m.topic for m in stranger.messages if m.topic.startswith("sessions/")], [])
 
-    def test_shared_subscriptions_are_refused_under_the_root(self):
-        self.start_broker()
-        for version in (5, 4):
-            alice = self.client(f"alice-{version}", version=version)
-            for one in (
-                "$share/g/sessions/s/#",
-                "$share/g/sessions/+/input",
-                "$share/g/sessions/#",
-                "$share/g/$from/earliest/sessions/s/#",
-                "$share/g/$resume/latest/sessions/s/#",
-            ):
-                with self.subTest(filter=one, version=version):
-                    alice.refused(one)
-            alice.subscribe("$share/g/elsewhere/#")
-
-    def test_a_shared_subscription_to_everything_gets_no_entries(self):
-        self.start_broker()
-        bob = self.client("bob-1")
-        for one in ("$share/g/#", "$share/g/+/+/input"):
-            _, mid = bob.paho.subscribe(one, 1)
-            bob._reasons(mid, "SUBACK")
-        direct = self.client("alice-1").subscribe("sessions/s/input")
-        self.fill("s", 10)
-        direct.wait_offset(10).check_offsets(1, 10)
-        bob.settle()
-        self.assertEqual(bob.entries(), [])
-
 
 class Anonymous(Clients, harness.BrokerTest):
     def test_no_role_by_default(self):

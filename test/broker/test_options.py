@@ -35,6 +35,7 @@ class BadOptions(harness.BrokerTest):
             "retention_bytes": ["-1", "x", "1K", "1kB", "99999999999999999999", "9999999999T"],
             "retention_count": ["-1", "x", "1k", "99999999999999999999"],
             "ask_expiry": ["0", "-1", "1d", "31622401"],
+            "share_expiry": ["0", "-1", "1h", "315360001"],
         }
         for name, values in bad.items():
             for value in values:
@@ -106,6 +107,7 @@ class GoodOptions(Clients, harness.BrokerTest):
             "window": "1",
             "payload_max": "1",
             "history_page": "1",
+            "share_expiry": "60",
         }
         self.start_broker(options=options).stop()
 
@@ -201,7 +203,7 @@ class Sample(harness.BrokerTest):
         text = sample.read_text(encoding="utf-8")
         for name in (
             "store", "roles", "root", "anonymous_role", "device_identity", "durability", "ack_flush", "window", "payload_max", "history_page",
-            "ask_expiry",
+            "ask_expiry", "share_expiry",
         ):
             self.assertIn(f"plugin_opt_{name}", text)
 

@@ -117,7 +117,7 @@ class Reasons(Clients, harness.BrokerTest):
         for one, reason in (
             ("$from/never/sessions/s/#", "position-invalid"),
             ("sessions/s/nonsense", "filter-invalid"),
-            ("$share/g/sessions/s/#", "share-unsupported"),
+            ("$share/g/sessions/s/state", "share-invalid"),
         ):
             count = len(alice.errors())
             alice.refused(one)

@@ -203,6 +203,17 @@ static struct key device_key(struct hf_slice device, struct hf_slice filter)
 	return key;
 }
 
+static struct key share_key(struct hf_slice group, struct hf_slice session)
+{
+	struct key key = { .len = 0 };
+
+	key_add(&key, hf_slice_of("g"));
+	key_add(&key, group);
+	key_add(&key, hf_slice_from("", 1));
+	key_add(&key, session);
+	return key;
+}
+
 static struct value *value_find(struct value *values, unsigned count, const struct key *key)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -363,3 +374,27 @@ enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *con
 	return HF_OK;
 }
 
+enum hf_reason hf_share_put(struct hf_store *store, struct hf_slice group, struct hf_slice session, const struct hf_slice *value)
+{
+	return put(store, share_key(group, session), value);
+}
+
+enum hf_reason hf_share_each(struct hf_store *store, hf_share_fn fn, void *context)
+{
+	const struct value *values[2 * VALUES];
+	struct key prefix = { .len = 0 };
+
+	key_add(&prefix, hf_slice_of("g"));
+	size_t count = list(store, &prefix, values);
+	store->visiting = true;
+	for (size_t i = 0; i < count; i++) {
+		const char *zero = memchr(values[i]->key, 0, values[i]->key_len);
+		size_t group_len = (size_t)(zero - values[i]->key) - 1;
+		if (!fn(context, hf_slice_from(values[i]->key + 1, group_len), hf_slice_from(zero + 1, values[i]->key_len - group_len - 2),
+				hf_slice_from(values[i]->value, values[i]->value_len))) {
+			break;
+		}
+	}
+	store->visiting = false;
+	return HF_OK;
+}

@@ -20,6 +20,7 @@
 
 #define HANDED_MAX 16384
 #define SHOWN_MAX 1100
+#define FLIGHT_MAX 512
 
 struct handed {
 	char device[64];
@@ -35,6 +36,13 @@ struct handed {
 	size_t id_count;
 };
 
+/* A message for one client alone that is not acknowledged. */
+struct flight {
+	char device[64];
+	uint64_t handle;
+	uint16_t packet_id;
+};
+
 struct fake {
 	struct handed handed[HANDED_MAX];
 	size_t count;
@@ -44,6 +52,12 @@ struct fake {
 	enum hf_handover outcome; /* of the next messages ... */
 	enum hf_handover outcome_joined; /* ... and, unless that is HF_HANDED, of the joined ones among them */
 	unsigned joined; /* of those, how many were tried */
+	struct flight flight[FLIGHT_MAX];
+	size_t flight_count;
+	size_t receive_max; /* so many of these may be in flight to one client; 0: any number */
+	size_t too_large;   /* payloads of so many bytes are, for the device of that name; 0: none */
+	char too_large_for[64];
+	unsigned recalled;
 	char last[1 << 21]; /* the whole payload of the last message */
 	size_t last_len;
 	char last_correlation[64];
@@ -86,6 +100,16 @@ static char message[1024];
 
 /* ---- struct hf_broker */
 
+static inline size_t fake_in_flight(const char *device)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < fake.flight_count; i++) {
+		count += strcmp(fake.flight[i].device, device) == 0;
+	}
+	return count;
+}
+
 static inline enum hf_handover fake_hand(void *context, const char *device, const struct hf_message *out, uint64_t *handle)
 {
 	enum hf_handover outcome = out->first_offset > 0 && fake.outcome_joined != HF_HANDED ? fake.outcome_joined : fake.outcome;
@@ -97,6 +121,13 @@ static inline enum hf_handover fake_hand(void *context, const char *device, cons
 	fake.joined += out->first_offset > 0;
 	if (outcome == HF_DROPPED || outcome == HF_TOO_LARGE) {
 		return outcome;
+	}
+	if (fake.too_large > 0 && out->entry && out->entry->payload.len >= fake.too_large &&
+		(fake.too_large_for[0] == '\0' || strcmp(fake.too_large_for, device) == 0)) {
+		return HF_TOO_LARGE;
+	}
+	if (out->single && out->qos > 0 && fake.receive_max > 0 && fake_in_flight(device) >= fake.receive_max) {
+		return HF_DROPPED;
 	}
 	if (fake.no_quota && out->qos > 0) {
 		return HF_DROPPED;
@@ -128,6 +159,12 @@ static inline enum hf_handover fake_hand(void *context, const char *device, cons
 		memcpy(handed->ids, out->subscription_ids, handed->id_count * sizeof(*handed->ids));
 	}
 	*handle = handed->handle = ++fake.next_handle;
+	if (out->single && out->qos > 0) {
+		ck_assert_uint_lt(fake.flight_count, FLIGHT_MAX);
+		struct flight *flight = &fake.flight[fake.flight_count++];
+		*flight = (struct flight){ .handle = *handle, .packet_id = handed->packet_id };
+		snprintf(flight->device, sizeof(flight->device), "%s", device);
+	}
 	if (fake_watch) {
 		fake_watch(device, out);
 	}
@@ -140,6 +177,29 @@ static inline bool fake_holds(void *context, const char *device, uint64_t handle
 	(void)device;
 	(void)handle;
 	return fake.holds;
+}
+
+static inline void fake_landed(uint64_t handle)
+{
+	for (size_t i = 0; i < fake.flight_count; i++) {
+		if (fake.flight[i].handle == handle) {
+			fake.flight[i] = fake.flight[--fake.flight_count];
+			return;
+		}
+	}
+}
+
+static inline void fake_recall(void *context, const char *device, uint16_t packet_id)
+{
+	(void)context;
+	for (size_t i = 0; i < fake.flight_count; i++) {
+		if (fake.flight[i].packet_id == packet_id && strcmp(fake.flight[i].device, device) == 0) {
+			fake_landed(fake.flight[i].handle);
+			fake.recalled++;
+			return;
+		}
+	}
+	ck_abort_msg("%s has no message %u to be recalled", device, packet_id);
 }
 
 static inline void fake_flush(void *context, const char *device)
@@ -280,6 +340,7 @@ static inline enum hf_reason try_open(void)
 	static const struct hf_broker broker = {
 		.hand = fake_hand,
 		.holds = fake_holds,
+		.recall = fake_recall,
 		.flush = fake_flush,
 		.retain = fake_retain,
 		.retain_entry = fake_retain_entry,
@@ -505,7 +566,15 @@ static inline void settle(void)
 
 static inline void acknowledge(const struct handed *handed)
 {
+	fake_landed(handed->handle);
 	hf_delivered(hub, handed->device, handed->handle, HF_OUTCOME_ACKNOWLEDGED);
+}
+
+/* The same of a client whose session the broker does not keep: it tells only of messages for one client alone. */
+static inline void release(const struct handed *handed)
+{
+	fake_landed(handed->handle);
+	hf_released(hub, handed->handle);
 }
 
 /* The entries handed to a device since fake.count was 0, as "a1 a2 b1"; joined ones as "a3-7"; marks and errors as

@@ -67,6 +67,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(options.restart_grace_ms, 10000);
 	ck_assert_uint_eq(options.stall_after_ms, 30000);
 	ck_assert_int_eq(options.presence_notices, HF_NOTICES_ALL);
+	ck_assert_uint_eq(options.share_expiry_s, 7 * 24 * 3600);
 }
 END_TEST
 
@@ -81,6 +82,7 @@ START_TEST(numbers)
 	check_numbers("agent_grace", &options.agent_grace_ms, 0, 3600000);
 	check_numbers("restart_grace", &options.restart_grace_ms, 0, 3600000);
 	check_numbers("stall_after", &options.stall_after_ms, 0, 3600000);
+	check_numbers("share_expiry", &options.share_expiry_s, 1, 315360000);
 }
 END_TEST
 

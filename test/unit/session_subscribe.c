@@ -350,8 +350,10 @@ START_TEST(refused_with_the_reason)
 	check_refusal("$from/noon/sessions/a/#", HF_POSITION_INVALID);
 	check_refusal("$from/@-1/sessions/a/#", HF_POSITION_INVALID);
 	check_refusal("$from/9223372036854775808/sessions/a/#", HF_POSITION_INVALID);
-	check_refusal("$share/g/sessions/a/#", HF_SHARE_UNSUPPORTED);
-	check_refusal("$share/g/$from/earliest/sessions/a/#", HF_SHARE_UNSUPPORTED);
+	check_refusal("$share/g/$from/8/sessions/a/#", HF_POSITION_AHEAD);
+	check_refusal("$share/g/$from/noon/sessions/a/#", HF_POSITION_INVALID);
+	check_refusal("$share/g/sessions/a/state", HF_SHARE_INVALID);
+	check_refusal("$share/g/$resume/earliest/sessions/a/ephemeral/#", HF_SHARE_INVALID);
 	fake.count = 0;
 	ck_assert_reason(hf_may_subscribe(hub, "pc", "sessions/a/nothing/here"), HF_FILTER_INVALID);
 	ck_assert_reason(hf_may_subscribe(hub, "pc", "sessions/no session/#"), HF_SESSION_ID_INVALID);

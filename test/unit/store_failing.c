@@ -79,9 +79,26 @@ static void live_until_killed(void *context)
 	_exit(7);
 }
 
+/* Killed in the middle of the write of the format mark, the first one of all (FAULT_KILL writes the half of it): looks as
+ * a store whose log was cut does, and is refused as that is. */
+static bool is_stillborn(void)
+{
+	struct hf_store *store;
+
+	if (known->acknowledged[0] + known->acknowledged[1] > 0)
+		return false;
+	if (open_with(HF_DURABILITY_PROCESS, &store) == HF_OK) {
+		hf_store_close(store);
+		return false;
+	}
+	ck_assert_msg(strstr(message, "has no format mark") != NULL, "%s", message);
+	return true;
+}
+
 START_TEST(a_kill_at_each_write_loses_nothing)
 {
 	int status = 0;
+	int stillborn = 0;
 	long n = 1;
 
 	known = shared_memory(sizeof *known);
@@ -91,8 +108,12 @@ START_TEST(a_kill_at_each_write_loses_nothing)
 		*known = (struct known){0};
 		status = run_child(live_until_killed, &n);
 		ck_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 7));
-		check_whole(1);
+		if (is_stillborn())
+			stillborn++;
+		else
+			check_whole(1);
 	}
+	ck_assert_int_le(stillborn, 1);
 	ck_assert_int_gt(n, 20);
 }
 END_TEST

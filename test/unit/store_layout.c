@@ -61,6 +61,8 @@ static void fill(void)
 	ck_assert_ok(hf_fact_put(store, hf_slice_of("chat"), 1, hf_slice_from("ann\0r1", 6), &(struct hf_slice){"R", 1}));
 	ck_assert_ok(hf_device_put(store, hf_slice_of("tab"), &(struct hf_slice){"D", 1}));
 	ck_assert_ok(hf_filter_put(store, hf_slice_of("tab"), hf_slice_of("a/#"), &(struct hf_slice){"F", 1}));
+	ck_assert_ok(hf_share_put(store, hf_slice_of("g/f"), HF_SLICE_NONE, &(struct hf_slice){"G", 1}));
+	ck_assert_ok(hf_share_put(store, hf_slice_of("g/f"), hf_slice_of("chat"), &(struct hf_slice){"L", 1}));
 	ck_assert_ok(hf_store_flush(store));
 }
 
@@ -74,7 +76,7 @@ static void end(void)
 START_TEST(every_family_has_its_golden_bytes)
 {
 	fill();
-	CHECK_FAMILY(store, HF_FAMILY_DEFAULT, {"666f726d6174", "07000000"}, {"696e6465786564", "0300000000000000"});
+	CHECK_FAMILY(store, HF_FAMILY_DEFAULT, {"666f726d6174", "08000000"}, {"696e6465786564", "0300000000000000"});
 	CHECK_FAMILY(store, HF_FAMILY_LOG,
 		{"0000000000000001", "020101010400060005000600000000000000000002000000"
 							 "01000000000000000504030201000000"
@@ -117,6 +119,7 @@ START_TEST(every_family_has_its_golden_bytes)
 	CHECK_NOTHING(store, HF_FAMILY_TRUNCATED);
 	CHECK_FAMILY(store, HF_FAMILY_FACTS, {"636861740001616e6e007231", "52"});
 	CHECK_FAMILY(store, HF_FAMILY_DEVICES, {"746162", "44"}, {"74616200612f23", "46"});
+	CHECK_FAMILY(store, HF_FAMILY_SHARES, {"672f6600", "47"}, {"672f660063686174", "4c"});
 	end();
 }
 END_TEST
