@@ -43,16 +43,20 @@ static enum hf_reason find_key(struct hf_store *store, bool first, uint8_t publi
 	return reason == HF_OK ? hf_audit_public_key(store, seal.key_seq, public_key) : reason;
 }
 
-static enum hf_exit export(const struct key *key) {
-	struct hf_store *store = hf_store_open_to_read(key->store_path); uint8_t public_key[HF_PUBLIC_KEY_SIZE];
+static enum hf_exit export(const struct key *key)
+{
+	struct hf_store *store = hf_store_open_to_read(key->store_path);
+	uint8_t public_key[HF_PUBLIC_KEY_SIZE];
 
-	if (!store){return HF_EXIT_FAILED;}
-enum hf_reason reason = find_key(store, key->first, public_key);
-if (reason != HF_OK) {
-	hf_complain("no key to be found: %s", hf_store_error(store));
-}
-hf_store_close(store);
-return reason == HF_OK && print_key(public_key) ? hf_output_end() : HF_EXIT_FAILED;
+	if (!store) {
+		return HF_EXIT_FAILED;
+	}
+	enum hf_reason reason = find_key(store, key->first, public_key);
+	if (reason != HF_OK) {
+		hf_complain("no key to be found: %s", hf_store_error(store));
+	}
+	hf_store_close(store);
+	return reason == HF_OK && print_key(public_key) ? hf_output_end() : HF_EXIT_FAILED;
 }
 
 static enum hf_exit rotate(const struct key *key)

@@ -57,7 +57,8 @@ static int set_will(struct mosquitto *mosq, const char *topic)
 	return rc;
 }
 
-int hf_connect(struct mosquitto *mosq, const struct hf_client_options *options, uint32_t session_expiry_s, const char *will_topic)
+int hf_connect(
+	struct mosquitto *mosq, const struct hf_client_options *options, uint32_t session_expiry_s, const char *will_topic)
 {
 	mosquitto_property *properties = NULL;
 	int rc = configure(mosq, options);

@@ -18,7 +18,8 @@
  * session. With a will_topic, which is the client's own presence, the connection has a will there that waits for
  * HF_WILL_DELAY_S: so long it may be away. Returns an enum mosq_err_t; the instance stays the caller's.
  */
-int hf_connect(struct mosquitto *mosq, const struct hf_client_options *options, uint32_t session_expiry_s, const char *will_topic);
+int hf_connect(
+	struct mosquitto *mosq, const struct hf_client_options *options, uint32_t session_expiry_s, const char *will_topic);
 
 /* Why hf_connect returned `rc`, as a phrase. May try the network once more, for at most a second. */
 void hf_connect_why(int rc, const struct hf_client_options *options, char *why, size_t size);

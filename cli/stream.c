@@ -186,8 +186,8 @@ static void send_due(struct stream *stream)
 
 	while (!stream->failed && hf_client_is_up(stream->client) && stream->sent < stream->count && stream->sent < max) {
 		struct batch *batch = batch_at(stream, stream->sent);
-		enum hf_sent sent =
-			hf_client_publish(stream->client, stream->topic, batch->payload.data, batch->payload.len, NULL, &batch->mid);
+		enum hf_sent sent = hf_client_publish(
+			stream->client, stream->topic, batch->payload.data, batch->payload.len, NULL, &batch->mid);
 		if (sent == HF_SENT_NOT) {
 			return;
 		}
@@ -356,7 +356,8 @@ static char *topic_of(const struct hf_say *say, const char *rest)
 	return asprintf(&topic, "%s/%s/%s", say->client_options.root, say->session, rest) < 0 ? NULL : topic;
 }
 
-/* Who has no user name, or one that is too long for it, lets its will go where typing is told: it is the delay that counts. */
+/* Who has no user name, or one that is too long for it, lets its will go where typing is told: it is the delay that
+ * counts. */
 static char *presence_of(const struct hf_say *say)
 {
 	char rest[HF_TOPIC_MAX] = "presence/", *name = rest + strlen(rest);

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Who a client is, others decide. But a client id that belongs to somebody else's durable device is refused, whatever the
- * password: and as if it had been wrong, for whoever has none shall not learn of it. Mosquitto does not ask where the user
- * name comes from a certificate, nor with extended authentication (handle_connect.c).
+/* Who a client is, others decide. But a client id that belongs to somebody else's durable device is refused, whatever
+ * the password: and as if it had been wrong, for whoever has none shall not learn of it. Mosquitto does not ask where
+ * the user name comes from a certificate, nor with extended authentication (handle_connect.c).
  *
- * A take-over sends the will of the old connection between this event and the DISCONNECT of that connection: remembering
- * who logs in tells such a will from a publish. */
+ * A take-over sends the will of the old connection between this event and the DISCONNECT of that connection:
+ * remembering who logs in tells such a will from a publish. */
 int hf_on_basic_auth(int event, void *data, void *userdata)
 {
 	const struct mosquitto_evt_basic_auth *auth = data;
@@ -24,7 +24,8 @@ int hf_on_basic_auth(int event, void *data, void *userdata)
 	}
 	if (!hf_may_connect(plugin->hub, id, auth->username, &owner)) {
 		hf_log_limited(plugin, MOSQ_LOG_WARNING,
-			"refused a login as '%s' with the client id '%s': that is a durable device of '%s' (plugin_opt_device_identity)",
+			"refused a login as '%s' with the client id '%s': that is a durable device of '%s' "
+			"(plugin_opt_device_identity)",
 			auth->username ? auth->username : "", id, owner ? owner : "");
 		hf_refused(plugin->hub, id, auth->username, mosquitto_client_address(auth->client), "client-id-taken");
 		return MOSQ_ERR_AUTH;
@@ -45,7 +46,7 @@ static void authenticated(struct hf_plugin *plugin)
 static const char *protocol_of(const struct mosquitto *client)
 {
 	static const char *const names[][2] = {
-		{ "MQTT 3.1", "MQTT 3.1, WebSocket" }, { "MQTT 3.1.1", "MQTT 3.1.1, WebSocket" }, { "MQTT 5", "MQTT 5, WebSocket" } };
+		{"MQTT 3.1", "MQTT 3.1, WebSocket"}, {"MQTT 3.1.1", "MQTT 3.1.1, WebSocket"}, {"MQTT 5", "MQTT 5, WebSocket"}};
 	int version = mosquitto_client_protocol_version(client);
 	bool web = mosquitto_client_protocol(client) == mp_websockets;
 
@@ -95,8 +96,8 @@ int hf_on_connect(int event, void *data, void *userdata)
 	return MOSQ_ERR_SUCCESS;
 }
 
-/* The reasons are those of do_disconnect's callers. A DISCONNECT with reason code 0x04 looks like a goodbye here: that it
- * is none, its will tells. */
+/* The reasons are those of do_disconnect's callers. A DISCONNECT with reason code 0x04 looks like a goodbye here: that
+ * it is none, its will tells. */
 static enum hf_why why_of(int reason)
 {
 	switch (reason) {
@@ -119,7 +120,8 @@ static void gone(struct hf_plugin *plugin, const struct mosquitto *client, int r
 	char number[16];
 
 	if (id && plugin->newcomer == client) { /* it asked to come in, and never did */
-		hf_refused(plugin->hub, id, mosquitto_client_username(client), mosquitto_client_address(client), refusal_of(reason, number));
+		hf_refused(plugin->hub, id, mosquitto_client_username(client), mosquitto_client_address(client),
+			refusal_of(reason, number));
 	}
 	authenticated(plugin);
 	hf_resumed_forget(plugin, client);

@@ -24,7 +24,8 @@ void hf_log_limited(struct hf_plugin *plugin, int level, const char *format, ...
 
 	if (now - plugin->log_window_ms >= WINDOW_MS) {
 		if (plugin->log_count > LINES_MAX) {
-			mosquitto_log_printf(MOSQ_LOG_WARNING, "holdfast: %u more lines like these were left out", plugin->log_count - LINES_MAX);
+			mosquitto_log_printf(
+				MOSQ_LOG_WARNING, "holdfast: %u more lines like these were left out", plugin->log_count - LINES_MAX);
 		}
 		plugin->log_window_ms = now;
 		plugin->log_count = 0;

@@ -46,13 +46,15 @@ int hf_on_persist_client_delete(int event, void *data, void *userdata)
 
 int hf_on_persist_subscription_add(int event, void *data, void *userdata)
 {
-	const struct mosquitto_subscription *subscription = &((const struct mosquitto_evt_persist_subscription *)data)->data;
+	const struct mosquitto_subscription *subscription =
+		&((const struct mosquitto_evt_persist_subscription *)data)->data;
 	struct hf_plugin *plugin = userdata;
 
 	(void)event;
-	if (hf_subscription_keep(plugin->hub, subscription->clientid, subscription->topic_filter, subscription->options, subscription->identifier) !=
-		HF_OK) {
-		hf_log_limited(plugin, MOSQ_LOG_ERR, "the subscription of %s to %s could not be stored", subscription->clientid, subscription->topic_filter);
+	if (hf_subscription_keep(plugin->hub, subscription->clientid, subscription->topic_filter, subscription->options,
+			subscription->identifier) != HF_OK) {
+		hf_log_limited(plugin, MOSQ_LOG_ERR, "the subscription of %s to %s could not be stored", subscription->clientid,
+			subscription->topic_filter);
 	}
 	return MOSQ_ERR_SUCCESS;
 }
@@ -67,11 +69,13 @@ int hf_on_persist_client_msg_delete(int event, void *data, void *userdata)
 	if (message->direction == mosq_bmd_in) {
 		hf_resumed_released(plugin, message->clientid);
 	}
-	if (message->direction != mosq_bmd_out || message->qos == 0 || message->store_id < HF_STORE_ID_SINGLE || plugin->taking_back) {
+	if (message->direction != mosq_bmd_out || message->qos == 0 || message->store_id < HF_STORE_ID_SINGLE ||
+		plugin->taking_back) {
 		return MOSQ_ERR_SUCCESS;
 	}
 	/* Our messages have no expiry, so a message in state 3 or 9 can only have left by its acknowledgement. */
-	bool lowered = message->state == STATE_WAIT_FOR_PUBREC && message->qos == 1; /* from QoS 2, by the listener's max_qos */
+	bool lowered =
+		message->state == STATE_WAIT_FOR_PUBREC && message->qos == 1; /* from QoS 2, by the listener's max_qos */
 	if (message->state == STATE_WAIT_FOR_PUBACK || message->state == STATE_WAIT_FOR_PUBCOMP || lowered) {
 		outcome = HF_OUTCOME_ACKNOWLEDGED;
 	} else if (message->state == STATE_WAIT_FOR_PUBREC) {
@@ -81,8 +85,8 @@ int hf_on_persist_client_msg_delete(int event, void *data, void *userdata)
 	return MOSQ_ERR_SUCCESS;
 }
 
-/* Comes for whatever was added with mosquitto_persist_base_msg_add (plugin_public.c), also where only clients had it whose
- * session the broker does not keep: so it tells of their acknowledgements, too. */
+/* Comes for whatever was added with mosquitto_persist_base_msg_add (plugin_public.c), also where only clients had it
+ * whose session the broker does not keep: so it tells of their acknowledgements, too. */
 int hf_on_persist_base_msg_delete(int event, void *data, void *userdata)
 {
 	uint64_t store_id = ((const struct mosquitto_evt_persist_base_msg *)data)->data.store_id;
@@ -114,7 +118,8 @@ static bool restore_client(void *context, const struct hf_durable *durable)
 	return mosquitto_persist_client_add(&client) == MOSQ_ERR_SUCCESS; /* owns, and frees, the strings either way */
 }
 
-static bool restore_subscription(void *context, const char *device, const char *filter, uint8_t options, uint32_t identifier)
+static bool restore_subscription(
+	void *context, const char *device, const char *filter, uint8_t options, uint32_t identifier)
 {
 	struct mosquitto_subscription subscription = {
 		.clientid = (char *)device,
@@ -131,7 +136,7 @@ static bool restore_subscription(void *context, const char *device, const char *
 int hf_on_persist_restore(int event, void *data, void *userdata)
 {
 	struct hf_plugin *plugin = userdata;
-	struct hf_restore restore = { .context = plugin, .client = restore_client, .subscription = restore_subscription };
+	struct hf_restore restore = {.context = plugin, .client = restore_client, .subscription = restore_subscription};
 
 	(void)event;
 	(void)data;

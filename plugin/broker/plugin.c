@@ -67,25 +67,25 @@ static const struct {
 	MOSQ_FUNC_generic_callback callback;
 	const char *name;
 } callbacks[] = {
-	{ MOSQ_EVT_BASIC_AUTH, hf_on_basic_auth, "BASIC_AUTH" },
-	{ MOSQ_EVT_ACL_CHECK, hf_on_acl_check, "ACL_CHECK" },
-	{ MOSQ_EVT_CONNECT, hf_on_connect, "CONNECT" },
-	{ MOSQ_EVT_DISCONNECT, hf_on_disconnect, "DISCONNECT" },
-	{ MOSQ_EVT_CLIENT_OFFLINE, hf_on_client_offline, "CLIENT_OFFLINE" },
-	{ MOSQ_EVT_MESSAGE_IN, hf_on_message_in, "MESSAGE_IN" },
-	{ MOSQ_EVT_MESSAGE_OUT, hf_on_message_out, "MESSAGE_OUT" },
-	{ MOSQ_EVT_SUBSCRIBE, hf_on_subscribe, "SUBSCRIBE" },
-	{ MOSQ_EVT_UNSUBSCRIBE, hf_on_unsubscribe, "UNSUBSCRIBE" },
-	{ MOSQ_EVT_TICK, on_tick, "TICK" },
-	{ MOSQ_EVT_RELOAD, on_reload, "RELOAD" },
-	{ MOSQ_EVT_PERSIST_RESTORE, hf_on_persist_restore, "PERSIST_RESTORE" },
-	{ MOSQ_EVT_PERSIST_CLIENT_ADD, hf_on_persist_client, "PERSIST_CLIENT_ADD" },
-	{ MOSQ_EVT_PERSIST_CLIENT_UPDATE, hf_on_persist_client, "PERSIST_CLIENT_UPDATE" },
-	{ MOSQ_EVT_PERSIST_CLIENT_DELETE, hf_on_persist_client_delete, "PERSIST_CLIENT_DELETE" },
-	{ MOSQ_EVT_PERSIST_SUBSCRIPTION_ADD, hf_on_persist_subscription_add, "PERSIST_SUBSCRIPTION_ADD" },
-	{ MOSQ_EVT_PERSIST_BASE_MSG_DELETE, hf_on_persist_base_msg_delete, "PERSIST_BASE_MSG_DELETE" },
-	{ MOSQ_EVT_PERSIST_CLIENT_MSG_DELETE, hf_on_persist_client_msg_delete, "PERSIST_CLIENT_MSG_DELETE" },
-	{ MOSQ_EVT_PERSIST_WILL_ADD, hf_on_persist_will_add, "PERSIST_WILL_ADD" },
+	{MOSQ_EVT_BASIC_AUTH, hf_on_basic_auth, "BASIC_AUTH"},
+	{MOSQ_EVT_ACL_CHECK, hf_on_acl_check, "ACL_CHECK"},
+	{MOSQ_EVT_CONNECT, hf_on_connect, "CONNECT"},
+	{MOSQ_EVT_DISCONNECT, hf_on_disconnect, "DISCONNECT"},
+	{MOSQ_EVT_CLIENT_OFFLINE, hf_on_client_offline, "CLIENT_OFFLINE"},
+	{MOSQ_EVT_MESSAGE_IN, hf_on_message_in, "MESSAGE_IN"},
+	{MOSQ_EVT_MESSAGE_OUT, hf_on_message_out, "MESSAGE_OUT"},
+	{MOSQ_EVT_SUBSCRIBE, hf_on_subscribe, "SUBSCRIBE"},
+	{MOSQ_EVT_UNSUBSCRIBE, hf_on_unsubscribe, "UNSUBSCRIBE"},
+	{MOSQ_EVT_TICK, on_tick, "TICK"},
+	{MOSQ_EVT_RELOAD, on_reload, "RELOAD"},
+	{MOSQ_EVT_PERSIST_RESTORE, hf_on_persist_restore, "PERSIST_RESTORE"},
+	{MOSQ_EVT_PERSIST_CLIENT_ADD, hf_on_persist_client, "PERSIST_CLIENT_ADD"},
+	{MOSQ_EVT_PERSIST_CLIENT_UPDATE, hf_on_persist_client, "PERSIST_CLIENT_UPDATE"},
+	{MOSQ_EVT_PERSIST_CLIENT_DELETE, hf_on_persist_client_delete, "PERSIST_CLIENT_DELETE"},
+	{MOSQ_EVT_PERSIST_SUBSCRIPTION_ADD, hf_on_persist_subscription_add, "PERSIST_SUBSCRIPTION_ADD"},
+	{MOSQ_EVT_PERSIST_BASE_MSG_DELETE, hf_on_persist_base_msg_delete, "PERSIST_BASE_MSG_DELETE"},
+	{MOSQ_EVT_PERSIST_CLIENT_MSG_DELETE, hf_on_persist_client_msg_delete, "PERSIST_CLIENT_MSG_DELETE"},
+	{MOSQ_EVT_PERSIST_WILL_ADD, hf_on_persist_will_add, "PERSIST_WILL_ADD"},
 };
 
 static bool register_callbacks(struct hf_plugin *plugin)
@@ -94,7 +94,8 @@ static bool register_callbacks(struct hf_plugin *plugin)
 		int rc = mosquitto_callback_register(plugin->id, callbacks[i].event, callbacks[i].callback, NULL, plugin);
 		if (rc != MOSQ_ERR_SUCCESS) {
 			mosquitto_log_printf(MOSQ_LOG_ERR,
-				"holdfast: the broker does not let it see the event %s (%d). It needs Mosquitto 2.1, 'persistence false', and to be "
+				"holdfast: the broker does not let it see the event %s (%d). It needs Mosquitto 2.1, 'persistence "
+				"false', and to be "
 				"loaded with global_plugin.",
 				callbacks[i].name, rc);
 			return false;
@@ -134,7 +135,8 @@ static bool loaded_first(void)
 	dl_iterate_phdr(find_other_plugin, &other);
 	if (other) {
 		mosquitto_log_printf(MOSQ_LOG_ERR,
-			"holdfast: it must be the first plugin, or access rules of others could be turned around: move its global_plugin line above the one "
+			"holdfast: it must be the first plugin, or access rules of others could be turned around: move its "
+			"global_plugin line above the one "
 			"for %s",
 			other);
 	}
@@ -158,7 +160,8 @@ static bool read_options(struct hf_plugin *plugin, const struct mosquitto_opt *o
 			location[0] && location[strlen(location) - 1] == '/' ? "" : "/");
 	}
 	if (!plugin->options.store[0]) {
-		mosquitto_log_printf(MOSQ_LOG_ERR, "holdfast: set plugin_opt_store to the folder for its store (or persistence_location)");
+		mosquitto_log_printf(
+			MOSQ_LOG_ERR, "holdfast: set plugin_opt_store to the folder for its store (or persistence_location)");
 		return false;
 	}
 	plugin->root_len = strlen(plugin->options.root);
@@ -175,11 +178,13 @@ static bool open_hub(struct hf_plugin *plugin)
 	if (reason == HF_OK) {
 		return true;
 	}
-	mosquitto_log_printf(MOSQ_LOG_ERR, "holdfast: %s%s", reason == HF_ROLES_INVALID ? "" : "plugin_opt_store: ", message);
+	mosquitto_log_printf(
+		MOSQ_LOG_ERR, "holdfast: %s%s", reason == HF_ROLES_INVALID ? "" : "plugin_opt_store: ", message);
 	return false;
 }
 
-int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, struct mosquitto_opt *options, int option_count)
+int mosquitto_plugin_init(
+	mosquitto_plugin_id_t *identifier, void **userdata, struct mosquitto_opt *options, int option_count)
 {
 	struct hf_plugin *plugin = calloc(1, sizeof(*plugin));
 
@@ -189,11 +194,12 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
 	}
 	plugin->id = identifier;
 	mosquitto_plugin_set_info(identifier, HF_PLUGIN_NAME, HF_VERSION);
-	if (!loaded_first() || !read_options(plugin, options, option_count) || !hf_port_timer(plugin) || !open_hub(plugin) ||
-		!register_callbacks(plugin)) {
+	if (!loaded_first() || !read_options(plugin, options, option_count) || !hf_port_timer(plugin) ||
+		!open_hub(plugin) || !register_callbacks(plugin)) {
 		return MOSQ_ERR_INVAL;
 	}
-	mosquitto_log_printf(MOSQ_LOG_INFO, "holdfast %s: sessions under %s/, store in %s", HF_VERSION, plugin->options.root, plugin->options.store);
+	mosquitto_log_printf(MOSQ_LOG_INFO, "holdfast %s: sessions under %s/, store in %s", HF_VERSION,
+		plugin->options.root, plugin->options.store);
 	return MOSQ_ERR_SUCCESS;
 }
 

@@ -43,20 +43,20 @@ struct hf_plugin {
 	struct hf_hub *hub;
 	struct hf_options options;
 	size_t root_len;
-	uint64_t other_id;             /* counts HF_STORE_ID_OTHER */
-	bool watching;                 /* port.c is, at which QoS a message goes out ... */
-	uint8_t seen_qos;              /* ... this one */
-	bool taking_back;              /* port.c is undoing a handover: its event is none */
-	const struct mosquitto *checked; /* whose PUBLISH passed ACL WRITE; its MESSAGE_IN comes next */
+	uint64_t other_id;                /* counts HF_STORE_ID_OTHER */
+	bool watching;                    /* port.c is, at which QoS a message goes out ... */
+	uint8_t seen_qos;                 /* ... this one */
+	bool taking_back;                 /* port.c is undoing a handover: its event is none */
+	const struct mosquitto *checked;  /* whose PUBLISH passed ACL WRITE; its MESSAGE_IN comes next */
 	const struct mosquitto *newcomer; /* that is logging in */
 	const struct mosquitto *resuming; /* that is coming back, and will be sent again what is in flight */
-	char *authenticating;          /* its client id; a will that goes out now is of its predecessor */
+	char *authenticating;             /* its client id; a will that goes out now is of its predecessor */
 	struct hf_refused *refused;
 	struct hf_resumed *resumed;
 	struct hf_will *wills;
-	uint32_t will_delay_s;         /* of the client whose PERSIST_CLIENT_UPDATE came last; 0: none */
-	struct hf_buffer properties;   /* scratch */
-	struct hf_buffer topic;        /* scratch */
+	uint32_t will_delay_s;       /* of the client whose PERSIST_CLIENT_UPDATE came last; 0: none */
+	struct hf_buffer properties; /* scratch */
+	struct hf_buffer topic;      /* scratch */
 	timer_t timer;
 	bool has_timer;
 	int64_t wake_at_ms; /* 0: the timer is not set */
@@ -81,7 +81,8 @@ struct hf_publish_properties {
 	struct hf_conditions conditions;
 };
 /* Pick apart the properties of a publish. HF_OK, HF_NO_MEMORY, HF_PROPERTIES_TOO_LARGE, HF_CONDITION_INVALID. */
-enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_property *list, struct hf_publish_properties *out);
+enum hf_reason hf_properties_read(
+	struct hf_plugin *plugin, const mosquitto_property *list, struct hf_publish_properties *out);
 /* The properties of a message to a client; the caller owns the list. False: no memory, *out is NULL. */
 bool hf_properties_write(const struct hf_message *message, mosquitto_property **out);
 /* The properties of a live-only message: the stored ones of its publish, and who it is from. As above. */
@@ -120,14 +121,16 @@ enum hf_way {
 
 /* publishing.c: the part of ACL CHECK for access WRITE; and what it remembers of clients until they are gone. */
 int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event);
-enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
-	const mosquitto_property *properties, uint8_t qos, enum hf_way way, enum hf_reason *reason);
+enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic,
+	struct hf_slice payload, const mosquitto_property *properties, uint8_t qos, enum hf_way way,
+	enum hf_reason *reason);
 void hf_resumed_released(struct hf_plugin *plugin, const char *id); /* PUBREL of the oldest one */
 void hf_resumed_forget(struct hf_plugin *plugin, const struct mosquitto *client);
 void hf_publishing_end(struct hf_plugin *plugin);
 
 /* wills.c */
-bool hf_will_is(const struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event); /* a connected client's? */
+bool hf_will_is(
+	const struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event); /* a connected client's? */
 int hf_will_publish(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event);
 void hf_will_forget(struct hf_plugin *plugin, const struct mosquitto *client);
 void hf_wills_end(struct hf_plugin *plugin);

@@ -31,13 +31,14 @@ static const char *topic_of(struct hf_plugin *plugin, struct hf_slice session, s
 
 	hf_buffer_clear(topic);
 	bool ok = hf_buffer_append(topic, plugin->options.root, plugin->root_len) && hf_buffer_append(topic, "/", 1) &&
-		hf_buffer_append(topic, session.data, session.len) && hf_buffer_append(topic, "/", 1) &&
-		hf_buffer_append(topic, rest.data, rest.len) && hf_buffer_append(topic, "", 1);
+			  hf_buffer_append(topic, session.data, session.len) && hf_buffer_append(topic, "/", 1) &&
+			  hf_buffer_append(topic, rest.data, rest.len) && hf_buffer_append(topic, "", 1);
 	return ok ? (const char *)topic->data : NULL;
 }
 
 /* Give the broker the message itself; clients refer to it by `store_id`. False: no memory. */
-static bool add_base(const char *topic, struct hf_slice payload, mosquitto_property *properties, uint64_t store_id, uint8_t qos, bool retain)
+static bool add_base(const char *topic, struct hf_slice payload, mosquitto_property *properties, uint64_t store_id,
+	uint8_t qos, bool retain)
 {
 	struct mosquitto_base_msg base = {
 		.store_id = store_id,
@@ -62,12 +63,14 @@ static bool add_base(const char *topic, struct hf_slice payload, mosquitto_prope
 	return mosquitto_persist_base_msg_add(&base) == MOSQ_ERR_SUCCESS; /* owns, and frees, all of it either way */
 }
 
-static bool too_large(const struct hf_message *message, const char *topic, struct hf_slice payload, const mosquitto_property *properties)
+static bool too_large(
+	const struct hf_message *message, const char *topic, struct hf_slice payload, const mosquitto_property *properties)
 {
 	if (message->max_packet == 0 || !topic) {
 		return false;
 	}
-	size_t properties_len = mosquitto_property_get_length_all(properties) + (message->subscription_id_count > 0 ? 5 : 0);
+	size_t properties_len =
+		mosquitto_property_get_length_all(properties) + (message->subscription_id_count > 0 ? 5 : 0);
 	size_t len = 2 + strlen(topic) + (message->qos ? 2 : 0) + 4 + properties_len + payload.len;
 	return len + 5 > message->max_packet;
 }
@@ -89,7 +92,8 @@ static bool base_exists(struct mosquitto_client_msg probe)
 
 static void flush(void *context, const char *device)
 {
-	struct mosquitto_client_msg nothing = { .clientid = device, .mid = MID_NONE, .qos = QOS_NONE, .direction = mosq_bmd_out };
+	struct mosquitto_client_msg nothing = {
+		.clientid = device, .mid = MID_NONE, .qos = QOS_NONE, .direction = mosq_bmd_out};
 
 	(void)context;
 	/* Should the broker itself have given out this Packet Identifier, another one will do. */
@@ -106,8 +110,8 @@ static void take_back(struct hf_plugin *plugin, struct mosquitto_client_msg *cli
 }
 
 /*
- * A packet for which the socket's queue has no room is thrown away without a word (packet_mosq.c). Only a message of QoS 0
- * is told about it before, so one is tried, and taken back before it is written.
+ * A packet for which the socket's queue has no room is thrown away without a word (packet_mosq.c). Only a message of
+ * QoS 0 is told about it before, so one is tried, and taken back before it is written.
  */
 static bool socket_has_room(struct hf_plugin *plugin, const char *device, uint16_t *packet_id)
 {
@@ -131,8 +135,9 @@ static bool socket_has_room(struct hf_plugin *plugin, const char *device, uint16
 }
 
 /*
- * What the client's Receive Maximum has no room for is taken back from the broker's queue: it would go out by itself, but
- * if the socket's queue is full then, it is thrown away without a word, and its place in flight is never free again.
+ * What the client's Receive Maximum has no room for is taken back from the broker's queue: it would go out by itself,
+ * but if the socket's queue is full then, it is thrown away without a word, and its place in flight is never free
+ * again.
  */
 static enum hf_handover outcome_of(struct hf_plugin *plugin, int rc, struct mosquitto_client_msg *client_msg)
 {
@@ -152,10 +157,11 @@ static const char *topic_of_message(struct hf_plugin *plugin, const struct hf_me
 		return message->full_topic;
 	}
 	return message->entry ? topic_of(plugin, message->entry->session, message->entry->topic)
-	                      : topic_of(plugin, message->session, message->topic);
+						  : topic_of(plugin, message->session, message->topic);
 }
 
-static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_message *message, struct mosquitto_client_msg *client_msg)
+static enum hf_handover put_in_flight(
+	struct hf_plugin *plugin, const struct hf_message *message, struct mosquitto_client_msg *client_msg)
 {
 	struct hf_slice payload = message->entry ? message->entry->payload : message->payload;
 	mosquitto_property *properties = NULL;
@@ -172,7 +178,8 @@ static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_
 		*message->outgrown = large; /* if it goes out */
 	}
 	/* Another device may have the same entry in flight; then the broker has it already. */
-	int rc = client_msg->store_id >= HF_STORE_ID_ENTRY ? mosquitto_persist_client_msg_add(client_msg) : MOSQ_ERR_NOT_FOUND;
+	int rc =
+		client_msg->store_id >= HF_STORE_ID_ENTRY ? mosquitto_persist_client_msg_add(client_msg) : MOSQ_ERR_NOT_FOUND;
 	if (rc != MOSQ_ERR_NOT_FOUND) {
 		mosquitto_property_free_all(&properties);
 		return outcome_of(plugin, rc, client_msg);
@@ -188,19 +195,21 @@ static enum hf_handover put_in_flight(struct hf_plugin *plugin, const struct hf_
 }
 
 /* Not what was joined for this device; not with several Subscription Identifiers, which are properties of the message;
- * not where it must be found out if the broker keeps it; and not with MQTT 3.1.1 clients, who are given no message of the broker's twice, also not after $from,
- * when allow_duplicate_messages is off (database.c). */
+ * not where it must be found out if the broker keeps it; and not with MQTT 3.1.1 clients, who are given no message of
+ * the broker's twice, also not after $from, when allow_duplicate_messages is off (database.c). */
 static bool may_share(const char *device, const struct hf_message *message)
 {
-	return message->entry && !message->single && !message->first_offset && message->subscription_id_count <= 1 && !message->check_size &&
-		mosquitto_client_protocol_version(mosquitto_client(device)) == 5;
+	return message->entry && !message->single && !message->first_offset && message->subscription_id_count <= 1 &&
+		   !message->check_size && mosquitto_client_protocol_version(mosquitto_client(device)) == 5;
 }
 
 /*
- * The max_qos of the listener lowers the QoS of a message without a word; one of QoS 1 or 2 that becomes one of QoS 0 then
- * waits in flight for an acknowledgement that never comes (database.c). So the first one is watched as it is written.
+ * The max_qos of the listener lowers the QoS of a message without a word; one of QoS 1 or 2 that becomes one of QoS 0
+ * then waits in flight for an acknowledgement that never comes (database.c). So the first one is watched as it is
+ * written.
  */
-static void watch_qos(struct hf_plugin *plugin, const struct hf_message *message, struct mosquitto_client_msg *client_msg)
+static void watch_qos(
+	struct hf_plugin *plugin, const struct hf_message *message, struct mosquitto_client_msg *client_msg)
 {
 	plugin->seen_qos = message->qos;
 	plugin->watching = true;
@@ -257,12 +266,13 @@ static enum hf_handover hand(void *context, const char *device, const struct hf_
 static bool holds(void *context, const char *device, uint64_t handle)
 {
 	(void)context;
-	return base_exists((struct mosquitto_client_msg){ .clientid = device, .store_id = handle });
+	return base_exists((struct mosquitto_client_msg){.clientid = device, .store_id = handle});
 }
 
 static void recall(void *context, const char *device, uint16_t packet_id)
 {
-	struct mosquitto_client_msg client_msg = { .clientid = device, .mid = packet_id, .qos = 1, .direction = mosq_bmd_out };
+	struct mosquitto_client_msg client_msg = {
+		.clientid = device, .mid = packet_id, .qos = 1, .direction = mosq_bmd_out};
 
 	take_back(context, &client_msg);
 }
@@ -283,7 +293,7 @@ static void retain(void *context, struct hf_slice session, struct hf_slice rest,
 static void retain_entry(void *context, const struct hf_entry *entry)
 {
 	struct hf_plugin *plugin = context;
-	const struct hf_message message = { .entry = entry };
+	const struct hf_message message = {.entry = entry};
 	const char *topic = topic_of(plugin, entry->session, entry->topic);
 	uint64_t id = HF_STORE_ID_OTHER | ++plugin->other_id;
 	mosquitto_property *properties;
@@ -346,8 +356,8 @@ static void ignore_signal(int number)
 
 bool hf_port_timer(struct hf_plugin *plugin)
 {
-	struct sigaction action = { .sa_handler = ignore_signal, .sa_flags = SA_RESTART };
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WAKE_SIGNAL };
+	struct sigaction action = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WAKE_SIGNAL};
 
 	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
 	if (sigaction(WAKE_SIGNAL, &action, NULL) != 0 || timer_create(CLOCK_MONOTONIC, &event, &plugin->timer) != 0) {
@@ -370,8 +380,8 @@ static void wake(void *context, unsigned int in_ms)
 	struct hf_plugin *plugin = context;
 	int64_t at = clock_ms(CLOCK_MONOTONIC) + (in_ms ? in_ms : 1);
 	struct itimerspec when = {
-		.it_value = { .tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000 },
-		.it_interval = { .tv_nsec = WAKE_REPEAT_NS },
+		.it_value = {.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000},
+		.it_interval = {.tv_nsec = WAKE_REPEAT_NS},
 	};
 
 	if (plugin->wake_at_ms == 0 || at < plugin->wake_at_ms) {
@@ -382,7 +392,7 @@ static void wake(void *context, unsigned int in_ms)
 
 bool hf_port_woken(struct hf_plugin *plugin)
 {
-	struct itimerspec never = { .it_value = { .tv_sec = 0 } };
+	struct itimerspec never = {.it_value = {.tv_sec = 0}};
 
 	if (!plugin->wake_at_ms || clock_ms(CLOCK_MONOTONIC) < plugin->wake_at_ms) {
 		return false;
@@ -396,7 +406,7 @@ bool hf_port_woken(struct hf_plugin *plugin)
 
 static void say(void *context, enum hf_log_level level, const char *text)
 {
-	static const int levels[] = { MOSQ_LOG_INFO, MOSQ_LOG_WARNING, MOSQ_LOG_ERR };
+	static const int levels[] = {MOSQ_LOG_INFO, MOSQ_LOG_WARNING, MOSQ_LOG_ERR};
 
 	hf_log_limited(context, levels[level], "%s", text);
 }

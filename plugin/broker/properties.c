@@ -5,8 +5,8 @@
  * role, and id where it has one.
  * Taken, and not passed on, what the publisher asks of the log: codec/conditions.h.
  */
-#include "broker/plugin.h"
 #include "codec/properties.h"
+#include "broker/plugin.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 #define PROPERTIES_MAX 65535
 
-static const char *const stamped[] = { "offset", "first-offset", "time", "from", "role" };
+static const char *const stamped[] = {"offset", "first-offset", "time", "from", "role"};
 
 static bool is_stamped(struct hf_slice name)
 {
@@ -32,19 +32,23 @@ static bool to_store(const mosquitto_property *property, struct hf_property *out
 {
 	switch (mosquitto_property_identifier(property)) {
 	case MQTT_PROP_PAYLOAD_FORMAT_INDICATOR:
-		*out = (struct hf_property){ .id = HF_PROPERTY_PAYLOAD_FORMAT, .format = mosquitto_property_byte_value(property) };
+		*out =
+			(struct hf_property){.id = HF_PROPERTY_PAYLOAD_FORMAT, .format = mosquitto_property_byte_value(property)};
 		return true;
 	case MQTT_PROP_CONTENT_TYPE:
 		*out = (struct hf_property){
 			.id = HF_PROPERTY_CONTENT_TYPE,
-			.value = hf_slice_from(mosquitto_property_string_value(property), mosquitto_property_string_value_length(property)),
+			.value = hf_slice_from(
+				mosquitto_property_string_value(property), mosquitto_property_string_value_length(property)),
 		};
 		return true;
 	case MQTT_PROP_USER_PROPERTY:
 		*out = (struct hf_property){
 			.id = HF_PROPERTY_USER,
-			.name = hf_slice_from(mosquitto_property_string_name(property), mosquitto_property_string_name_length(property)),
-			.value = hf_slice_from(mosquitto_property_string_value(property), mosquitto_property_string_value_length(property)),
+			.name = hf_slice_from(
+				mosquitto_property_string_name(property), mosquitto_property_string_name_length(property)),
+			.value = hf_slice_from(
+				mosquitto_property_string_value(property), mosquitto_property_string_value_length(property)),
 		};
 		return !is_stamped(out->name);
 	default:
@@ -52,12 +56,14 @@ static bool to_store(const mosquitto_property *property, struct hf_property *out
 	}
 }
 
-enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_property *list, struct hf_publish_properties *out)
+enum hf_reason hf_properties_read(
+	struct hf_plugin *plugin, const mosquitto_property *list, struct hf_publish_properties *out)
 {
 	struct hf_buffer *buffer = &plugin->properties;
 	enum hf_reason reason = HF_OK;
 
-	*out = (struct hf_publish_properties){ .stored = HF_SLICE_NONE, .correlation = HF_SLICE_NONE, .conditions = HF_CONDITIONS_NONE };
+	*out = (struct hf_publish_properties){
+		.stored = HF_SLICE_NONE, .correlation = HF_SLICE_NONE, .conditions = HF_CONDITIONS_NONE};
 	hf_buffer_clear(buffer);
 	for (const mosquitto_property *property = list; property; property = mosquitto_property_next(property)) {
 		switch (mosquitto_property_identifier(property)) {
@@ -65,13 +71,14 @@ enum hf_reason hf_properties_read(struct hf_plugin *plugin, const mosquitto_prop
 			out->response_topic = mosquitto_property_string_value(property);
 			break;
 		case MQTT_PROP_CORRELATION_DATA:
-			out->correlation =
-				hf_slice_from(mosquitto_property_binary_value(property), mosquitto_property_binary_value_length(property));
+			out->correlation = hf_slice_from(
+				mosquitto_property_binary_value(property), mosquitto_property_binary_value_length(property));
 			break;
 		default: {
 			struct hf_property stored;
 			bool put = to_store(property, &stored) &&
-				(stored.id != HF_PROPERTY_USER || !hf_condition_take(&out->conditions, stored.name, stored.value, &reason));
+					   (stored.id != HF_PROPERTY_USER ||
+						   !hf_condition_take(&out->conditions, stored.name, stored.value, &reason));
 			if (put && !hf_property_put(buffer, &stored)) {
 				return HF_NO_MEMORY;
 			}
@@ -158,7 +165,7 @@ static bool stamp_entry(const struct hf_message *message, mosquitto_property **l
 		return false;
 	}
 	return stamp_text(list, "from", entry->identity) && stamp(list, "role", hf_role_name(entry->role)) &&
-		(entry->id.len == 0 || stamp_text(list, "id", entry->id));
+		   (entry->id.len == 0 || stamp_text(list, "id", entry->id));
 }
 
 static bool write_all(const struct hf_message *message, mosquitto_property **list)
@@ -166,8 +173,8 @@ static bool write_all(const struct hf_message *message, mosquitto_property **lis
 	if (message->entry && !(stamp_entry(message, list) && restore_all(message->entry->properties, list))) {
 		return false;
 	}
-	if (message->correlation.len > 0 &&
-		mosquitto_property_add_binary(list, MQTT_PROP_CORRELATION_DATA, message->correlation.data, (uint16_t)message->correlation.len)) {
+	if (message->correlation.len > 0 && mosquitto_property_add_binary(list, MQTT_PROP_CORRELATION_DATA,
+											message->correlation.data, (uint16_t)message->correlation.len)) {
 		return false;
 	}
 	/* The broker adds the first Subscription Identifier itself; further ones have to be properties of the message. */

@@ -29,10 +29,10 @@ struct hf_resumed {
 /* ---- QoS 2 publishes that are sent again
  *
  * MESSAGE_IN shows neither Packet Identifier nor DUP. But while a client comes back, the broker checks each of its
- * stored inbound QoS 2 messages again (ACL WRITE before the client is in the table). Those under the root were stored by
- * us when they first came; the same one from the same connection is the repeat. Unless it has been released: then the
- * same once more is a new one. They are released in their order (MQTT 5, 4.6), so those outside the root are kept count
- * of, too. */
+ * stored inbound QoS 2 messages again (ACL WRITE before the client is in the table). Those under the root were stored
+ * by us when they first came; the same one from the same connection is the repeat. Unless it has been released: then
+ * the same once more is a new one. They are released in their order (MQTT 5, 4.6), so those outside the root are kept
+ * count of, too. */
 
 static void resumed_remember(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
 {
@@ -91,7 +91,8 @@ void hf_resumed_released(struct hf_plugin *plugin, const char *id)
 	}
 }
 
-/* A client sends its unfinished publishes again before it sends new ones (MQTT 5, 4.4): the first that is none ends it. */
+/* A client sends its unfinished publishes again before it sends new ones (MQTT 5, 4.4): the first that is none ends it.
+ */
 static bool is_repeat(struct hf_plugin *plugin, const struct mosquitto_evt_message *event)
 {
 	struct hf_resumed *resumed;
@@ -174,12 +175,11 @@ static bool refused_before(struct hf_plugin *plugin, const char *client, const s
 static int refuse(struct hf_plugin *plugin, const struct mosquitto_evt_message *event, enum hf_reason reason)
 {
 	const char *client = mosquitto_client_id(event->client);
-	bool limit = reason == HF_PAYLOAD_TOO_LARGE || reason == HF_PROPERTIES_TOO_LARGE || reason == HF_RESPONSES_TOO_MANY ||
-		reason == HF_REQUESTS_TOO_MANY || reason == HF_ASKS_TOO_MANY || reason == HF_SESSIONS_TOO_MANY || reason == HF_SHARED_FULL;
 
-	hf_log_limited(plugin, MOSQ_LOG_WARNING, "refused a publish of %s on %s: %s", client, event->topic, hf_reason_sentence(reason));
+	hf_log_limited(plugin, MOSQ_LOG_WARNING, "refused a publish of %s on %s: %s", client, event->topic,
+		hf_reason_sentence(reason));
 	if (mosquitto_client_protocol_version(event->client) == 5) {
-		return limit ? MOSQ_ERR_QUOTA_EXCEEDED : MOSQ_ERR_ACL_DENIED;
+		return hf_reason_is_limit(reason) ? MOSQ_ERR_QUOTA_EXCEEDED : MOSQ_ERR_ACL_DENIED;
 	}
 	if (event->qos == 0 || refused_before(plugin, client, event)) {
 		return MOSQ_ERR_ACL_DENIED;
@@ -202,8 +202,8 @@ void hf_publishing_end(struct hf_plugin *plugin)
 
 /* ---- publishes */
 
-enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic, struct hf_slice payload,
-	const mosquitto_property *properties, uint8_t qos, enum hf_way way, enum hf_reason *reason)
+enum hf_verdict hf_publish_of(struct hf_plugin *plugin, struct mosquitto *client, const char *topic,
+	struct hf_slice payload, const mosquitto_property *properties, uint8_t qos, enum hf_way way, enum hf_reason *reason)
 {
 	struct hf_publish_properties picked;
 
@@ -239,7 +239,9 @@ int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check 
 	}
 	bool taken_over = plugin->authenticating && strcmp(plugin->authenticating, id) == 0;
 	bool will = known && (!connected || taken_over || hf_will_is(plugin, event));
-	int rc = !hf_under_root(plugin, event->topic) ? MOSQ_ERR_PLUGIN_IGNORE : will ? hf_will_publish(plugin, event) : MOSQ_ERR_SUCCESS;
+	int rc = !hf_under_root(plugin, event->topic) ? MOSQ_ERR_PLUGIN_IGNORE
+			 : will                               ? hf_will_publish(plugin, event)
+												  : MOSQ_ERR_SUCCESS;
 	if (will) {
 		hf_will_sent(plugin->hub, id);
 	}
@@ -252,12 +254,14 @@ int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check 
 	return MOSQ_ERR_SUCCESS;
 }
 
-/* Live only: the broker passes it on, with what the publisher may not say of itself put right. It frees the old list. */
+/* Live only: the broker passes it on, with what the publisher may not say of itself put right. It frees the old list.
+ */
 static int pass(struct hf_plugin *plugin, struct mosquitto_evt_message *event)
 {
 	mosquitto_property *properties;
 
-	if (!hf_properties_stamp_live(mosquitto_client_username(event->client), hf_buffer_slice(&plugin->properties), &properties)) {
+	if (!hf_properties_stamp_live(
+			mosquitto_client_username(event->client), hf_buffer_slice(&plugin->properties), &properties)) {
 		return MOSQ_ERR_NOMEM;
 	}
 	event->properties = properties;

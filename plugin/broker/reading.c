@@ -19,7 +19,8 @@ static int acl_read(struct hf_plugin *plugin, const struct mosquitto_evt_acl_che
 		return MOSQ_ERR_PLUGIN_IGNORE;
 	}
 	if (hf_connection_of(plugin->hub, id) == event->client) {
-		if (hf_may_receive(plugin->hub, id, identity, event->topic, hf_slice_from(event->payload, event->payloadlen), event->retain) != HF_OK) {
+		if (hf_may_receive(plugin->hub, id, identity, event->topic, hf_slice_from(event->payload, event->payloadlen),
+				event->retain) != HF_OK) {
 			return MOSQ_ERR_ACL_DENIED;
 		}
 		hf_packet_sent(plugin->hub, id);
@@ -44,8 +45,8 @@ int hf_on_message_out(int event, void *data, void *userdata)
 		plugin->seen_qos = message->qos;
 	}
 	if (message->client == plugin->resuming && hf_under_root(plugin, message->topic)) {
-		hf_resent(plugin->hub, mosquitto_client_id(message->client), mosquitto_client_address(message->client), message->topic,
-			hf_properties_offset(message->properties));
+		hf_resent(plugin->hub, mosquitto_client_id(message->client), mosquitto_client_address(message->client),
+			message->topic, hf_properties_offset(message->properties));
 	}
 	return MOSQ_ERR_SUCCESS;
 }
@@ -61,7 +62,8 @@ static int acl_subscribe(struct hf_plugin *plugin, const struct mosquitto_evt_ac
 	if (reason == HF_TOPIC_OUTSIDE) {
 		return MOSQ_ERR_PLUGIN_IGNORE;
 	}
-	hf_log_limited(plugin, MOSQ_LOG_WARNING, "refused the subscription of %s to %s: %s", id, event->topic, hf_reason_sentence(reason));
+	hf_log_limited(plugin, MOSQ_LOG_WARNING, "refused the subscription of %s to %s: %s", id, event->topic,
+		hf_reason_sentence(reason));
 	return MOSQ_ERR_ACL_DENIED;
 }
 
@@ -120,8 +122,8 @@ int hf_on_subscribe(int event, void *data, void *userdata)
 	struct hf_slice kept = HF_SLICE_NONE;
 
 	(void)event;
-	enum hf_reason reason =
-		hf_subscribe(plugin->hub, id, subscribe->data.topic_filter, subscribe->data.options, subscribe->data.identifier, &kept);
+	enum hf_reason reason = hf_subscribe(
+		plugin->hub, id, subscribe->data.topic_filter, subscribe->data.options, subscribe->data.identifier, &kept);
 	switch (reason) {
 	case HF_OK:
 		return rewrite(&subscribe->data.topic_filter, kept);
@@ -129,7 +131,8 @@ int hf_on_subscribe(int event, void *data, void *userdata)
 		return MOSQ_ERR_SUCCESS;
 	default:
 		/* An error here ends the connection, the only answer left: the client tries again. */
-		hf_log_limited(plugin, MOSQ_LOG_ERR, "the subscription of %s to %s failed: %s", id, subscribe->data.topic_filter, hf_reason_sentence(reason));
+		hf_log_limited(plugin, MOSQ_LOG_ERR, "the subscription of %s to %s failed: %s", id,
+			subscribe->data.topic_filter, hf_reason_sentence(reason));
 		return MOSQ_ERR_UNKNOWN;
 	}
 }
@@ -141,7 +144,8 @@ int hf_on_unsubscribe(int event, void *data, void *userdata)
 	struct hf_slice kept = HF_SLICE_NONE;
 
 	(void)event;
-	if (hf_unsubscribe(plugin->hub, mosquitto_client_id(unsubscribe->client), unsubscribe->data.topic_filter, &kept) != HF_OK) {
+	if (hf_unsubscribe(plugin->hub, mosquitto_client_id(unsubscribe->client), unsubscribe->data.topic_filter, &kept) !=
+		HF_OK) {
 		return MOSQ_ERR_SUCCESS;
 	}
 	return rewrite(&unsubscribe->data.topic_filter, kept);

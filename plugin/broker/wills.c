@@ -19,8 +19,8 @@ struct hf_will {
 
 /*
  * At CONNECT, but not for a client that resumes its session (plugin_persist.c, plugin_persist__handle_client_add). And
- * right behind each PERSIST_CLIENT_UPDATE of a client that still has its will: one that is gone, and whose will waits for
- * its delay, or one that is being taken over, whose will would have waited.
+ * right behind each PERSIST_CLIENT_UPDATE of a client that still has its will: one that is gone, and whose will waits
+ * for its delay, or one that is being taken over, whose will would have waited.
  */
 int hf_on_persist_will_add(int event, void *data, void *userdata)
 {
@@ -103,8 +103,8 @@ int hf_will_publish(struct hf_plugin *plugin, const struct mosquitto_evt_acl_che
 {
 	enum hf_reason reason;
 	struct hf_slice payload = hf_slice_from(event->payload, event->payloadlen);
-	enum hf_verdict verdict =
-		hf_publish_of(plugin, event->client, event->topic, payload, event->properties, event->qos, HF_WAY_WILL, &reason);
+	enum hf_verdict verdict = hf_publish_of(
+		plugin, event->client, event->topic, payload, event->properties, event->qos, HF_WAY_WILL, &reason);
 
 	if (verdict == HF_VERDICT_REFUSED || verdict == HF_VERDICT_FAILED) {
 		hf_log_limited(plugin, MOSQ_LOG_WARNING, "the will of %s on %s was not published: %s",

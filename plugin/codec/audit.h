@@ -55,7 +55,7 @@ struct hf_audit {
 	struct hf_slice detail;
 	struct hf_slice text;     /* of the roles */
 	struct hf_slice protocol; /* of a connection, such as "MQTT 5" */
-	struct hf_slice by; /* the identity that asked for it */
+	struct hf_slice by;       /* the identity that asked for it */
 	struct hf_slice key;
 	struct hf_slice signature;
 	struct hf_slice page;

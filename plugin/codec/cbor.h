@@ -67,8 +67,8 @@ enum hf_reason hf_cbor_map_next(
 	struct hf_cbor_reader *reader, struct hf_cbor_map *map, struct hf_slice *key, bool *more);
 
 /* Decode a document that is a map with these keys and no others, each at most once. `decode` reads the value behind its
- * key into `out`. HF_OK, HF_PAYLOAD_MALFORMED (also for bytes left over), HF_PAYLOAD_INVALID, or what `decode` says; the
- * first fault from the left decides. At most 32 fields. */
+ * key into `out`. HF_OK, HF_PAYLOAD_MALFORMED (also for bytes left over), HF_PAYLOAD_INVALID, or what `decode` says;
+ * the first fault from the left decides. At most 32 fields. */
 struct hf_cbor_field {
 	const char *key;
 	enum hf_reason (*decode)(struct hf_cbor_reader *reader, void *out);

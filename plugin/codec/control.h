@@ -19,12 +19,12 @@ enum hf_control_field {
 };
 
 /* Number, name on the wire, fields that it must have, fields that it may have. Add, never rename. */
-#define HF_COMMAND_TABLE(X) \
-	X(CLAIM, "claim", 0, HF_CONTROL_EPOCH) \
-	X(TRANSFER, "transfer", HF_CONTROL_TO, HF_CONTROL_MODE | HF_CONTROL_EPOCH) \
-	X(ACCEPT, "accept", 0, HF_CONTROL_EPOCH) \
-	X(DECLINE, "decline", 0, HF_CONTROL_EPOCH) \
-	X(HANDBACK, "handback", 0, HF_CONTROL_EPOCH) \
+#define HF_COMMAND_TABLE(X)                                                                                            \
+	X(CLAIM, "claim", 0, HF_CONTROL_EPOCH)                                                                             \
+	X(TRANSFER, "transfer", HF_CONTROL_TO, HF_CONTROL_MODE | HF_CONTROL_EPOCH)                                         \
+	X(ACCEPT, "accept", 0, HF_CONTROL_EPOCH)                                                                           \
+	X(DECLINE, "decline", 0, HF_CONTROL_EPOCH)                                                                         \
+	X(HANDBACK, "handback", 0, HF_CONTROL_EPOCH)                                                                       \
 	X(RELEASE, "release", 0, HF_CONTROL_EPOCH)
 
 enum hf_command {

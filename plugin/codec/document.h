@@ -43,8 +43,10 @@ struct hf_document_state {
 };
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state);
 
-/* On a Response Topic, after a request on S/control that changed the floor: { command, offset: of the notice, floor }. */
-bool hf_document_floor_changed(struct hf_buffer *out, const char *command, uint64_t offset, const struct hf_document_floor *floor);
+/* On a Response Topic, after a request on S/control that changed the floor: { command, offset: of the notice, floor }.
+ */
+bool hf_document_floor_changed(
+	struct hf_buffer *out, const char *command, uint64_t offset, const struct hf_document_floor *floor);
 
 /* S/mark { mark: "caught-up", head } : after the last stored entry; from here on entries are live. */
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head);
@@ -55,14 +57,14 @@ bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const
 /* Why a publish, request or subscription was refused. What is NULL, empty or 0 is not said. */
 struct hf_refusal {
 	enum hf_reason reason;
-	const uint64_t *expected; /* what would have been right: with seq-gap the next seq, with expect-failed the newest offset,
-	                             with epoch-stale the epoch */
-	struct hf_slice by;       /* identity of who was first: with ask-answered; or of who has the floor: with floor-held */
-	uint64_t offset;          /* of the entry that is the reason: for asks and answers */
+	const uint64_t *expected; /* what would have been right: with seq-gap the next seq, with expect-failed the newest
+								 offset, with epoch-stale the epoch */
+	struct hf_slice by; /* identity of who was first: with ask-answered; or of who has the floor: with floor-held */
+	uint64_t offset;    /* of the entry that is the reason: for asks and answers */
 };
 
-/* S/error { reason, message, topic, ? expected, ? by, ? offset }, to the client that is refused. `topic` is the topic or
- * filter it used. */
+/* S/error { reason, message, topic, ? expected, ? by, ? offset }, to the client that is refused. `topic` is the topic
+ * or filter it used. */
 bool hf_document_error(struct hf_buffer *out, struct hf_slice topic, const struct hf_refusal *refusal);
 
 /* On a Response Topic: the same without the topic. */
@@ -87,8 +89,8 @@ struct hf_history_request {
 enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_history_request *out);
 
 /* The answer: { head, tail, entries: [ * { offset, time, from, role, topic, qos, payload, ? id, ? type,
- * ? properties: [ * [name, value] ] } ], ? next }. Begin, then as many entries as begin said. `next` is the offset to ask for next; 0
- * when this is the last page. */
+ * ? properties: [ * [name, value] ] } ], ? next }. Begin, then as many entries as begin said. `next` is the offset to
+ * ask for next; 0 when this is the last page. */
 bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, uint64_t next, size_t entry_count);
 bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *entry);
 /* Or, when refused, hf_document_refused. */

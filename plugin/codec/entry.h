@@ -89,8 +89,8 @@ enum hf_reason hf_entry_encode(const struct hf_entry *entry, struct hf_buffer *o
 
 /* Decode a record; slices of `out` point into it, `lsn` is left alone. HF_OK or HF_RECORD_CORRUPT (`out` is
  * untouched then): another format, a length that does not add up, a kind that is not logged, no role, a QoS or
- * session id that cannot be, offset 0, an idempotency id that is no UTF-8, properties that do not parse, stripped without
- * a digest. Never reads beyond the record. */
+ * session id that cannot be, offset 0, an idempotency id that is no UTF-8, properties that do not parse, stripped
+ * without a digest. Never reads beyond the record. */
 enum hf_reason hf_entry_decode(struct hf_slice record, struct hf_entry *out);
 
 /* Take payload and properties out of an entry, so that hf_entry_encode writes what may stay. `digests` is where their

@@ -124,8 +124,7 @@ bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *ent
 	size_t pairs = 7u + has_id + readable.has_type + (readable.user_count > 0);
 
 	return hf_cbor_put_map(out, pairs) && (!has_id || hf_cbor_pair_text(out, "id", entry->id)) &&
-		   hf_cbor_pair_uint(out, "qos", entry->qos) &&
-		   hf_cbor_pair_text(out, "from", entry->identity) &&
+		   hf_cbor_pair_uint(out, "qos", entry->qos) && hf_cbor_pair_text(out, "from", entry->identity) &&
 		   hf_cbor_pair_text(out, "role", hf_slice_of(hf_role_name(entry->role))) &&
 		   hf_cbor_put_text(out, hf_slice_of("time")) && hf_cbor_put_int(out, entry->time_ms) &&
 		   (!readable.has_type || hf_cbor_pair_text(out, "type", readable.type)) &&

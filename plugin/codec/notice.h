@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Notices, the payload of S/notice: what Holdfast itself did, as CBOR by schemas/notice.cddl. They are entries of the log,
- * so whoever reads it knows; and what derives from them is derived from the log again after a kill.
+ * Notices, the payload of S/notice: what Holdfast itself did, as CBOR by schemas/notice.cddl. They are entries of the
+ * log, so whoever reads it knows; and what derives from them is derived from the log again after a kill.
  */
 #ifndef HF_CODEC_NOTICE_H
 #define HF_CODEC_NOTICE_H
@@ -13,13 +13,13 @@
 #include "codec/slice.h"
 
 /* Number and name on the wire. Names are part of the interface: add, never rename. */
-#define HF_NOTICE_TABLE(X) \
-	X(TRUNCATED, "truncated") /* retention removed the oldest entries: first, last */ \
-	X(CLOSED, "closed")       /* the session has ended, this is its last entry: by */ \
-	X(ASK_EXPIRED, "ask-expired") /* nobody answered in time: id of the question, from whom it was */ \
-	X(PRESENCE, "presence")   /* a participant turned: identity, role, state, reason (codec/presence.h) */ \
-	X(RESPONSE_CLOSED, "response-closed") /* Holdfast ended a response: id, from, reason (enum hf_closed) */ \
-	X(FLOOR, "floor")         /* the floor: change, by, epoch, holder, to, previous (session/floor.c) */
+#define HF_NOTICE_TABLE(X)                                                                                             \
+	X(TRUNCATED, "truncated")             /* retention removed the oldest entries: first, last */                      \
+	X(CLOSED, "closed")                   /* the session has ended, this is its last entry: by */                      \
+	X(ASK_EXPIRED, "ask-expired")         /* nobody answered in time: id of the question, from whom it was */          \
+	X(PRESENCE, "presence")               /* a participant turned: identity, role, state, reason (codec/presence.h) */ \
+	X(RESPONSE_CLOSED, "response-closed") /* Holdfast ended a response: id, from, reason (enum hf_closed) */           \
+	X(FLOOR, "floor") /* the floor: change, by, epoch, holder, to, previous (session/people/floor.c) */
 
 enum hf_notice_kind {
 #define HF_NOTICE_NUMBER(number, name) HF_NOTICE_##number,
@@ -39,10 +39,10 @@ struct hf_notice {
 	struct hf_slice role;
 	struct hf_slice state;
 	struct hf_slice reason;
-	uint64_t first;     /* offsets */
+	uint64_t first; /* offsets */
 	uint64_t last;
 	struct hf_slice change;
-	struct hf_slice holder;   /* identities */
+	struct hf_slice holder; /* identities */
 	struct hf_slice to;
 	struct hf_slice previous;
 	uint64_t epoch;
@@ -50,8 +50,8 @@ struct hf_notice {
 
 /* Why Holdfast ended a response. */
 enum hf_closed {
-	HF_CLOSED_AGENT_LOST, /* "agent-lost": its connection broke, and it did not come back in time */
-	HF_CLOSED_AGENT_LEFT, /* "agent-left": it said goodbye, or may not take part any more */
+	HF_CLOSED_AGENT_LOST,  /* "agent-lost": its connection broke, and it did not come back in time */
+	HF_CLOSED_AGENT_LEFT,  /* "agent-left": it said goodbye, or may not take part any more */
 	HF_CLOSED_FLOOR_LOST,  /* "floor-lost": somebody else has the floor */
 	HF_CLOSED_INTERRUPTED, /* "interrupted": it was to end it, and did not */
 };

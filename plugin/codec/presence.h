@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Presence: how a participant of a session is, and why. The words of notices, and the documents on S/presence/{identity} by
- * schemas/presence.cddl.
+ * Presence: how a participant of a session is, and why. The words of notices, and the documents on
+ * S/presence/{identity} by schemas/presence.cddl.
  */
 #ifndef HF_CODEC_PRESENCE_H
 #define HF_CODEC_PRESENCE_H
@@ -69,8 +69,8 @@ struct hf_presence_document {
 /* Append in the deterministic encoding of RFC 8949, section 4.2.1. False: no memory; the end of `out` is undefined. */
 bool hf_presence_encode(const struct hf_presence_document *document, struct hf_buffer *out);
 
-/* What a participant publishes of itself: { status }. *status points into `payload`. HF_OK, HF_PAYLOAD_MALFORMED (also an
- * empty payload), HF_PAYLOAD_INVALID. */
+/* What a participant publishes of itself: { status }. *status points into `payload`. HF_OK, HF_PAYLOAD_MALFORMED (also
+ * an empty payload), HF_PAYLOAD_INVALID. */
 enum hf_reason hf_status_decode(struct hf_slice payload, struct hf_slice *status);
 bool hf_status_encode(struct hf_slice status, struct hf_buffer *out); /* false: no memory */
 

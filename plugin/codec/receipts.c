@@ -147,7 +147,8 @@ static bool take_time(struct hf_page_reader *reader, struct hf_device_receipt *o
 
 	if (!take(reader, &since) || (hf_receipt_is_settled(out->state) && !take(reader, &took)))
 		return false;
-	if (since > INT64_MAX || took > INT64_MAX || __builtin_add_overflow(reader->time_ms, (int64_t)since, &out->sent_ms)) {
+	if (since > INT64_MAX || took > INT64_MAX ||
+		__builtin_add_overflow(reader->time_ms, (int64_t)since, &out->sent_ms)) {
 		reader->damaged = true;
 		return false;
 	}

@@ -7,7 +7,8 @@
  *     run      varint head | varint zigzag(first offset - the one behind the run before; before the first run: 0)
  *              | times: one for each offset, or, of a range, one for all
  *     head     (count of offsets - 1) << 5 | range << 4 | again << 3 | state
- *     time     varint ms since the time before (at first, since begin) | varint ms it took, only of ACKNOWLEDGED, REJECTED
+ *     time     varint ms since the time before (at first, since begin) | varint ms it took, only of ACKNOWLEDGED,
+ * REJECTED
  *
  * Varints are those of codec/varint.h; zigzag: 0, -1, 1, -2 ... are 0, 1, 2, 3 ... A live stream that is acknowledged
  * within 127 ms costs 2 bytes an entry, and that is what it is made for.
@@ -58,9 +59,9 @@ enum hf_reason hf_page_encode(
 /* Read a page: begin, then next until it is false; damaged says whether it ended too early. */
 struct hf_page_reader {
 	const unsigned char *at, *end;
-	uint64_t next;      /* offset */
+	uint64_t next; /* offset */
 	int64_t time_ms;
-	uint64_t left;      /* offsets of the run that have a time of their own */
+	uint64_t left; /* offsets of the run that have a time of their own */
 	struct hf_device_receipt run;
 	bool damaged;
 };

@@ -132,7 +132,8 @@ bool hf_token_encode(const struct hf_token_batch *batch, struct hf_buffer *out)
 	assert(size_fits(batch->id, HF_RESPONSE_ID_MAX) && batch->seq <= HF_TOKEN_SEQ_MAX);
 	assert(batch->kind.len <= HF_TOKEN_KIND_MAX && (unsigned int)batch->end < END_COUNT);
 	assert(batch->last <= HF_TOKEN_SEQ_MAX && (!hf_token_is_joined(batch) || batch->data.len == 0));
-	size_t pairs = 3u + (batch->kind.len > 0) + (batch->data.len > 0) + (batch->end != HF_END_NONE) + hf_token_is_joined(batch);
+	size_t pairs =
+		3u + (batch->kind.len > 0) + (batch->data.len > 0) + (batch->end != HF_END_NONE) + hf_token_is_joined(batch);
 
 	/* Shorter keys first, then by bytes: RFC 8949, section 4.2.1. */
 	return hf_cbor_put_map(out, pairs) && hf_cbor_pair_text(out, "id", batch->id) &&

@@ -34,7 +34,8 @@ static const unsigned int publishers[HF_KIND_COUNT] = {
 	[HF_KIND_ASK] = AGENT,
 	[HF_KIND_ANSWER] = USER | OPERATOR,
 	[HF_KIND_SHARED] = AGENT | USER | OPERATOR,
-	[HF_KIND_CONTROL] = AGENT | USER | OPERATOR | OBSERVER | BIT(HF_ROLE_ADMIN), /* each command has its own: control.c */
+	[HF_KIND_CONTROL] =
+		AGENT | USER | OPERATOR | OBSERVER | BIT(HF_ROLE_ADMIN), /* each command has its own: control.c */
 	[HF_KIND_HISTORY] = AGENT | USER | OPERATOR | OBSERVER,
 	[HF_KIND_EPHEMERAL] = AGENT | USER | OPERATOR | OBSERVER,
 	[HF_KIND_PRESENCE] = AGENT | USER | OPERATOR | OBSERVER,
@@ -118,7 +119,7 @@ bool hf_access_text(const struct hf_access *access, struct hf_buffer *out)
 static bool parse_line(char *line, struct rule **out)
 {
 	char *save;
-	char *words[4] = { NULL };
+	char *words[4] = {NULL};
 	size_t count = 0;
 
 	line[strcspn(line, "#\r\n")] = '\0';
@@ -193,8 +194,8 @@ enum hf_reason hf_access_load(const char *path, struct hf_access **out, char *me
 		}
 		if (reason != HF_OK) {
 			snprintf(message, message_size,
-				"plugin_opt_roles: %s, line %u: %s; roles are agent, user, operator, observer, auditor, admin", path, line_number,
-				hf_reason_sentence(reason));
+				"plugin_opt_roles: %s, line %u: %s; roles are agent, user, operator, observer, auditor, admin", path,
+				line_number, hf_reason_sentence(reason));
 			hf_access_free(access);
 			return reason;
 		}

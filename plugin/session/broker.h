@@ -13,7 +13,8 @@
 /* What became of a message handed to a connected client. */
 enum hf_handover {
 	HF_HANDED,    /* in flight: written at the next flush at the latest; QoS 0: written, or in the socket's queue */
-	HF_DROPPED,   /* the client's Receive Maximum is used up, the broker has no room for it, or it is gone: nothing happened */
+	HF_DROPPED,   /* the client's Receive Maximum is used up, the broker has no room for it, or it is gone: nothing
+					 happened */
 	HF_TOO_LARGE, /* larger than max_packet: nothing happened */
 };
 
@@ -26,12 +27,14 @@ struct hf_message {
 	struct hf_slice payload;
 	struct hf_slice correlation; /* Correlation Data of an answer; empty: none */
 	uint8_t qos;
-	uint16_t *packet_id; /* the last Packet Identifier this client was given; hand moves it on, to that of a message of QoS 1 or 2 */
+	uint16_t *packet_id; /* the last Packet Identifier this client was given; hand moves it on, to that of a message of
+							QoS 1 or 2 */
 	uint32_t max_packet; /* Maximum Packet Size of the client; 0: none, or not known */
-	bool check_room;     /* nothing that comes later would tell: find out now if the socket's queue has room (HF_DROPPED) ... */
-	bool check_size;     /* ... and, max_packet being a guess, if the client may be sent it (HF_TOO_LARGE) ... */
-	bool single;         /* a message of this client alone: what becomes of it is told (hf_released), of every client */
-	bool *outgrown;      /* ... setting this where it is larger than max_packet and may be */
+	bool check_room;  /* nothing that comes later would tell: find out now if the socket's queue has room (HF_DROPPED)
+						 ... */
+	bool check_size;  /* ... and, max_packet being a guess, if the client may be sent it (HF_TOO_LARGE) ... */
+	bool single;      /* a message of this client alone: what becomes of it is told (hf_released), of every client */
+	bool *outgrown;   /* ... setting this where it is larger than max_packet and may be */
 	uint8_t *max_qos; /* not NULL: find out at which QoS it is really sent, and set that if it is lower than `qos` */
 	const uint32_t *subscription_ids; /* of the matching filters that have one */
 	size_t subscription_id_count;
@@ -50,7 +53,8 @@ struct hf_broker {
 	 * keeps the order of what it is handed. *handle names the message in later events (hf_delivered ...). */
 	enum hf_handover (*hand)(void *context, const char *device, const struct hf_message *message, uint64_t *handle);
 
-	/* Does the broker still have this message of QoS 1 or 2 for the client: is it not acknowledged yet? Not for entries. */
+	/* Does the broker still have this message of QoS 1 or 2 for the client: is it not acknowledged yet? Not for
+	 * entries. */
 	bool (*holds)(void *context, const char *device, uint64_t handle);
 
 	/* Take back a message of QoS 1 that was handed to a client that is not connected now. */

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices: who is connected, who may come back. */
-#include "session/group.h"
-#include "session/presence.h"
+#include "session/audit/notes.h"
+#include "session/delivery/delivery.h"
+#include "session/groups/group.h"
+#include "session/people/people.h"
+#include "session/people/presence.h"
+#include "session/publish/publish.h"
 
 #include <utlist.h>
 
@@ -199,7 +203,8 @@ enum hf_role hf_identity_role(const struct hf_hub *hub, const char *identity, st
 
 bool hf_identity_reads_some(const struct hf_hub *hub, const char *identity)
 {
-	return identity ? hf_access_reads_some(hub->access, hf_slice_of(identity)) : hf_role_may_read(hub->options.anonymous_role);
+	return identity ? hf_access_reads_some(hub->access, hf_slice_of(identity))
+					: hf_role_may_read(hub->options.anonymous_role);
 }
 
 enum hf_role hf_device_role(struct hf_hub *hub, struct hf_device *device, struct hf_slice session)
@@ -212,8 +217,8 @@ enum hf_role hf_device_role(struct hf_hub *hub, struct hf_device *device, struct
 	return device->role;
 }
 
-/* The broker does not go on with a session that was to end with its connection (handle_connect.c), and tells nobody. What
- * was in flight will not be acknowledged. */
+/* The broker does not go on with a session that was to end with its connection (handle_connect.c), and tells nobody.
+ * What was in flight will not be acknowledged. */
 static void start_anew(struct hf_hub *hub, struct hf_device *device)
 {
 	hf_subscriptions_detach(hub, device);
@@ -243,7 +248,8 @@ bool hf_may_connect(const struct hf_hub *hub, const char *id, const char *identi
 	const struct hf_device *device = hf_device_find(hub, id);
 
 	*owner = device ? device->identity : NULL;
-	return !device || !device->durable || hub->options.any_identity || is_identity(device, identity) || !reads_sessions(device);
+	return !device || !device->durable || hub->options.any_identity || is_identity(device, identity) ||
+		   !reads_sessions(device);
 }
 
 /* Of an existing one. */

@@ -4,18 +4,18 @@
 #define HF_SESSION_FACTS_H
 
 enum hf_fact {
-	HF_FACT_RESPONSE = 1,  /* responses.c; name: identity, 0, id */
-	HF_FACT_ID = 2,        /* repeats.c; name: identity, 0, id */
-	HF_FACT_ID_AT = 9,     /* repeats.c; name: offset, big-endian; value: the name of the one above */
-	HF_FACT_ASK = 3,       /* ask_facts.c; name: id of an open question */
-	HF_FACT_ASK_ENDED = 4, /* ask_facts.c; name: id of one that was answered or has expired */
-	HF_FACT_DEADLINE = 5,  /* ask_facts.c; of no session (its id is empty); name: when, session, 0, id */
-	HF_FACT_FLOOR = 6,     /* floor.c; name: empty */
-	HF_FACT_SHARED = 7,    /* shared.c; name: key ... */
+	HF_FACT_RESPONSE = 1,     /* responses.c; name: identity, 0, id */
+	HF_FACT_ID = 2,           /* repeats.c; name: identity, 0, id */
+	HF_FACT_ID_AT = 9,        /* repeats.c; name: offset, big-endian; value: the name of the one above */
+	HF_FACT_ASK = 3,          /* ask_facts.c; name: id of an open question */
+	HF_FACT_ASK_ENDED = 4,    /* ask_facts.c; name: id of one that was answered or has expired */
+	HF_FACT_DEADLINE = 5,     /* ask_facts.c; of no session (its id is empty); name: when, session, 0, id */
+	HF_FACT_FLOOR = 6,        /* floor.c; name: empty */
+	HF_FACT_SHARED = 7,       /* shared.c; name: key ... */
 	HF_FACT_SHARED_VALUE = 8, /* ... likewise */
 	HF_FACT_PARTICIPANT = 10, /* presence.c; name: identity */
 	HF_FACT_ACTIVE = 11,      /* sessions.c; of no session (its id is empty); name: a session that a kill of the broker
-	                             would leave with somebody there, or with an open response */
+								 would leave with somebody there, or with an open response */
 	HF_FACT_RETENTION = 12,   /* retention.c; name: empty */
 };
 

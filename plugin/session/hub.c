@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The hub: opening, closing, and what is due when. */
-#include "session/group.h"
-#include "session/presence.h"
+#include "session/audit/notes.h"
+#include "session/delivery/delivery.h"
+#include "session/groups/group.h"
+#include "session/kinds/kinds.h"
+#include "session/log/log.h"
+#include "session/people/people.h"
+#include "session/people/presence.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,10 +72,11 @@ static enum hf_reason start_clock(struct hf_hub *hub)
 	return HF_OK;
 }
 
-enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_broker *broker, struct hf_hub **out, char *message, size_t message_size)
+enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_broker *broker, struct hf_hub **out,
+	char *message, size_t message_size)
 {
 	struct hf_hub *hub = calloc(1, sizeof(*hub));
-	struct hf_store_options store = { .path = options->store, .durability = options->durability };
+	struct hf_store_options store = {.path = options->store, .durability = options->durability};
 	char key[sizeof(options->store) + sizeof(".key")];
 
 	*out = NULL;
@@ -92,13 +98,15 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 	if (reason == HF_OK) {
 		reason = hf_groups_load(hub);
 		if (reason != HF_OK) {
-			snprintf(message, message_size, "the groups in %s cannot be read: %s", options->store, hf_store_error(hub->store));
+			snprintf(message, message_size, "the groups in %s cannot be read: %s", options->store,
+				hf_store_error(hub->store));
 		}
 	}
 	if (reason == HF_OK) {
 		reason = hf_devices_load(hub);
 		if (reason != HF_OK) {
-			snprintf(message, message_size, "the durable clients in %s cannot be read: %s", options->store, hf_store_error(hub->store));
+			snprintf(message, message_size, "the durable clients in %s cannot be read: %s", options->store,
+				hf_store_error(hub->store));
 		}
 	}
 	if (reason == HF_OK) {
@@ -107,7 +115,8 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 	if (reason == HF_OK) {
 		reason = hf_sessions_resume(hub);
 		if (reason != HF_OK) {
-			snprintf(message, message_size, "the active sessions in %s cannot be read: %s", options->store, hf_store_error(hub->store));
+			snprintf(message, message_size, "the active sessions in %s cannot be read: %s", options->store,
+				hf_store_error(hub->store));
 		}
 	}
 	if (reason != HF_OK) {
@@ -117,7 +126,8 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 	hf_hub_due_by(hub, HF_TIMER_ASKS, 1);
 	reason = hf_receipts_resume(hub);
 	if (reason != HF_OK) {
-		snprintf(message, message_size, "the open receipts in %s cannot be read: %s", options->store, hf_store_error(hub->store));
+		snprintf(message, message_size, "the open receipts in %s cannot be read: %s", options->store,
+			hf_store_error(hub->store));
 		hf_hub_close(hub);
 		return reason;
 	}
@@ -371,8 +381,10 @@ enum hf_reason hf_hub_restore(struct hf_hub *hub, const struct hf_restore *resto
 		}
 		for (size_t i = 0; i < device->subscription_count; i++) {
 			const struct hf_subscription *subscription = &device->subscriptions[i];
-			if (!restore->subscription(restore->context, device->id, subscription->filter, subscription->options, subscription->identifier)) {
-				hf_say(hub, HF_LOG_ERROR, "the subscription of '%s' to %s could not be restored", device->id, subscription->filter);
+			if (!restore->subscription(restore->context, device->id, subscription->filter, subscription->options,
+					subscription->identifier)) {
+				hf_say(hub, HF_LOG_ERROR, "the subscription of '%s' to %s could not be restored", device->id,
+					subscription->filter);
 			}
 		}
 	}

@@ -52,8 +52,9 @@ struct hf_connection {
 
 /*
  * May a client that logs in as `identity` have this client id? False where it is that of a durable device that reads
- * sessions as somebody else: it would take its place in the log, its messages in flight, or with a clean start all of it.
- * Then *owner is who, NULL for an anonymous client. To be asked before the broker takes over or resumes the session.
+ * sessions as somebody else: it would take its place in the log, its messages in flight, or with a clean start all of
+ * it. Then *owner is who, NULL for an anonymous client. To be asked before the broker takes over or resumes the
+ * session.
  */
 bool hf_may_connect(const struct hf_hub *hub, const char *device, const char *identity, const char **owner);
 
@@ -117,8 +118,8 @@ struct hf_publish {
 	struct hf_slice correlation;
 	struct hf_conditions conditions;
 	uint8_t qos;
-	bool again;            /* the caller knows that this very publish was stored already */
-	bool will;             /* of a client that is gone, or as good as gone */
+	bool again;           /* the caller knows that this very publish was stored already */
+	bool will;            /* of a client that is gone, or as good as gone */
 	enum hf_reason unfit; /* not HF_OK: why the caller cannot even pass it on; it is refused, and told so */
 };
 
@@ -143,20 +144,22 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *device, const ch
 enum hf_reason hf_subscribe(struct hf_hub *hub, const char *device, const char *filter, uint8_t options,
 	uint32_t identifier, struct hf_slice *kept);
 
-/* The broker holds this subscription of a durable device: on disk when it returns HF_OK. `filter` is as the broker keeps it. One that
- * is none of ours is kept only to restore it; see hf_hub_restore. */
-enum hf_reason hf_subscription_keep(struct hf_hub *hub, const char *device, const char *filter, uint8_t options, uint32_t identifier);
+/* The broker holds this subscription of a durable device: on disk when it returns HF_OK. `filter` is as the broker
+ * keeps it. One that is none of ours is kept only to restore it; see hf_hub_restore. */
+enum hf_reason hf_subscription_keep(
+	struct hf_hub *hub, const char *device, const char *filter, uint8_t options, uint32_t identifier);
 
 /* The subscription is gone, and its cursor with it. As above for *kept; HF_TOPIC_OUTSIDE likewise. */
 enum hf_reason hf_unsubscribe(struct hf_hub *hub, const char *device, const char *filter, struct hf_slice *kept);
 
 /* May the broker itself deliver this message to this client (its own fan-out, or retained)? HF_OK for live-only and
- * retained topics of sessions it may read; HF_NOT_PERMITTED for entries, but for `retained` values of shared state, and for a retained document that a newer
- * one has overtaken on its way; HF_TOPIC_OUTSIDE. */
+ * retained topics of sessions it may read; HF_NOT_PERMITTED for entries, but for `retained` values of shared state, and
+ * for a retained document that a newer one has overtaken on its way; HF_TOPIC_OUTSIDE. */
 enum hf_reason hf_may_receive(struct hf_hub *hub, const char *device, const char *identity, const char *topic,
 	struct hf_slice payload, bool retained);
 
-/* The broker itself gives this client a message with a Packet Identifier of its own choice: ours must stay clear of it. */
+/* The broker itself gives this client a message with a Packet Identifier of its own choice: ours must stay clear of it.
+ */
 void hf_packet_sent(struct hf_hub *hub, const char *device);
 
 /* May a client that is just coming back keep a message under the root that the broker has in flight for it? */
@@ -175,8 +178,8 @@ enum hf_outcome {
 };
 void hf_delivered(struct hf_hub *hub, const char *device, uint64_t handle, enum hf_outcome outcome);
 
-/* The broker has let go of a message that was handed over as `single`: its client has acknowledged it, or is gone. (Then
- * hf_disconnected came before; and hf_delivered, where there was something to tell.) */
+/* The broker has let go of a message that was handed over as `single`: its client has acknowledged it, or is gone.
+ * (Then hf_disconnected came before; and hf_delivered, where there was something to tell.) */
 void hf_released(struct hf_hub *hub, uint64_t handle);
 
 #endif

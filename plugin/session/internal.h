@@ -27,10 +27,10 @@
 #include "codec/presence.h"
 #include "codec/token.h"
 #include "session/access.h"
+#include "session/audit/receipts.h"
 #include "session/facts.h"
 #include "session/hub.h"
-#include "session/receipts.h"
-#include "session/retention.h"
+#include "session/log/retention.h"
 #include "store/audit.h"
 
 #define HF_NO_LOCAL 0x04
@@ -38,17 +38,17 @@
 #define HF_OPEN_RESPONSES_EACH_MAX 250 /* ... and of one identity in it */
 #define HF_OPEN_ASKS_MAX 100           /* the same of questions */
 #define HF_HANDED_BYTES_MAX (4u << 20) /* of one device, handed over and unacknowledged */
-#define HF_SLICE_ENTRIES 256          /* one go of a catch-up, before others get their turn */
+#define HF_SLICE_ENTRIES 256           /* one go of a catch-up, before others get their turn */
 #define HF_SLICE_READS 4096
 #define HF_SLICE_REFS 20000
 #define HF_STATE_INTERVAL_MS 250 /* for what changes with every entry ... */
-#define HF_STATE_AT_ONCE_MS 20    /* ... and for the rest */
+#define HF_STATE_AT_ONCE_MS 20   /* ... and for the rest */
 #define HF_INDEX_FLUSH_MS 1000
 #define HF_RETRY_MS 1
-#define HF_RETRY_MAX_MS 64      /* who waits for room in the broker ... */
+#define HF_RETRY_MAX_MS 64         /* who waits for room in the broker ... */
 #define HF_RETRY_KNOWN_MAX_MS 1024 /* ... and will be heard of when it has read */
-#define HF_RETRY_TURNS 16 /* of the broker's loop, before it is left to a clock */
-#define HF_LINGER_MS 5 /* an acknowledgement waits for others as long as this */
+#define HF_RETRY_TURNS 16          /* of the broker's loop, before it is left to a clock */
+#define HF_LINGER_MS 5             /* an acknowledgement waits for others as long as this */
 #define HF_RECOVER_MS 1000
 #define HF_SEAL_MS 5000 /* what the audit knows is sealed after this */
 #define HF_IDLE_MS 5000 /* a session nobody uses leaves memory after this */
@@ -71,11 +71,11 @@ struct hf_response {
 	uint64_t next_seq;
 	uint64_t last_offset;
 	enum hf_end end;
-	struct hf_member *member; /* while it is open: who sent the last batch; NULL: not known */
+	struct hf_member *member;                      /* while it is open: who sent the last batch; NULL: not known */
 	struct hf_response *stream_prev, *stream_next; /* of hub->streams, by batch_ms */
-	bool streams;     /* is in there */
-	bool stalled;     /* or has been */
-	int64_t batch_ms; /* when the last batch came, on the monotonic clock */
+	bool streams;                                  /* is in there */
+	bool stalled;                                  /* or has been */
+	int64_t batch_ms;                              /* when the last batch came, on the monotonic clock */
 	size_t identity_len;
 	size_t key_len;
 	char key[];
@@ -84,20 +84,20 @@ struct hf_response {
 struct hf_attachment {
 	struct hf_device *device;
 	struct hf_session *session;
-	enum hf_role role; /* of the device's identity in the session */
-	bool tokens;       /* a filter that names the session matches its tokens */
+	enum hf_role role;                 /* of the device's identity in the session */
+	bool tokens;                       /* a filter that names the session matches its tokens */
 	struct hf_attachment *prev, *next; /* of the session */
 	struct hf_attachment *next_of_device;
 };
 
 /* The right to answer: floor.c. */
 struct hf_floor {
-	uint64_t epoch; /* rises whenever it changes hands */
-	struct hf_person *holder; /* NULL: any agent */
-	struct hf_person *to;     /* whom it is offered to, or NULL */
+	uint64_t epoch;             /* rises whenever it changes hands */
+	struct hf_person *holder;   /* NULL: any agent */
+	struct hf_person *to;       /* whom it is offered to, or NULL */
 	struct hf_person *previous; /* whom the holder has it from, or NULL */
-	int64_t lost_ms; /* since when the holder is not there, on the monotonic clock; 0: it is */
-	bool unsettled;  /* responses of others may still be open */
+	int64_t lost_ms;            /* since when the holder is not there, on the monotonic clock; 0: it is */
+	bool unsettled;             /* responses of others may still be open */
 };
 
 /* How many keys a session's shared state has: shared.c. */
@@ -113,25 +113,25 @@ struct hf_session {
 	size_t id_len;
 	struct hf_log *log; /* NULL until the first entry */
 	struct hf_attachment *attached;
-	struct hf_group *groups; /* whose filter names it, while a member is online */
+	struct hf_group *groups;       /* whose filter names it, while a member is online */
 	struct hf_response *responses; /* the open ones, and those not yet written */
 	size_t open_count;
 	bool responses_dirty;
-	struct hf_open_ask *asks; /* asks.h */
+	struct hf_open_ask *asks;            /* asks.h */
 	struct hf_participant *participants; /* presence.h: those that are there, or of whom something is to be told */
-	size_t changed_count; /* of the latter */
+	size_t changed_count;                /* of the latter */
 	size_t member_count;
 	bool active; /* the store knows it to be: HF_FACT_ACTIVE */
 	struct hf_floor floor;
 	struct hf_shared shared;
-	bool state_dirty; /* differs from what the broker retains */
-	bool state_shown; /* the broker retains one ... */
-	unsigned int state_hash; /* ... or will: the newest that it was given */
-	int64_t state_told_ms; /* when it was announced last ... */
-	int64_t state_next_ms; /* ... and may be again */
+	bool state_dirty;                  /* differs from what the broker retains */
+	bool state_shown;                  /* the broker retains one ... */
+	unsigned int state_hash;           /* ... or will: the newest that it was given */
+	int64_t state_told_ms;             /* when it was announced last ... */
+	int64_t state_next_ms;             /* ... and may be again */
 	struct hf_audience state_audience; /* as it was then */
-	struct hf_retention retention; /* the limits that hold for it */
-	bool retention_fails; /* its log cannot be read: said once */
+	struct hf_retention retention;     /* the limits that hold for it */
+	bool retention_fails;              /* its log cannot be read: said once */
 	int64_t used_ms;
 };
 
@@ -140,7 +140,7 @@ struct hf_session {
 struct hf_person {
 	UT_hash_handle hh;
 	size_t references;
-	size_t floors; /* that it holds, of sessions in memory */
+	size_t floors;    /* that it holds, of sessions in memory */
 	uint64_t counted; /* by which walk over an audience last */
 	char identity[];
 };
@@ -150,21 +150,21 @@ struct hf_person {
 struct hf_subscription {
 	char *filter;            /* as the broker keeps it: plain, but of a group (hf_filter_kept) */
 	struct hf_filter parsed; /* into filter; meaningless when outside */
-	bool outside;            /* no business of the device's own delivery: not under the root, here to restore it, or of a group */
+	bool outside; /* no business of the device's own delivery: not under the root, here to restore it, or of a group */
 	struct hf_worker *worker; /* in that group; NULL: of none */
-	bool allowed;            /* by the roles as they are now */
-	bool held;               /* they do not, and it names its session: it stands still at `from` until they do again */
-	bool mark_due;           /* a caught-up mark is owed */
-	bool batches;            /* token batches are not to be joined */
-	bool dirty;              /* differs from the store */
+	bool allowed;             /* by the roles as they are now */
+	bool held;                /* they do not, and it names its session: it stands still at `from` until they do again */
+	bool mark_due;            /* a caught-up mark is owed */
+	bool batches;             /* token batches are not to be joined */
+	bool dirty;               /* differs from the store */
 	uint8_t options;
 	uint8_t slot; /* its bit in hf_handed.filters; those beyond HF_SLOTS share the last */
 	uint32_t identifier;
-	uint64_t from;   /* only entries with a greater LSN */
-	uint64_t floor;  /* with a wildcard session: only offsets from here on; else the first it has not been handed */
-	uint64_t last_n; /* with a wildcard session: the last N of each session as it was at last_lsn */
+	uint64_t from;     /* only entries with a greater LSN */
+	uint64_t floor;    /* with a wildcard session: only offsets from here on; else the first it has not been handed */
+	uint64_t last_n;   /* with a wildcard session: the last N of each session as it was at last_lsn */
 	uint64_t last_lsn; /* last_n 0: truncations up to this stamp are none of its business */
-	uint64_t told;   /* of truncations up to this stamp: gaps.c */
+	uint64_t told;     /* of truncations up to this stamp: gaps.c */
 	struct hf_session *session; /* while online: the one it names */
 };
 
@@ -176,13 +176,13 @@ struct hf_handed {
 	uint64_t offset;
 	uint32_t session; /* hf_session_number */
 	uint32_t bytes;
-	uint32_t packet; /* how many packets the client had been sent with it */
+	uint32_t packet;      /* how many packets the client had been sent with it */
 	struct hf_page *page; /* of receipts that its rows are in; NULL: none, or closed */
 	uint16_t row, rows;
 	bool done;
-	bool gap; /* a mark that retention was faster: nothing follows before the client has it */
+	bool gap;    /* a mark that retention was faster: nothing follows before the client has it */
 	bool hollow; /* the client could not be given it; a gap mark shall take its place */
-	bool mark; /* that this entry will not come: until it is acknowledged, the client does not know */
+	bool mark;   /* that this entry will not come: until it is acknowledged, the client does not know */
 };
 
 struct hf_owed {
@@ -190,11 +190,13 @@ struct hf_owed {
 	uint64_t filters;     /* by slot */
 	uint64_t offset;      /* of the first */
 	uint32_t session;     /* hf_session_number */
-	uint64_t gone_lsn;    /* up to here the client was told that it is gone, and has yet to acknowledge that; 0: not told ... */
-	uint64_t gone_tail;   /* ... and the offset of what was left then */
+	uint64_t
+		gone_lsn; /* up to here the client was told that it is gone, and has yet to acknowledge that; 0: not told ... */
+	uint64_t gone_tail; /* ... and the offset of what was left then */
 };
 
 struct hf_sent_answer; /* answers.c */
+struct hf_incoming;    /* publish/publish.h */
 
 struct hf_device {
 	UT_hash_handle hh;
@@ -204,7 +206,7 @@ struct hf_device {
 	const void *token;
 	bool online;
 	bool durable;
-	uint16_t packet_id; /* the last one used, or a later one */
+	uint16_t packet_id;      /* the last one used, or a later one */
 	char *address;           /* of its connection, for the audit; NULL when not known */
 	struct hf_durable facts; /* strings point to id and identity */
 
@@ -219,12 +221,12 @@ struct hf_device {
 
 	struct hf_owed *owed; /* owed.c */
 	size_t owed_count;
-	struct hf_page *pages; /* of receipts that take more, by session: receipts.h */
+	struct hf_page *pages;       /* of receipts that take more, by session: receipts.h */
 	struct hf_page *recent_page; /* the one last used, or NULL */
-	size_t page_count; /* all of its open ones */
+	size_t page_count;           /* all of its open ones */
 
 	uint64_t sent;
-	bool at_head; /* nothing due lies above `sent` */
+	bool at_head;      /* nothing due lies above `sent` */
 	uint64_t shown;    /* the newest that was ever handed over */
 	bool noted;        /* on disk: the device may be handed more than its record knows of */
 	uint64_t alone_to; /* what it may have been handed when the broker was killed: entries up to here are not joined */
@@ -233,34 +235,34 @@ struct hf_device {
 	size_t ring_size, ring_head, ring_count;
 	size_t unacknowledged; /* of the ring */
 	size_t handed_bytes;
-	uint32_t packets, packets_read; /* sent to it on this connection, ours and others'; of those, certainly read */
-	uint8_t max_qos, qos_tried; /* of the listener that it came in by, as far as is known by having tried */
-	bool size_known; /* facts.max_packet_size is of this connection */
+	uint32_t packets, packets_read;    /* sent to it on this connection, ours and others'; of those, certainly read */
+	uint8_t max_qos, qos_tried;        /* of the listener that it came in by, as far as is known by having tried */
+	bool size_known;                   /* facts.max_packet_size is of this connection */
 	uint32_t size_taken, size_refused; /* if not: the largest entry it took, the smallest that was too large; 0: none */
 	bool join_taken, join_refused;     /* if not: it took a joined message; no more of them on this connection */
 	unsigned int join_tries;           /* for which the broker had no room, before it took one */
 	unsigned int in_a_row;             /* handed over since the pump began ... */
 	bool two_places;                   /* ... or not acknowledged: it was two, so its Receive Maximum is not 1 */
-	size_t burst; /* as many as it had in flight when the broker had no room for more */
-	unsigned int tries;    /* the broker has had no room for it since it was handed something last */
-	int64_t not_before_ms; /* when to try again; 0: at any time */
-	size_t hollow_count; /* of the ring */
-	size_t gap_count;    /* likewise: not acknowledged */
-	bool gaps_told;      /* and what follows from that is not done yet */
-	struct hf_sent_answer *answers; /* that it may not have read yet, the oldest first */
+	size_t burst;                      /* as many as it had in flight when the broker had no room for more */
+	unsigned int tries;                /* the broker has had no room for it since it was handed something last */
+	int64_t not_before_ms;             /* when to try again; 0: at any time */
+	size_t hollow_count;               /* of the ring */
+	size_t gap_count;                  /* likewise: not acknowledged */
+	bool gaps_told;                    /* and what follows from that is not done yet */
+	struct hf_sent_answer *answers;    /* that it may not have read yet, the oldest first */
 	size_t answer_count, answer_bytes;
 
 	struct hf_loan *loans; /* what it has as a member of groups (group.h), and has not acknowledged */
 	size_t loan_count, loan_bytes;
-	bool full; /* the broker had no room for a loan */
+	bool full;       /* the broker had no room for a loan */
 	bool recall_due; /* in hub->recalls: its connection ended while it had loans */
 	struct hf_device *recall_next;
 
-	bool busy;    /* handing over right now */
-	bool pending; /* in hub->pending or hub->turn: the next tick goes on with it, or this one */
-	bool waiting; /* in hub->waiting, for not_before_ms */
+	bool busy;            /* handing over right now */
+	bool pending;         /* in hub->pending or hub->turn: the next tick goes on with it, or this one */
+	bool waiting;         /* in hub->waiting, for not_before_ms */
 	bool packet_id_moved; /* by the start of the broker, and not written since */
-	bool dirty;   /* cursor or subscriptions differ from the store */
+	bool dirty;           /* cursor or subscriptions differ from the store */
 	struct hf_device *pending_next, *waiting_next, *dirty_next;
 
 	char role_session[HF_SESSION_ID_MAX + 1]; /* one remembered answer of hf_access_role */
@@ -290,24 +292,24 @@ struct hf_rollup {
 
 /* What waits for its time: see the table in hub.c. */
 enum hf_timer {
-	HF_TIMER_RECOVER, /* the store, after a write failed */
-	HF_TIMER_WAITING, /* devices that the broker had no room for */
-	HF_TIMER_INDEX,   /* write all that is derived */
-	HF_TIMER_CURSORS, /* write cursors */
-	HF_TIMER_SYNC,    /* durability interval */
-	HF_TIMER_ASKS,    /* questions that expire */
-	HF_TIMER_LOST,    /* connections that have ended: they will not come back */
-	HF_TIMER_STALL,   /* responses of which nothing comes */
-	HF_TIMER_PRESENCE, /* tell how participants are */
-	HF_TIMER_AUDIENCE, /* of the sessions that are shown: it may have changed */
-	HF_TIMER_FLOOR,    /* holders that are lost */
-	HF_TIMER_STATE,   /* announce the states of sessions */
-	HF_TIMER_RECEIPTS, /* close pages that have been open for long */
-	HF_TIMER_REFUSALS, /* write down how many there were */
-	HF_TIMER_SEAL,    /* the audit */
-	HF_TIMER_REST,    /* look for sessions to put to rest */
-	HF_TIMER_SWEEP,   /* retention of sessions at rest, and by age */
-	HF_TIMER_GROUPS,  /* workers may have room */
+	HF_TIMER_RECOVER,    /* the store, after a write failed */
+	HF_TIMER_WAITING,    /* devices that the broker had no room for */
+	HF_TIMER_INDEX,      /* write all that is derived */
+	HF_TIMER_CURSORS,    /* write cursors */
+	HF_TIMER_SYNC,       /* durability interval */
+	HF_TIMER_ASKS,       /* questions that expire */
+	HF_TIMER_LOST,       /* connections that have ended: they will not come back */
+	HF_TIMER_STALL,      /* responses of which nothing comes */
+	HF_TIMER_PRESENCE,   /* tell how participants are */
+	HF_TIMER_AUDIENCE,   /* of the sessions that are shown: it may have changed */
+	HF_TIMER_FLOOR,      /* holders that are lost */
+	HF_TIMER_STATE,      /* announce the states of sessions */
+	HF_TIMER_RECEIPTS,   /* close pages that have been open for long */
+	HF_TIMER_REFUSALS,   /* write down how many there were */
+	HF_TIMER_SEAL,       /* the audit */
+	HF_TIMER_REST,       /* look for sessions to put to rest */
+	HF_TIMER_SWEEP,      /* retention of sessions at rest, and by age */
+	HF_TIMER_GROUPS,     /* workers may have room */
 	HF_TIMER_GROUPS_END, /* look for groups that nobody has joined for long */
 	HF_TIMER_COUNT
 };
@@ -331,15 +333,15 @@ struct hf_hub {
 	struct hf_person *people;
 	struct hf_device *wild;
 	struct hf_shown *shown; /* shared.c */
-	uint64_t counting; /* which walk over an audience it is */
+	uint64_t counting;      /* which walk over an audience it is */
 	struct hf_device *pending, *turn;
 	struct hf_device *waiting;
 	struct hf_device *dirty;
-	struct hf_lost *lost, *losses;            /* presence.h: by client id; by time */
-	struct hf_participant *changed, *later;   /* presence.h */
-	struct hf_response *streams;              /* open ones, by when their last batch came */
-	int64_t restart_grace_until_ms;           /* on the monotonic clock */
-	struct hf_device *recalls; /* whose loans are to be called back */
+	struct hf_lost *lost, *losses;          /* presence.h: by client id; by time */
+	struct hf_participant *changed, *later; /* presence.h */
+	struct hf_response *streams;            /* open ones, by when their last batch came */
+	int64_t restart_grace_until_ms;         /* on the monotonic clock */
+	struct hf_device *recalls;              /* whose loans are to be called back */
 	struct hf_group *groups;
 	struct hf_group *any_groups; /* with a member online, and a filter that names no one session */
 	struct hf_group *pending_groups;
@@ -347,21 +349,21 @@ struct hf_hub {
 	struct hf_loan *loans; /* by handle */
 	struct hf_buffer scratch, page;
 	struct hf_rollup rollup; /* of the device that is being pumped */
-	struct hf_buffer kept; /* a filter as the broker keeps it */
-	struct hf_buffer fact;  /* the value of one that was read or is to be put */
-	int64_t clock_ahead_ms; /* of hf_hub_clock_ms to the monotonic clock */
-	struct hf_page *pages; /* of receipts, open: receipts.h */
+	struct hf_buffer kept;   /* a filter as the broker keeps it */
+	struct hf_buffer fact;   /* the value of one that was read or is to be put */
+	int64_t clock_ahead_ms;  /* of hf_hub_clock_ms to the monotonic clock */
+	struct hf_page *pages;   /* of receipts, open: receipts.h */
 	struct hf_page *dirty_pages;
 	uint64_t page_number;
-	struct hf_buffer receipts; /* scratch */
+	struct hf_buffer receipts;    /* scratch */
 	struct hf_refusals *refusals; /* of clients that were refused something lately: audit.c */
 	struct hf_sweep sweep;
-	unsigned int unflushed; /* entries since the index was written */
+	unsigned int unflushed;         /* entries since the index was written */
 	int64_t due_ms[HF_TIMER_COUNT]; /* on the monotonic clock; 0: not set */
 };
 
 /* sessions.c */
-struct hf_session *hf_session_use(struct hf_hub *hub, struct hf_slice id); /* NULL: no memory */
+struct hf_session *hf_session_use(struct hf_hub *hub, struct hf_slice id);       /* NULL: no memory */
 enum hf_reason hf_session_begin(struct hf_hub *hub, struct hf_session *session); /* session->log is there after HF_OK */
 void hf_session_active(struct hf_hub *hub, struct hf_session *session); /* after a restart it must be looked at */
 enum hf_reason hf_sessions_resume(struct hf_hub *hub); /* those that were active when the broker ended */
@@ -370,121 +372,17 @@ void hf_session_leave(struct hf_hub *hub, struct hf_session *session); /* out of
 void hf_session_state_changed(struct hf_hub *hub, struct hf_session *session, bool at_once);
 struct hf_slice hf_session_id(const struct hf_session *session);
 void hf_session_show_state(struct hf_hub *hub, struct hf_session *session);
-bool hf_session_is_news(struct hf_hub *hub, const struct hf_topic *topic, struct hf_slice payload); /* no newer one has overtaken it */
-bool hf_session_watched(const struct hf_hub *hub, const struct hf_session *session, enum hf_kind kind); /* has somebody a filter for it? */
+bool hf_session_is_news(
+	struct hf_hub *hub, const struct hf_topic *topic, struct hf_slice payload); /* no newer one has overtaken it */
+bool hf_session_watched(
+	const struct hf_hub *hub, const struct hf_session *session, enum hf_kind kind); /* has somebody a filter for it? */
 void hf_sessions_announce(struct hf_hub *hub);
 void hf_wild_changed(struct hf_hub *hub); /* who has a filter with a wildcard in the session */
 void hf_sessions_look_at_audiences(struct hf_hub *hub);
 uint64_t hf_session_head(const struct hf_session *session);
-/* Tells sessions from each other in what is kept of entries of any session; 0 for a device whose filters all name theirs. */
+/* Tells sessions from each other in what is kept of entries of any session; 0 for a device whose filters all name
+ * theirs. */
 uint32_t hf_session_number(const struct hf_device *device, struct hf_slice session);
-
-/* publish.c: a publish under the root while it is looked at. Each logged kind may have a check of its own before it is
- * stored, and something to apply after; the table is in publish.c. */
-struct hf_incoming {
-	const struct hf_publish *publish;
-	struct hf_device *device; /* NULL: of a client that is gone (a will) */
-	struct hf_topic topic;
-	enum hf_role role;
-	struct hf_slice identity; /* empty: anonymous */
-	struct hf_session *session;
-	struct hf_member *member; /* once it is stored; NULL: of a client that is gone, or no memory */
-	union {
-		struct hf_token_batch batch;
-		struct hf_ask ask;
-		struct hf_answer answer;
-	};
-	bool repeat;               /* set by a check: it is stored already, acknowledge it */
-	struct hf_receipt receipt; /* where it stands; of a repeat set by the check, which may not know */
-	struct hf_refusal refusal; /* set by a check that refuses, where there is something to say: `expected` points to ... */
-	uint64_t expected;
-	uint64_t newest; /* of shared: the offset and size of the key's latest value, 0: it has none */
-	uint32_t newest_size;
-};
-
-/* append.c: the only way into the log, for publishes and for what Holdfast itself has to say. */
-/* Append, derive, hand on. Fills in session, lsn, offset and time of the entry; `incoming` is the publish that it comes
- * from, NULL when none. Reasons as hf_log_append: after anything but HF_OK nothing was handed on. */
-enum hf_reason hf_append(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry, struct hf_incoming *incoming);
-enum hf_reason hf_append_notice(struct hf_hub *hub, struct hf_session *session, const struct hf_notice *notice);
-void hf_publish_apply(struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_entry *entry); /* publish.c */
-
-/* retained.c: put in place what this filter is about to look up */
-void hf_retained_show(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter);
-
-/* replay.c: entries that the derived data may not know yet, at open and after the store had failed. */
-void hf_replay(void *hub, const struct hf_entry *entry);
-
-/* repeats.c: what is sent again. They set incoming->repeat and incoming->receipt. HF_ID_REUSED: it is not the same. */
-enum hf_reason hf_repeat_by_id(struct hf_hub *hub, struct hf_incoming *incoming);
-/* The one that stands at this offset. HF_ID_REUSED also where its entry is no longer kept. */
-enum hf_reason hf_repeat_at(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t offset);
-/* A batch whose seq its response has seen; it stands at this offset or below. Far back its place remains unknown. */
-enum hf_reason hf_repeat_of_batch(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t not_above);
-void hf_id_apply(struct hf_hub *hub, const struct hf_entry *entry); /* remember its id, if it has one */
-/* Forget the ids of entries below `tail`, which are gone from the log: some at a time. False: there are more, or it failed. */
-bool hf_ids_forget(struct hf_hub *hub, struct hf_slice session, uint64_t tail);
-
-/* responses.c */
-enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming);
-void hf_tokens_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
-enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session);
-enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session);
-void hf_responses_free(struct hf_hub *hub, struct hf_session *session);
-/* Close, by a notice each, the open responses of which this member sent the last batch. Not HF_OK: some are still open. */
-enum hf_reason hf_responses_close(struct hf_hub *hub, struct hf_member *member, enum hf_closed closed);
-/* Likewise those of everybody who has not the floor. */
-enum hf_reason hf_responses_yield(struct hf_hub *hub, struct hf_session *session);
-void hf_responses_forget(struct hf_hub *hub, struct hf_member *member); /* they stay open, nobody's */
-void hf_response_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: NULL when not in memory */
-void hf_response_replay_closed(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
-
-/* asks.c: questions and answers. Each kind's check and apply; what the facts say of a session that comes into memory;
- * replay; the timer. */
-enum hf_reason hf_ask_check(struct hf_hub *hub, struct hf_incoming *incoming);
-void hf_ask_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
-enum hf_reason hf_answer_check(struct hf_hub *hub, struct hf_incoming *incoming);
-void hf_answer_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
-enum hf_reason hf_asks_load(struct hf_hub *hub, struct hf_session *session);
-void hf_asks_free(struct hf_session *session);
-size_t hf_asks_list(const struct hf_session *session, struct hf_document_ask *out); /* how many; out: NULL, or room for them */
-void hf_ask_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: as above */
-void hf_asks_expire(struct hf_hub *hub);
-void hf_asks_forget(struct hf_hub *hub, struct hf_session *session); /* those that ended with an entry that is no longer kept */
-
-/* shared.c */
-enum hf_reason hf_shared_check(struct hf_hub *hub, struct hf_incoming *incoming);
-void hf_shared_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
-void hf_shared_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: NULL when not in memory */
-void hf_shared_show(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter); /* have retained what it will look up */
-void hf_shared_hide(struct hf_hub *hub); /* it has looked */
-void hf_shared_free(struct hf_hub *hub);
-
-/* control.c: a request on S/control; HF_OK: done and answered */
-enum hf_reason hf_control(struct hf_hub *hub, struct hf_incoming *incoming);
-
-/* floor.c */
-enum hf_reason hf_floor_command(
-	struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_control_request *request, struct hf_buffer *answer);
-enum hf_reason hf_floor_check(struct hf_incoming *incoming); /* may it be stored, by the floor and its epoch? */
-bool hf_floor_allows(struct hf_hub *hub, const struct hf_session *session, struct hf_slice identity); /* to answer */
-void hf_floor_init(struct hf_session *session);
-enum hf_reason hf_floor_load(struct hf_hub *hub, struct hf_session *session);
-void hf_floor_free(struct hf_hub *hub, struct hf_session *session);
-void hf_floor_show(const struct hf_session *session, struct hf_document_floor *out);
-void hf_floor_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
-void hf_floor_person_gone(struct hf_hub *hub, const struct hf_person *person); /* a device of it has gone; NULL allowed */
-void hf_floors_watch(struct hf_hub *hub);
-
-/* people.c */
-struct hf_person *hf_person_hold(struct hf_hub *hub, const char *identity); /* give it back; NULL: no memory */
-void hf_person_release(struct hf_hub *hub, struct hf_person *person);       /* NULL allowed */
-
-/* audience.c */
-void hf_session_audience(struct hf_hub *hub, const struct hf_session *session, struct hf_audience *out);
-bool hf_session_attended(struct hf_hub *hub, const struct hf_session *session); /* is there any? */
-void hf_audience_caught_up(struct hf_hub *hub, const struct hf_device *device);
-bool hf_attachment_watches(const struct hf_attachment *attachment); /* is it one of the audience, by a filter that names the session? */
 
 /* devices.c */
 struct hf_device *hf_device_find(const struct hf_hub *hub, const char *id);
@@ -492,142 +390,15 @@ void hf_device_set_address(struct hf_device *device, const char *address);
 struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char *identity);
 void hf_device_forget(struct hf_hub *hub, struct hf_device *device);
 void hf_device_pend(struct hf_hub *hub, struct hf_device *device, unsigned int in_ms);
-void hf_device_wait(struct hf_hub *hub, struct hf_device *device, unsigned int ms); /* it goes on then; sooner, if it waits already */
-void hf_devices_go_on(struct hf_hub *hub);    /* those that pend */
-void hf_devices_wait_over(struct hf_hub *hub); /* HF_TIMER_WAITING */
+void hf_device_wait(
+	struct hf_hub *hub, struct hf_device *device, unsigned int ms); /* it goes on then; sooner, if it waits already */
+void hf_devices_go_on(struct hf_hub *hub);                          /* those that pend */
+void hf_devices_wait_over(struct hf_hub *hub);                      /* HF_TIMER_WAITING */
 void hf_device_dirty(struct hf_hub *hub, struct hf_device *device);
 void hf_device_note(struct hf_hub *hub, struct hf_device *device); /* before it is handed anything */
 enum hf_role hf_device_role(struct hf_hub *hub, struct hf_device *device, struct hf_slice session);
 enum hf_role hf_identity_role(const struct hf_hub *hub, const char *identity, struct hf_slice session);
 bool hf_identity_reads_some(const struct hf_hub *hub, const char *identity);
-
-/* cursors.c: devices in the store */
-enum hf_reason hf_devices_write(struct hf_hub *hub);
-enum hf_reason hf_devices_load(struct hf_hub *hub);
-void hf_device_forget_stored(struct hf_hub *hub, struct hf_device *device); /* with its subscriptions */
-void hf_filter_forget_stored(struct hf_hub *hub, struct hf_device *device, const struct hf_subscription *subscription);
-
-/* owed.c. Filters are given by slot. */
-bool hf_owed_add(struct hf_device *device, const struct hf_owed *owed); /* false: no memory */
-bool hf_owed_handed(struct hf_device *device, const struct hf_handed *handed); /* it is owed, then; likewise */
-uint64_t hf_owed_filters(const struct hf_device *device, uint64_t lsn); /* under which this entry is owed */
-bool hf_owed_alone(const struct hf_device *device, uint64_t lsn); /* this very entry is owed, not those that were joined from here on */
-uint64_t hf_owed_after(const struct hf_device *device, uint64_t lsn);   /* the next entry owed; UINT64_MAX: none */
-uint64_t hf_owed_first(const struct hf_device *device, uint64_t filters); /* the first that one of these is owed; likewise */
-void hf_owed_settle(struct hf_device *device, uint64_t first, uint64_t last, uint64_t filters); /* of these LSNs nothing more */
-void hf_owed_given(struct hf_device *device, uint64_t first, const struct hf_entry *entry, uint64_t filters); /* it was handed this one, and those from this LSN on that were joined with it */
-void hf_owed_clear(struct hf_device *device);
-
-/* subscriptions.c */
-enum hf_reason hf_position_offset(struct hf_log *log, struct hf_position position, uint64_t *offset); /* it may lie beyond either end */
-void hf_subscriptions_attach(struct hf_hub *hub, struct hf_device *device);
-void hf_subscriptions_detach(struct hf_hub *hub, struct hf_device *device);
-void hf_subscriptions_allow(struct hf_hub *hub, struct hf_device *device);
-void hf_subscriptions_free(struct hf_hub *hub, struct hf_device *device);
-struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_slice kept); /* NULL: no memory */
-void hf_subscription_place_anywhere(struct hf_hub *hub, struct hf_subscription *subscription, struct hf_position position); /* with a wildcard session */
-uint64_t hf_subscriptions_held(const struct hf_device *device); /* by slot */
-
-/* delivery.c */
-/* Does the filter match the entry? And, with a wildcard session, does it reach back to it, where it began at an offset or with
- * the last N of each? Not whether the entry lies behind `from`, nor whether anybody may read it. */
-bool hf_subscription_matches(const struct hf_subscription *subscription, const struct hf_entry *entry);
-bool hf_subscription_begun(struct hf_hub *hub, const struct hf_subscription *subscription, const struct hf_entry *entry);
-bool hf_device_wants(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match);
-void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry);
-void hf_pump(struct hf_hub *hub, struct hf_device *device);
-bool hf_has_room(const struct hf_hub *hub, const struct hf_device *device);
-uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind);
-bool hf_hand_document(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, enum hf_kind kind, struct hf_slice payload);
-/* As above; a mark that an entry will not come. */
-bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload, const struct hf_handed *instead);
-
-/* unseen.c: what the broker does not tell of what became of a message */
-void hf_unseen_begin(struct hf_device *device);
-/* To the broker, and into the books of what it does not tell. May lower the message's QoS. */
-enum hf_handover hf_hand_over(struct hf_hub *hub, struct hf_device *device, struct hf_message *message, uint64_t *handle);
-/* The largest payload that a joined message may have in which this entry is the first one; 0: it cannot be in one. */
-size_t hf_unseen_join_max(const struct hf_hub *hub, const struct hf_device *device, const struct hf_entry *entry, const struct hf_match *match);
-
-/* rollup.c: token batches of one response, one behind the other, as one message */
-/* Is it a batch that may be joined with others for this device? */
-bool hf_rollup_takes(const struct hf_device *device, const struct hf_entry *entry, const struct hf_match *match, struct hf_token_batch *batch);
-/* Keep a copy of it, to see what follows. False: nothing can follow, or no memory. */
-bool hf_rollup_begin(struct hf_rollup *rollup, const struct hf_entry *entry, const struct hf_match *match, const struct hf_token_batch *batch,
-	size_t payload_max);
-/* Join it to what is kept. False: it does not belong there, or there is nothing. */
-bool hf_rollup_add(struct hf_rollup *rollup, const struct hf_entry *entry, const struct hf_match *match, const struct hf_token_batch *batch);
-/* What goes out: the one entry that was kept, or one made of all, whose LSN, offset and time are those of the last. Valid
- * until the next begin. Then nothing is kept any more. False: no memory. */
-bool hf_rollup_end(struct hf_rollup *rollup, struct hf_entry *out);
-void hf_rollup_free(struct hf_rollup *rollup);
-
-/* ring.c: what a durable device was handed and has not acknowledged */
-struct hf_handed *hf_ring_at(const struct hf_device *device, size_t index); /* of ring_count, the oldest first */
-bool hf_ring_reserve(struct hf_device *device); /* room for one more; false: no memory */
-void hf_ring_push(struct hf_device *device, const struct hf_handed *handed);
-struct hf_handed *hf_ring_find_lsn(struct hf_device *device, uint64_t lsn); /* the entry itself, not acknowledged */
-struct hf_handed *hf_ring_newest(struct hf_device *device); /* the ring is not empty */
-struct hf_handed *hf_ring_find(struct hf_device *device, uint64_t handle);
-void hf_ring_done(struct hf_device *device, struct hf_handed *handed);
-void hf_ring_release(struct hf_device *device, const struct hf_subscription *subscription); /* it owes nothing any more */
-void hf_ring_clear(struct hf_device *device);
-void hf_ring_give_up(struct hf_device *device, struct hf_handed *handed); /* hollow from now on */
-struct hf_handed *hf_ring_hollow(struct hf_device *device, uint64_t first, uint64_t lsn); /* 0, 0: the oldest; NULL: there is none */
-void hf_ring_fill(struct hf_device *device, struct hf_handed *hollow, const struct hf_handed *mark);
-void hf_ring_told(struct hf_device *device, struct hf_handed *hollow); /* and nothing to wait for */
-
-/* gaps.c: what retention has removed before a device was given it */
-enum hf_told {
-	HF_TOLD_ALL,   /* it knows: what is left may follow */
-	HF_TOLD_MORE,  /* there is more to look at */
-	HF_TOLD_FULL,  /* it has yet to acknowledge that, or others */
-	HF_TOLD_REFUSED, /* the broker has no room */
-};
-enum hf_told hf_gaps_tell(struct hf_hub *hub, struct hf_device *device);
-
-/* marks.c */
-void hf_tell_error(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice topic, const struct hf_refusal *refusal);
-bool hf_mark_caught_up(struct hf_hub *hub, struct hf_device *device);
-void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
-/* That the client will not get this entry, nor those before it that were joined with it, from this offset on: `instead` is
- * what it was handed, or would have been. True: it was told, or does not want to know. */
-bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, uint64_t first_offset, const struct hf_handed *instead);
-bool hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last); /* likewise */
-
-/* answers.c: what only the client that asked is told, on the Response Topic it named */
-bool hf_response_topic_fits(const struct hf_hub *hub, const char *topic); /* NULL does not */
-bool hf_answers_pile_up(struct hf_hub *hub, struct hf_device *device); /* it does not read them: no more for now */
-bool hf_answer(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, struct hf_slice payload, uint8_t qos); /* was it handed to it? */
-void hf_answer_with(struct hf_hub *hub, const struct hf_incoming *incoming, struct hf_slice payload); /* if it wants one */
-void hf_answers_forget(struct hf_device *device, bool all); /* or only those of QoS 0, which end with the connection */
-void hf_answer_receipt(struct hf_hub *hub, const struct hf_incoming *incoming);
-void hf_answer_refusal(struct hf_hub *hub, const struct hf_incoming *incoming);
-
-/* history.c */
-enum hf_reason hf_history(struct hf_hub *hub, struct hf_device *device, const struct hf_publish *publish, const struct hf_topic *topic);
-
-/* audit.c: what is taken down besides the log. */
-struct hf_denial {
-	const char *device, *identity, *address; /* NULL where not known */
-	struct hf_slice session;                 /* empty when it names none */
-	const char *topic;                       /* or filter */
-	const char *act;                         /* "connect", "publish", "subscribe" */
-	const char *reason, *detail;             /* detail may be NULL */
-};
-void hf_note_started(struct hf_hub *hub);
-void hf_note_stopped(struct hf_hub *hub);
-void hf_note_roles(struct hf_hub *hub); /* those in force from now on */
-void hf_note_connected(struct hf_hub *hub, const struct hf_device *device, const struct hf_connection *connection);
-void hf_note_disconnected(struct hf_hub *hub, const struct hf_device *device, enum hf_why why);
-void hf_note_subscribed(struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session, uint8_t options);
-void hf_note_unsubscribed(struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session);
-void hf_note_of_device(struct hf_hub *hub, const struct hf_device *device, struct hf_audit *record); /* fills in who, whence, when */
-void hf_note_refused(struct hf_hub *hub, const struct hf_denial *denial);
-void hf_refusals_pass(struct hf_hub *hub);     /* those that were only counted are noted */
-void hf_audit_due(struct hf_hub *hub);         /* there is something to seal */
-void hf_audit_seal_now(struct hf_hub *hub);
-void hf_audit_take_next_key(struct hf_hub *hub); /* if there is one */
 
 /* hub.c */
 enum hf_reason hf_hub_flush(struct hf_hub *hub); /* index, responses, cursors: all that is derived */
@@ -635,7 +406,8 @@ enum hf_reason hf_hub_flush(struct hf_hub *hub); /* index, responses, cursors: a
  * before the newest entry. What has to outlive the broker is timed by it. */
 int64_t hf_hub_clock_ms(const struct hf_hub *hub);
 void hf_hub_due(struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms); /* unless it is set, to whenever */
-void hf_hub_due_by(struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms); /* unless it is set to an earlier time */
+void hf_hub_due_by(
+	struct hf_hub *hub, enum hf_timer timer, unsigned int in_ms); /* unless it is set to an earlier time */
 void hf_say(struct hf_hub *hub, enum hf_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -177,21 +177,21 @@ static bool set_history_page(struct hf_options *options, const char *value)
 
 static bool set_retention_age(struct hf_options *options, const char *value)
 {
-	static const struct unit units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 60 }, { 'd', 24 }, { 'w', 7 }, { '\0', 0 } };
+	static const struct unit units[] = {{'s', 1}, {'m', 60}, {'h', 60}, {'d', 24}, {'w', 7}, {'\0', 0}};
 
 	return set_limit(&options->retention.age_ms, value, 1000, units);
 }
 
 static bool set_retention_bytes(struct hf_options *options, const char *value)
 {
-	static const struct unit units[] = { { 'k', 1024 }, { 'M', 1024 }, { 'G', 1024 }, { 'T', 1024 }, { '\0', 0 } };
+	static const struct unit units[] = {{'k', 1024}, {'M', 1024}, {'G', 1024}, {'T', 1024}, {'\0', 0}};
 
 	return set_limit(&options->retention.bytes, value, 1, units);
 }
 
 static bool set_retention_count(struct hf_options *options, const char *value)
 {
-	static const struct unit units[] = { { '\0', 0 } };
+	static const struct unit units[] = {{'\0', 0}};
 
 	return set_limit(&options->retention.count, value, 1, units);
 }
@@ -218,7 +218,8 @@ static bool set_stall_after(struct hf_options *options, const char *value)
 
 static bool set_presence_notices(struct hf_options *options, const char *value)
 {
-	static const char *const names[] = { [HF_NOTICES_ALL] = "all", [HF_NOTICES_AGENTS] = "agents", [HF_NOTICES_NONE] = "none" };
+	static const char *const names[] = {
+		[HF_NOTICES_ALL] = "all", [HF_NOTICES_AGENTS] = "agents", [HF_NOTICES_NONE] = "none"};
 
 	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(value, names[i]) == 0) {
@@ -255,29 +256,29 @@ static const struct {
 	bool (*set)(struct hf_options *options, const char *value);
 	const char *takes;
 } table[] = {
-	{ "store", set_store, "the path of a folder, at most 4095 bytes" },
-	{ "root", set_root, "a topic without wildcards, such as sessions" },
-	{ "roles", set_roles, "the path of the roles file" },
-	{ "anonymous_role", set_anonymous_role, "agent, user, operator, observer, auditor or admin" },
-	{ "device_identity", set_device_identity, "fixed or any" },
-	{ "durability", set_durability, "process, interval:N (milliseconds, 1 to 60000) or power" },
-	{ "audit", set_audit, "on or off" },
-	{ "audit_key", set_audit_key, "the path of a file, at most 4095 bytes" },
-	{ "ack_flush", set_ack_flush, "milliseconds, 1 to 60000" },
-	{ "window", set_window, "a number of entries, 1 to 1000" },
-	{ "payload_max", set_payload_max, "a number of bytes, 1 to 67108864" },
-	{ "history_page", set_history_page, "a number of entries, 1 to 10000" },
-	{ "retention_age", set_retention_age, "seconds, or a number with the unit s, m, h, d or w, such as 30d; or none" },
-	{ "retention_bytes", set_retention_bytes, "bytes, or a number with the unit k, M, G or T, such as 100M; or none" },
-	{ "retention_count", set_retention_count, "a number of entries, or none" },
-	{ "rollup", set_rollup, "a number of bytes, 0 to 1048576" },
-	{ "share_expiry", set_share_expiry, "seconds, 1 to 315360000" },
-	{ "ask_expiry", set_ask_expiry, "seconds, 1 to 31622400" },
-	{ "agent_grace", set_agent_grace, "milliseconds, 0 to 3600000" },
-	{ "restart_grace", set_restart_grace, "milliseconds, 0 to 3600000" },
-	{ "stall_after", set_stall_after, "milliseconds, 0 to 3600000" },
-	{ "presence_notices", set_presence_notices, "all, agents or none" },
-	{ "floor_lease", set_floor_lease, "seconds, 0 to 86400" },
+	{"store", set_store, "the path of a folder, at most 4095 bytes"},
+	{"root", set_root, "a topic without wildcards, such as sessions"},
+	{"roles", set_roles, "the path of the roles file"},
+	{"anonymous_role", set_anonymous_role, "agent, user, operator, observer, auditor or admin"},
+	{"device_identity", set_device_identity, "fixed or any"},
+	{"durability", set_durability, "process, interval:N (milliseconds, 1 to 60000) or power"},
+	{"audit", set_audit, "on or off"},
+	{"audit_key", set_audit_key, "the path of a file, at most 4095 bytes"},
+	{"ack_flush", set_ack_flush, "milliseconds, 1 to 60000"},
+	{"window", set_window, "a number of entries, 1 to 1000"},
+	{"payload_max", set_payload_max, "a number of bytes, 1 to 67108864"},
+	{"history_page", set_history_page, "a number of entries, 1 to 10000"},
+	{"retention_age", set_retention_age, "seconds, or a number with the unit s, m, h, d or w, such as 30d; or none"},
+	{"retention_bytes", set_retention_bytes, "bytes, or a number with the unit k, M, G or T, such as 100M; or none"},
+	{"retention_count", set_retention_count, "a number of entries, or none"},
+	{"rollup", set_rollup, "a number of bytes, 0 to 1048576"},
+	{"share_expiry", set_share_expiry, "seconds, 1 to 315360000"},
+	{"ask_expiry", set_ask_expiry, "seconds, 1 to 31622400"},
+	{"agent_grace", set_agent_grace, "milliseconds, 0 to 3600000"},
+	{"restart_grace", set_restart_grace, "milliseconds, 0 to 3600000"},
+	{"stall_after", set_stall_after, "milliseconds, 0 to 3600000"},
+	{"presence_notices", set_presence_notices, "all, agents or none"},
+	{"floor_lease", set_floor_lease, "seconds, 0 to 86400"},
 };
 
 bool hf_options_set(struct hf_options *options, const char *name, const char *value, char *message, size_t message_size)
@@ -289,7 +290,8 @@ bool hf_options_set(struct hf_options *options, const char *name, const char *va
 		if (value && table[i].set(options, value)) {
 			return true;
 		}
-		snprintf(message, message_size, "plugin_opt_%s cannot be '%.200s': it takes %s", name, value ? value : "", table[i].takes);
+		snprintf(message, message_size, "plugin_opt_%s cannot be '%.200s': it takes %s", name, value ? value : "",
+			table[i].takes);
 		return false;
 	}
 	snprintf(message, message_size, "plugin_opt_%s is no option of Holdfast; mosquitto.conf.sample lists them", name);

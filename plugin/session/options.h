@@ -51,6 +51,7 @@ void hf_options_defaults(struct hf_options *options);
 /*
  * Set one option. On false `message` names the option, its value, and what it takes; nothing was changed.
  */
-bool hf_options_set(struct hf_options *options, const char *name, const char *value, char *message, size_t message_size);
+bool hf_options_set(
+	struct hf_options *options, const char *name, const char *value, char *message, size_t message_size);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sessions in memory: those that somebody watches or has just written to. All others cost disk only. */
-#include "session/presence.h"
+#include "session/kinds/kinds.h"
+#include "session/people/people.h"
+#include "session/people/presence.h"
 
 #include <utlist.h>
 
@@ -100,8 +102,9 @@ uint64_t hf_session_head(const struct hf_session *session)
 /* Nobody is in it, nothing is going on, nothing is to be told. */
 static bool is_idle(const struct hf_session *session, int64_t now)
 {
-	return !session->attached && !session->groups && session->member_count == 0 && session->open_count == 0 && session->changed_count == 0 &&
-		!session->responses_dirty && !session->floor.lost_ms && now - session->used_ms >= HF_IDLE_MS;
+	return !session->attached && !session->groups && session->member_count == 0 && session->open_count == 0 &&
+		   session->changed_count == 0 && !session->responses_dirty && !session->floor.lost_ms &&
+		   now - session->used_ms >= HF_IDLE_MS;
 }
 
 static void hide(struct hf_hub *hub, struct hf_session *session)
@@ -114,7 +117,7 @@ static void hide(struct hf_hub *hub, struct hf_session *session)
 
 void hf_session_active(struct hf_hub *hub, struct hf_session *session)
 {
-	static const struct hf_slice nothing = { .data = "", .len = 0 };
+	static const struct hf_slice nothing = {.data = "", .len = 0};
 
 	if (session->active || !session->log) {
 		return;
@@ -139,7 +142,7 @@ static bool collect_one(void *context, struct hf_slice name, struct hf_slice val
 
 enum hf_reason hf_sessions_resume(struct hf_hub *hub)
 {
-	struct ids ids = { .complete = true };
+	struct ids ids = {.complete = true};
 	enum hf_reason reason = hf_fact_each(hub->store, HF_SLICE_NONE, HF_FACT_ACTIVE, collect_one, &ids);
 	const char *id = (const char *)ids.text.data, *end = id + ids.text.len;
 
@@ -196,7 +199,8 @@ static size_t list_open(const struct hf_session *session, struct hf_document_res
 		}
 		if (out) {
 			out[count].identity = hf_slice_from(response->key, response->identity_len);
-			out[count].id = hf_slice_from(response->key + response->identity_len + 1, response->key_len - response->identity_len - 1);
+			out[count].id = hf_slice_from(
+				response->key + response->identity_len + 1, response->key_len - response->identity_len - 1);
 		}
 		count++;
 	}
@@ -233,8 +237,8 @@ static bool write_state(struct hf_hub *hub, struct hf_session *session)
 	return ok;
 }
 
-/* What is announced goes out at the next turn of the broker's loop. Who subscribes before that is shown a newer one, and
- * must not get the older one behind it. */
+/* What is announced goes out at the next turn of the broker's loop. Who subscribes before that is shown a newer one,
+ * and must not get the older one behind it. */
 bool hf_session_is_news(struct hf_hub *hub, const struct hf_topic *topic, struct hf_slice payload)
 {
 	const struct hf_session *session;
@@ -256,7 +260,8 @@ void hf_session_show_state(struct hf_hub *hub, struct hf_session *session)
 	if (!session->log || (session->state_shown && !session->state_dirty) || !write_state(hub, session)) {
 		return;
 	}
-	hub->broker.retain(hub->broker.context, hf_session_id(session), hf_slice_of("state"), hf_buffer_slice(&hub->scratch));
+	hub->broker.retain(
+		hub->broker.context, hf_session_id(session), hf_slice_of("state"), hf_buffer_slice(&hub->scratch));
 	session->state_shown = true;
 	/* Still dirty when somebody already there has not been sent this one. */
 }

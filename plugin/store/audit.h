@@ -59,14 +59,15 @@ enum hf_reason hf_key_make(const char *path, uint8_t public_key[HF_PUBLIC_KEY_SI
 /*
  * Receipts are records of kind DELIVERED, with a page of them (codec/receipts.h), and the least and the greatest offset
  * in it. While a page is open it is kept under a number of its own, to be replaced as it grows; closing it is to add it
- * as a record and to keep NULL under its number. Both wait like hf_device_put and hf_audit_add do, and are written in one
- * batch. HF_OK, HF_NO_MEMORY.
+ * as a record and to keep NULL under its number. Both wait like hf_device_put and hf_audit_add do, and are written in
+ * one batch. HF_OK, HF_NO_MEMORY.
  */
 #define HF_RECEIPTS_EACH 256
 enum hf_reason hf_receipts_keep(
 	struct hf_store *store, struct hf_slice session, uint64_t number, const struct hf_audit *record);
 
-/* Visit the open pages on disk, of one session or (empty) of all. Return false to stop. The visitor may keep and add. */
+/* Visit the open pages on disk, of one session or (empty) of all. Return false to stop. The visitor may keep and add.
+ */
 typedef bool (*hf_open_page_fn)(void *context, uint64_t number, const struct hf_audit *record);
 enum hf_reason hf_receipts_open_each(
 	struct hf_store *store, struct hf_slice session, hf_open_page_fn fn, void *context);

@@ -13,7 +13,7 @@
 #include "store/store_internal.h"
 
 #define FORMAT_KEY "format"
-#define DIRECTORY_MODE 0750 /* conversations are nobody else's business */
+#define DIRECTORY_MODE 0750   /* conversations are nobody else's business */
 #define FORMAT_RECORD_SIZE 32 /* in the write-ahead log; a table is larger */
 #define READ_TRIES 20
 #define READ_RETRY_NS (5 * 1000 * 1000)

@@ -81,8 +81,7 @@ static enum hf_reason undecodable(struct hf_store *store, const char *what, uint
 	return HF_RECORD_CORRUPT;
 }
 
-enum hf_reason hf_receipts_open_each(
-	struct hf_store *store, struct hf_slice session, hf_open_page_fn fn, void *context)
+enum hf_reason hf_receipts_open_each(struct hf_store *store, struct hf_slice session, hf_open_page_fn fn, void *context)
 {
 	char key[BEGIN_SIZE] = {OPEN_PREFIX};
 	size_t len = session.len > 0 ? begin_key(OPEN_PREFIX, session, key) : 1;
@@ -109,8 +108,7 @@ enum hf_reason hf_receipts_open_each(
 	return reason;
 }
 
-static enum hf_reason visit_record(
-	struct hf_store *store, uint64_t seq, hf_receipts_fn fn, void *context, bool *go_on)
+static enum hf_reason visit_record(struct hf_store *store, uint64_t seq, hf_receipts_fn fn, void *context, bool *go_on)
 {
 	rocksdb_pinnableslice_t *pinned;
 	char key[HF_LSN_KEY_SIZE];

@@ -133,11 +133,11 @@ enum hf_reason hf_log_lsn_of(struct hf_log *log, uint64_t offset, uint64_t *lsn)
 /* ---- removing the oldest ------------------------------------------------------------------------------- */
 
 /*
- * Remove the entries below `tail` (where the audit has them in its chain: their payloads), which is at most head + 1: at most HF_TRUNCATE_MAX of them, and only those that a
- * hf_store_flush has taken, since the others are needed should the broker be killed. hf_log_tail says how far it came.
- * What is pending is written along with it, in one batch: all of it happened or nothing. No scan of this log may be
- * open. HF_OK; HF_STORE_FAILED as after a failed append: hf_store_recover finds out whether it happened;
- * HF_RECORD_CORRUPT, HF_NO_MEMORY: nothing happened.
+ * Remove the entries below `tail` (where the audit has them in its chain: their payloads), which is at most head + 1:
+ * at most HF_TRUNCATE_MAX of them, and only those that a hf_store_flush has taken, since the others are needed should
+ * the broker be killed. hf_log_tail says how far it came. What is pending is written along with it, in one batch: all
+ * of it happened or nothing. No scan of this log may be open. HF_OK; HF_STORE_FAILED as after a failed append:
+ * hf_store_recover finds out whether it happened; HF_RECORD_CORRUPT, HF_NO_MEMORY: nothing happened.
  */
 enum hf_reason hf_log_truncate(struct hf_log *log, uint64_t tail);
 
@@ -197,8 +197,8 @@ void hf_records_close(struct hf_records *records); /* NULL allowed */
 
 /* Put or remove (value NULL) a value; kept in the pending batch and written by hf_store_flush. A get sees what
  * is pending. *value is appended to; *found says whether there was one. A fact belongs to a session; its type is one
- * of the layer above (session/facts.h), its name any bytes. A subscription belongs to a device. HF_OK, HF_NO_MEMORY; a get also HF_STORE_FAILED,
- * HF_RECORD_CORRUPT. */
+ * of the layer above (session/facts.h), its name any bytes. A subscription belongs to a device. HF_OK, HF_NO_MEMORY; a
+ * get also HF_STORE_FAILED, HF_RECORD_CORRUPT. */
 enum hf_reason hf_fact_put(
 	struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name, const struct hf_slice *value);
 enum hf_reason hf_fact_get(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
@@ -213,13 +213,12 @@ enum hf_reason hf_share_put(
 	struct hf_store *store, struct hf_slice group, struct hf_slice session, const struct hf_slice *value);
 
 /* Visit every fact of a type of a session, or every device and each of its subscriptions behind it (`filter` is empty
- * for the device itself), or all of every group (`session` likewise), in key order, pending ones included. Return false to stop. The visitor may get, acquire and
- * release, but not put, append or flush. */
+ * for the device itself), or all of every group (`session` likewise), in key order, pending ones included. Return false
+ * to stop. The visitor may get, acquire and release, but not put, append or flush. */
 typedef bool (*hf_fact_fn)(void *context, struct hf_slice name, struct hf_slice value);
 enum hf_reason hf_fact_each(
 	struct hf_store *store, struct hf_slice session, uint8_t type, hf_fact_fn fn, void *context);
-typedef bool (*hf_device_fn)(
-	void *context, struct hf_slice device, struct hf_slice filter, struct hf_slice value);
+typedef bool (*hf_device_fn)(void *context, struct hf_slice device, struct hf_slice filter, struct hf_slice value);
 enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context);
 typedef bool (*hf_share_fn)(void *context, struct hf_slice group, struct hf_slice session, struct hf_slice value);
 enum hf_reason hf_share_each(struct hf_store *store, hf_share_fn fn, void *context);

@@ -77,7 +77,7 @@ struct hf_log {
 	UT_hash_handle hh;
 	struct hf_log *dirty_next;
 	unsigned users;
-	bool dirty; /* has entries that the index does not know, or another state: on the store's dirty list */
+	bool dirty;     /* has entries that the index does not know, or another state: on the store's dirty list */
 	uint64_t block; /* the seal to come that knows of its newest entry: block.c */
 	struct hf_session_record record; /* as it is now; on disk as it was at the last flush */
 	struct hf_chunk *oldest;         /* the full chunks that are not flushed, and behind them the open one */
@@ -122,10 +122,10 @@ struct hf_store {
 	struct hf_chunk *spare;     /* kept to be used again, so that appending allocates nothing */
 	unsigned spare_count;
 	struct hf_hasher *hasher;
-	struct hf_audit_state *audit; /* NULL: no audit; see audit_internal.h */
+	struct hf_audit_state *audit;   /* NULL: no audit; see audit_internal.h */
 	uint8_t digest[HF_DIGEST_SIZE]; /* scratch: of the payload that is put */
-	struct hf_buffer record; /* scratch: the record that is put, the value that is flushed */
-	struct hf_buffer key;    /* scratch: the key that is asked for */
+	struct hf_buffer record;        /* scratch: the record that is put, the value that is flushed */
+	struct hf_buffer key;           /* scratch: the key that is asked for */
 	char error[HF_ERROR_SIZE];
 };
 

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(lies_in(ask.to, payload) && lies_in(ask.roles, payload) && lies_in(ask.data, payload));
 	MUST(ask.id.len >= 1 && ask.id.len <= HF_ASK_ID_MAX && ask.question.len >= 1);
 	MUST(hf_utf8_valid(ask.id) && hf_utf8_valid(ask.question) && ask.expires_in_ms <= HF_ASK_EXPIRES_MAX_MS);
-	/* What is kept of it fits where it is kept: plugin/session/ask_facts.c. */
+	/* What is kept of it fits where it is kept: plugin/session/kinds/ask_facts.c. */
 	MUST(ask.choices.len <= UINT16_MAX && ask.to.len <= UINT16_MAX && ask.roles.len <= UINT16_MAX);
 	MUST(!hf_ask_lists(ask.choices, HF_SLICE_NONE) && !hf_ask_lists(ask.to, HF_SLICE_NONE));
 	MUST(!hf_ask_lists(ask.roles, hf_slice_of("agent")));

@@ -57,7 +57,8 @@ static unsigned note_seen(struct reader *reader, const char *device, const struc
 	for (uint64_t lsn = message->first; lsn <= message->lsn; lsn++) {
 		if (log_is_part(lsn, message->first, message->lsn)) {
 			must(reader->seen[lsn] == before || message->pass < reader->pass,
-				"%s receives entries %" PRIu64 " to %" PRIu64 ", some of which it has seen", device, message->first, message->lsn);
+				"%s receives entries %" PRIu64 " to %" PRIu64 ", some of which it has seen", device, message->first,
+				message->lsn);
 			reader->seen[lsn] = reader->seen[lsn] || message->pass == reader->pass;
 			count++;
 		}
@@ -80,8 +81,8 @@ static void read_entry(struct reader *reader, const char *device, const struct m
 		reader->stream_pass = message->pass;
 		reader->stream_last = 0;
 	}
-	must(message->first > reader->stream_last, "%s receives entry %" PRIu64 " after entry %" PRIu64, device, message->first,
-		reader->stream_last);
+	must(message->first > reader->stream_last, "%s receives entry %" PRIu64 " after entry %" PRIu64, device,
+		message->first, reader->stream_last);
 	reader->stream_last = message->lsn;
 	reader->got += count;
 }
@@ -92,21 +93,24 @@ static void read_packet(unsigned index, const struct message *message)
 	struct reader *reader = &world->readers[index];
 
 	if (message->qos == 2 && message->what != WHAT_OTHER && holds(reader, message->mid)) {
-		must(message->dup, "%s takes a new message for a repeat: it still holds Packet Identifier %u", people[index].device, message->mid);
+		must(message->dup, "%s takes a new message for a repeat: it still holds Packet Identifier %u",
+			people[index].device, message->mid);
 	} else if (message->orphan) {
 		reader->got_again++;
 	} else if (message->what == WHAT_ENTRY) {
 		read_entry(reader, people[index].device, message);
 	} else if (message->after > 0 && message->pass == reader->stream_pass && message->pass == reader->pass &&
-		!reader->debts[message->after].lost) { /* told to start elsewhere since, what it was then is not known any more */
-		must(reader->stream_last >= message->after, "%s is told that it has caught up, but entry %" PRIu64 " comes later",
-			people[index].device, message->after);
+			   !reader->debts[message->after]
+				   .lost) { /* told to start elsewhere since, what it was then is not known any more */
+		must(reader->stream_last >= message->after,
+			"%s is told that it has caught up, but entry %" PRIu64 " comes later", people[index].device,
+			message->after);
 	}
 	if (message->qos == 2) {
 		hold(reader, message->mid);
 	}
 	if (message->qos > 0) {
-		inbox_add(context, &(struct receipt){ .mid = message->mid, .qos = message->qos });
+		inbox_add(context, &(struct receipt){.mid = message->mid, .qos = message->qos});
 	}
 }
 
@@ -149,7 +153,7 @@ void client_unblock(unsigned index)
 void client_receive_pubrel(unsigned index, uint16_t mid)
 {
 	if (contexts[index].connected) {
-		inbox_add(&contexts[index], &(struct receipt){ .mid = mid, .qos = 2, .pubrel = true });
+		inbox_add(&contexts[index], &(struct receipt){.mid = mid, .qos = 2, .pubrel = true});
 	}
 }
 

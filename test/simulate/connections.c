@@ -159,7 +159,9 @@ static void reset(struct context *context)
 	for (size_t i = 0; i < context->inflight.count; i++) {
 		struct message *message = &context->inflight.data[i];
 		context->quota -= context->quota > 0 && message->qos > 0;
-		message->state = message->state == STATE_WAIT_PUBCOMP || message->state == STATE_RESEND_PUBREL ? STATE_RESEND_PUBREL : STATE_PUBLISH;
+		message->state = message->state == STATE_WAIT_PUBCOMP || message->state == STATE_RESEND_PUBREL
+							 ? STATE_RESEND_PUBREL
+							 : STATE_PUBLISH;
 	}
 }
 
@@ -217,7 +219,7 @@ static bool take_up(unsigned index, const struct connecting *how)
 /* The hub has let go of what is in flight to a client that has no filter: the broker, for all it knows, has too. */
 static void let_go(unsigned index)
 {
-	struct messages *lists[] = { &contexts[index].inflight, &contexts[index].queued };
+	struct messages *lists[] = {&contexts[index].inflight, &contexts[index].queued};
 
 	reader_lets_go(index);
 	for (unsigned list = 0; list < 2; list++) {
@@ -232,9 +234,9 @@ void client_connect(unsigned index, const struct connecting *how)
 	struct context *context = &contexts[index];
 	const char *device = people[index].device;
 
-	note("%s connects%s%s: expiry %" PRIu32 ", Receive Maximum %u, Maximum Packet Size %" PRIu32 ", Maximum QoS %u%s", device,
-		how->clean ? ", clean" : "", contexts[index].connected ? ", taking over" : "", how->expiry, how->receive_maximum,
-		how->max_packet, how->max_qos, how->fails ? ", and fails" : "");
+	note("%s connects%s%s: expiry %" PRIu32 ", Receive Maximum %u, Maximum Packet Size %" PRIu32 ", Maximum QoS %u%s",
+		device, how->clean ? ", clean" : "", contexts[index].connected ? ", taking over" : "", how->expiry,
+		how->receive_maximum, how->max_packet, how->max_qos, how->fails ? ", and fails" : "");
 	bool resumes = take_up(index, how);
 	context->exists = true;
 	context->token = ++tokens;
@@ -298,11 +300,11 @@ static bool restored[READERS];
 
 static bool same_facts(const struct hf_durable *a, const struct hf_durable *b)
 {
-	return strcmp(a->device, b->device) == 0 && (a->identity ? b->identity && strcmp(a->identity, b->identity) == 0 : !b->identity) &&
-		a->will_delay_time == b->will_delay_time &&
-		a->will_delay_interval == b->will_delay_interval && a->session_expiry_interval == b->session_expiry_interval &&
-		a->listener_port == b->listener_port && a->max_qos == b->max_qos &&
-		a->retain_available == b->retain_available;
+	return strcmp(a->device, b->device) == 0 &&
+		   (a->identity ? b->identity && strcmp(a->identity, b->identity) == 0 : !b->identity) &&
+		   a->will_delay_time == b->will_delay_time && a->will_delay_interval == b->will_delay_interval &&
+		   a->session_expiry_interval == b->session_expiry_interval && a->listener_port == b->listener_port &&
+		   a->max_qos == b->max_qos && a->retain_available == b->retain_available;
 }
 
 static bool restore_client(void *unused, const struct hf_durable *durable)
@@ -312,11 +314,14 @@ static bool restore_client(void *unused, const struct hf_durable *durable)
 	(void)unused;
 	must(index >= 0, "a client '%s' is restored that never was", durable->device);
 	struct reader *reader = &world->readers[index];
-	must(reader->durable && filters_under_root(reader) > 0, "%s is restored, but its session had ended", durable->device);
+	must(reader->durable && filters_under_root(reader) > 0, "%s is restored, but its session had ended",
+		durable->device);
 	must(same_facts(durable, &reader->facts), "%s is restored with other facts", durable->device);
-	must(durable->max_packet_size == reader->facts.max_packet_size || (reader->outgrown && durable->max_packet_size == 0),
+	must(durable->max_packet_size == reader->facts.max_packet_size ||
+			 (reader->outgrown && durable->max_packet_size == 0),
 		"%s is restored with another Maximum Packet Size", durable->device);
-	must(durable->session_expiry_time == reader->facts.session_expiry_time || (reader->back && durable->session_expiry_time == 0),
+	must(durable->session_expiry_time == reader->facts.session_expiry_time ||
+			 (reader->back && durable->session_expiry_time == 0),
 		"%s is restored with another expiry time", durable->device);
 	reader->outgrown = durable->max_packet_size != reader->facts.max_packet_size; /* as far as it was written */
 	contexts[index] = (struct context){
@@ -332,7 +337,8 @@ static bool restore_client(void *unused, const struct hf_durable *durable)
 	return true;
 }
 
-static bool restore_subscription(void *unused, const char *device, const char *text, uint8_t options, uint32_t identifier)
+static bool restore_subscription(
+	void *unused, const char *device, const char *text, uint8_t options, uint32_t identifier)
 {
 	int index = reader_of_device(device);
 
@@ -341,7 +347,8 @@ static bool restore_subscription(void *unused, const char *device, const char *t
 	for (unsigned i = 0; i < FILTERS; i++) {
 		struct filter *filter = &world->readers[index].filters[i];
 		if (filter->used && strcmp(filter->plain, text) == 0) {
-			must(filter->options == options && filter->identifier == identifier, "%s: %s is restored with other options", device, text);
+			must(filter->options == options && filter->identifier == identifier,
+				"%s: %s is restored with other options", device, text);
 			filter->restored = true;
 			return true;
 		}
@@ -351,7 +358,7 @@ static bool restore_subscription(void *unused, const char *device, const char *t
 
 void fake_restore(void)
 {
-	struct hf_restore restore = { .client = restore_client, .subscription = restore_subscription };
+	struct hf_restore restore = {.client = restore_client, .subscription = restore_subscription};
 
 	memset(restored, 0, sizeof(restored));
 	for (unsigned index = 0; index < READERS; index++) {
@@ -365,8 +372,8 @@ void fake_restore(void)
 		bool comes_back = reader->durable && filters_under_root(reader) > 0;
 		must(comes_back == restored[index], "%s is not restored", people[index].device);
 		for (unsigned i = 0; i < FILTERS && comes_back; i++) {
-			must(!reader->filters[i].used || reader->filters[i].restored, "%s: %s is not restored", people[index].device,
-				reader->filters[i].plain);
+			must(!reader->filters[i].used || reader->filters[i].restored, "%s: %s is not restored",
+				people[index].device, reader->filters[i].plain);
 		}
 		if (!comes_back) {
 			memset(reader, 0, sizeof(*reader));

@@ -66,8 +66,8 @@ bool filter_begins_before(const struct filter *filter, uint64_t lsn)
 	return entry->offset + filter->last_n > head;
 }
 
-/* At QoS 0 nothing tells if it was too large. Of a client that came back, the hub then believes what it knows of before:
- * rather a mark too many than none. */
+/* At QoS 0 nothing tells if it was too large. Of a client that came back, the hub then believes what it knows of
+ * before: rather a mark too many than none. */
 static bool believed_unfit(unsigned index, uint64_t lsn)
 {
 	const struct reader *reader = &world->readers[index];

@@ -28,7 +28,7 @@ struct own {
 };
 static struct own *own_first, **own_last = &own_first;
 static bool state_retained[SESSIONS], state_untold[SESSIONS];
-static uint64_t state_of[SESSIONS]; /* the session's head when its state was last told */
+static uint64_t state_of[SESSIONS];       /* the session's head when its state was last told */
 static struct hf_buffer newest[SESSIONS]; /* that state */
 
 /* ---- lists of messages */
@@ -57,7 +57,7 @@ void message_remove(struct messages *messages, size_t index)
 void messages_free(struct messages *messages)
 {
 	free(messages->data);
-	*messages = (struct messages){ .data = NULL };
+	*messages = (struct messages){.data = NULL};
 }
 
 /* ---- out */
@@ -65,7 +65,8 @@ void messages_free(struct messages *messages)
 /* Mosquitto's PERSIST_CLIENT_MSG_DELETE, and what the model makes of it. */
 void left_books(unsigned index, const struct message *message, enum hf_outcome outcome)
 {
-	bool denied = outcome == HF_OUTCOME_UNSENT && message->lsn > 0 && !reads(role_of(index, world->entries[message->lsn].session));
+	bool denied = outcome == HF_OUTCOME_UNSENT && message->lsn > 0 &&
+				  !reads(role_of(index, world->entries[message->lsn].session));
 
 	if (message->orphan) {
 		reader_orphan_left(index, message->first, message->lsn);
@@ -216,7 +217,8 @@ static enum hf_handover insert(unsigned index, struct message *message)
 	if (message->qos == 0) {
 		return message_add(&context->inflight, message) ? HF_HANDED : HF_DROPPED;
 	}
-	must(!mid_in_use(context, message->mid), "%s: Packet Identifier %u is given twice", people[index].device, message->mid);
+	must(!mid_in_use(context, message->mid), "%s: Packet Identifier %u is given twice", people[index].device,
+		message->mid);
 	if (context->quota > 0) {
 		context->quota--;
 		return message_add(&context->inflight, message) ? HF_HANDED : HF_DROPPED;
@@ -237,19 +239,20 @@ static uint16_t next_mid(uint16_t *last)
 static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, struct message *made)
 {
 	struct reader *reader = &world->readers[index];
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 	bool same = false;
 
 	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
 		const struct entry *entry = &world->entries[lsn];
 		struct debt *debt = &reader->debts[lsn];
-		bool passed_over = entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn) && debt->gap_extra == 0;
+		bool passed_over =
+			entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn) && debt->gap_extra == 0;
 		bool due = debt->gap == GAP_OWED || debt->gap == GAP_MAYBE;
 		if (entry->session == session && (due || debt->gap_extra > 0 || passed_over)) {
 			hf_buffer_clear(&wanted);
 			uint64_t first = due ? debt->gap_first : !passed_over && debt->extra_first ? debt->extra_first : lsn;
 			same = hf_document_gap(&wanted, world->entries[first].offset, entry->offset, "too-large") &&
-				hf_slice_equal(payload, hf_buffer_slice(&wanted));
+				   hf_slice_equal(payload, hf_buffer_slice(&wanted));
 			if (same && !due && !passed_over) {
 				debt->gap_extra--;
 				debt->either = reader_comes_to(index, lsn);
@@ -272,8 +275,9 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 
 static bool is_caught_up(unsigned session, struct hf_slice payload)
 {
-	struct hf_buffer wanted = { .data = NULL };
-	bool same = hf_document_caught_up(&wanted, log_session_head(session)) && hf_slice_equal(payload, hf_buffer_slice(&wanted));
+	struct hf_buffer wanted = {.data = NULL};
+	bool same =
+		hf_document_caught_up(&wanted, log_session_head(session)) && hf_slice_equal(payload, hf_buffer_slice(&wanted));
 
 	hf_buffer_free(&wanted);
 	return same;
@@ -281,16 +285,17 @@ static bool is_caught_up(unsigned session, struct hf_slice payload)
 
 static bool is_refusal(unsigned index, unsigned session, struct hf_slice payload)
 {
-	struct hf_buffer wanted = { .data = NULL };
-	struct hf_refusal said = { .reason = refusal.reason, .expected = refusal.reason == HF_SEQ_GAP ? &refusal.next_seq : NULL };
+	struct hf_buffer wanted = {.data = NULL};
+	struct hf_refusal said = {
+		.reason = refusal.reason, .expected = refusal.reason == HF_SEQ_GAP ? &refusal.next_seq : NULL};
 	if (refusal.because) {
 		said.offset = refusal.because->offset;
 		said.by = refusal.reason == HF_ASK_ANSWERED ? hf_slice_of(log_identity(refusal.because)) : HF_SLICE_NONE;
 	}
 
 	bool same = refusal.expected && refusal.reader == index && refusal.session == session &&
-		hf_document_error(&wanted, hf_slice_of(refusal.topic), &said) &&
-		hf_slice_equal(payload, hf_buffer_slice(&wanted));
+				hf_document_error(&wanted, hf_slice_of(refusal.topic), &said) &&
+				hf_slice_equal(payload, hf_buffer_slice(&wanted));
 	hf_buffer_free(&wanted);
 	return same;
 }
@@ -314,8 +319,8 @@ static enum hf_handover hand_document(unsigned index, const struct hf_message *m
 	char rest[32];
 
 	snprintf(rest, sizeof(rest), "%.*s", (int)message->topic.len, message->topic.data);
-	must(session >= 0 && reader_listens(index, (unsigned)session, rest), "%s gets %s of %.*s without having asked", device, rest,
-		(int)message->session.len, message->session.data);
+	must(session >= 0 && reader_listens(index, (unsigned)session, rest), "%s gets %s of %.*s without having asked",
+		device, rest, (int)message->session.len, message->session.data);
 	if (!has_room(index, message->qos)) {
 		refusal.told = refusal.told || (strcmp(rest, "error") == 0 && message->qos == 0);
 		return HF_DROPPED;
@@ -346,7 +351,8 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	if (message->first_offset > 0) {
 		log_check_joined(entry, message->first_offset);
 		made->first = world->session_lsn[session_of(entry->session)][message->first_offset];
-		reader_check_joined(index, made->first, made->lsn, message->qos, message->subscription_ids, message->subscription_id_count);
+		reader_check_joined(
+			index, made->first, made->lsn, message->qos, message->subscription_ids, message->subscription_id_count);
 	} else {
 		log_check(entry);
 		reader_check_hand(index, entry->lsn, message->qos, message->subscription_ids, message->subscription_id_count);
@@ -354,14 +360,15 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	snprintf(made->topic, sizeof(made->topic), "sessions/%.*s/%.*s", (int)entry->session.len, entry->session.data,
 		(int)entry->topic.len, entry->topic.data);
 	uint32_t max_packet = world->readers[index].max_packet ? world->readers[index].max_packet : UINT32_MAX;
-	bool joined = message->first_offset > 0, unfit = joined ? made->size > max_packet : entry_too_large(index, entry->lsn);
+	bool joined = message->first_offset > 0,
+		 unfit = joined ? made->size > max_packet : entry_too_large(index, entry->lsn);
 	bool known = !message->check_size && message->max_packet > 0 && made->size > message->max_packet;
 	bool found_out = message->check_size && unfit && has_room(index, message->qos);
 	must(!known || !joined, "%s is given a joined message larger than it takes", people[index].device);
 	if (joined && found_out) {
 		/* Its place is lost, as in Mosquitto: so there must be another one, and it must not happen again. */
-		must(contexts[index].receive_maximum > 1 && !contexts[index].spoilt, "%s is given a joined message that it cannot take",
-			people[index].device);
+		must(contexts[index].receive_maximum > 1 && !contexts[index].spoilt,
+			"%s is given a joined message that it cannot take", people[index].device);
 		contexts[index].spoilt = true;
 		contexts[index].quota--;
 		note("  %s: a joined message is too large", people[index].device);
@@ -382,15 +389,15 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 		reader_handed(index, made->first, entry->lsn, made->qos);
 	}
 	note("  %s: entry %" PRIu64 "%s%" PRIu64 " (%s %" PRIu64 ") %s, QoS %u", people[index].device, made->first,
-		made->first < made->lsn ? " to " : "=", entry->lsn, session_names[world->entries[entry->lsn].session], entry->offset,
-		outcome == HF_HANDED ? "handed" : "dropped", made->qos);
+		made->first < made->lsn ? " to " : "=", entry->lsn, session_names[world->entries[entry->lsn].session],
+		entry->offset, outcome == HF_HANDED ? "handed" : "dropped", made->qos);
 	return outcome;
 }
 
 static enum hf_handover hand(void *unused, const char *device, const struct hf_message *message, uint64_t *handle)
 {
 	int index = reader_of_device(device);
-	struct message made = { .qos = message->qos };
+	struct message made = {.qos = message->qos};
 
 	(void)unused;
 	if (log_pending()) {
@@ -401,15 +408,19 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 		world->ending = ENDING_KILLED;
 		raise(SIGKILL);
 	}
-	must(index >= 0 && contexts[index].connected && world->readers[index].online, "something is handed to %s, which is not there", device);
+	must(index >= 0 && contexts[index].connected && world->readers[index].online,
+		"something is handed to %s, which is not there", device);
 	must(writing == 0, "something is handed to %s inside the broker's own writing", device);
-	must(message->max_packet == world->readers[index].facts.max_packet_size || (world->readers[index].outgrown && !message->max_packet),
+	must(message->max_packet == world->readers[index].facts.max_packet_size ||
+			 (world->readers[index].outgrown && !message->max_packet),
 		"%s: the Maximum Packet Size is %u", device, (unsigned)message->max_packet);
-	bool shared = message->entry && !message->first_offset && message->subscription_id_count <= 1 && !message->check_size;
+	bool shared =
+		message->entry && !message->first_offset && message->subscription_id_count <= 1 && !message->check_size;
 	*handle = made.handle = shared ? HANDLE_ENTRY | message->entry->lsn : HANDLE_OTHER | ++others;
 	made.pass = world->readers[index].pass;
 	if (message->qos > contexts[index].max_qos) {
-		must(message->max_qos, "%s: a message of QoS %u, its listener lowers that to %u", device, message->qos, contexts[index].max_qos);
+		must(message->max_qos, "%s: a message of QoS %u, its listener lowers that to %u", device, message->qos,
+			contexts[index].max_qos);
 		made.qos = contexts[index].max_qos;
 	}
 	if (message->qos > 0) {
@@ -450,7 +461,7 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 void hand_other(unsigned index, const char *topic, uint8_t qos)
 {
 	struct context *context = &contexts[index];
-	struct message message = { .what = WHAT_OTHER, .qos = qos, .size = DOCUMENT_SIZE };
+	struct message message = {.what = WHAT_OTHER, .qos = qos, .size = DOCUMENT_SIZE};
 
 	hf_packet_sent(hub, people[index].device);
 	snprintf(message.topic, sizeof(message.topic), "%s", topic);
@@ -468,7 +479,8 @@ static void check_state(struct hf_slice session, struct hf_slice rest, struct hf
 	int index = session_of(session);
 
 	must(index >= 0 && hf_slice_is(rest, "state"), "a retained message of no session, or not its state");
-	must(store_control_failed() || log_state_is((unsigned)index, payload), "the state of %s is not true", session_names[index]);
+	must(store_control_failed() || log_state_is((unsigned)index, payload), "the state of %s is not true",
+		session_names[index]);
 	hf_buffer_clear(&newest[index]);
 	must(hf_buffer_append(&newest[index], payload.data, payload.len), "out of memory");
 	state_retained[index] = true;
@@ -509,7 +521,10 @@ static bool shown[SESSIONS][SHARED_KEYS];
 
 static int key_of(struct hf_slice rest)
 {
-	return rest.len == 9 && memcmp(rest.data, "shared/k", 8) == 0 && rest.data[8] >= '0' && rest.data[8] < '0' + SHARED_KEYS ? rest.data[8] - '0' : -1;
+	return rest.len == 9 && memcmp(rest.data, "shared/k", 8) == 0 && rest.data[8] >= '0' &&
+				   rest.data[8] < '0' + SHARED_KEYS
+			   ? rest.data[8] - '0'
+			   : -1;
 }
 
 static void retain_entry(void *unused, const struct hf_entry *entry)
@@ -538,11 +553,13 @@ static void unretain(void *unused, struct hf_slice session, struct hf_slice rest
 		shown[index][key] = false;
 		return;
 	}
-	must(index >= 0 && hf_slice_is(rest, "state") && state_retained[index], "a retained state is removed that is not there");
+	must(index >= 0 && hf_slice_is(rest, "state") && state_retained[index],
+		"a retained state is removed that is not there");
 	state_retained[index] = false;
 }
 
-static void deliver_state(unsigned session, unsigned index, const char *filter, uint8_t options, struct hf_slice payload)
+static void deliver_state(
+	unsigned session, unsigned index, const char *filter, uint8_t options, struct hf_slice payload)
 {
 	char topic[64];
 
@@ -552,8 +569,8 @@ static void deliver_state(unsigned session, unsigned index, const char *filter, 
 	}
 	bool allowed = hf_may_receive(hub, people[index].device, people[index].identity, topic, payload, false) == HF_OK;
 	bool overtaken = !hf_slice_equal(payload, hf_buffer_slice(&newest[session]));
-	must(allowed == (reads(role_of(index, session)) && !overtaken), "the state of %s for %s: %s", session_names[session],
-		people[index].device, allowed ? "allowed" : "denied");
+	must(allowed == (reads(role_of(index, session)) && !overtaken), "the state of %s for %s: %s",
+		session_names[session], people[index].device, allowed ? "allowed" : "denied");
 	if (allowed) {
 		uint8_t qos = options & 0x03;
 		hand_other(index, topic, qos > 1 ? 1 : qos);
@@ -591,8 +608,10 @@ static void check_shown(unsigned session, unsigned index, const char *filter)
 			continue;
 		}
 		bool readable = reads(role_of(index, session));
-		must(!readable || shown[session][key] == (log_newest(session, key) > 0), "%s is not shown the value of %s", people[index].device, topic);
-		must((hf_may_receive(hub, people[index].device, people[index].identity, topic, HF_SLICE_NONE, true) == HF_OK) == readable,
+		must(!readable || shown[session][key] == (log_newest(session, key) > 0), "%s is not shown the value of %s",
+			people[index].device, topic);
+		must((hf_may_receive(hub, people[index].device, people[index].identity, topic, HF_SLICE_NONE, true) == HF_OK) ==
+				 readable,
 			"%s and the value of %s", people[index].device, topic);
 	}
 }
@@ -643,7 +662,8 @@ static void say(void *unused, enum hf_log_level level, const char *text)
 	(void)unused;
 	note("  log: %s", text);
 	/* Without a faulty disk there is nothing to complain about. */
-	must(level == HF_LOG_INFO || world->failing_ms != INT64_MIN || store_control_failed(), "an error is logged: %s", text);
+	must(level == HF_LOG_INFO || world->failing_ms != INT64_MIN || store_control_failed(), "an error is logged: %s",
+		text);
 }
 
 void watch_store(void)

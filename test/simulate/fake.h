@@ -60,8 +60,8 @@ struct receipt {
 
 struct context {
 	bool exists, connected, persisted, blocked;
-	bool emptied;   /* its session was given up by the broker, which told nobody */
-	bool spoilt;    /* a joined message was too large for it, on this connection */
+	bool emptied; /* its session was given up by the broker, which told nobody */
+	bool spoilt;  /* a joined message was too large for it, on this connection */
 	uintptr_t token;
 	uint32_t expiry; /* s; UINT32_MAX: never */
 	unsigned receive_maximum, quota;

@@ -99,7 +99,8 @@ void reader_check_hand(unsigned index, uint64_t lsn, uint8_t qos, const uint32_t
 	check_match(index, lsn, qos, ids, id_count);
 }
 
-void reader_check_joined(unsigned index, uint64_t first, uint64_t last, uint8_t qos, const uint32_t *ids, size_t id_count)
+void reader_check_joined(
+	unsigned index, uint64_t first, uint64_t last, uint8_t qos, const uint32_t *ids, size_t id_count)
 {
 	struct reader *reader = &world->readers[index];
 	uint64_t sent = reader->sent;
@@ -130,7 +131,8 @@ static void reached(unsigned index, uint64_t lsn)
 		unsigned session = world->entries[passed].session, given = passed == lsn ? filters_matching(index, lsn) : 0;
 		unsigned wait = reads(role_of(index, session)) ? 0 : filters_that_wait(reader, session);
 		uint8_t over = (uint8_t)((debt->open | debt->maybe) & ~wait & ~given);
-		uint8_t dim = debt->either ? over : 0; /* the mark may have been for these: if it was acknowledged is not known then */
+		uint8_t dim =
+			debt->either ? over : 0; /* the mark may have been for these: if it was acknowledged is not known then */
 		done(debt, over);
 		debt->dim |= dim;
 	}

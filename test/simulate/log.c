@@ -15,7 +15,7 @@
 static struct entry pending;
 static bool is_pending;
 
-static const char *const identities[IDENTITIES] = { "agent", "ann", "olga", "watcher", "" };
+static const char *const identities[IDENTITIES] = {"agent", "ann", "olga", "watcher", ""};
 
 void log_prepare(const struct entry *entry)
 {
@@ -104,15 +104,15 @@ static void ask_payload(const struct entry *entry, struct hf_slice text, struct 
 
 	snprintf(id, sizeof(id), "q%u", entry->ask);
 	if (entry->kind == HF_KIND_ASK) {
-		must(hf_ask_encode(&(struct hf_ask){ .id = hf_slice_of(id), .question = text }, out), "out of memory");
+		must(hf_ask_encode(&(struct hf_ask){.id = hf_slice_of(id), .question = text}, out), "out of memory");
 	} else {
-		must(hf_answer_encode(&(struct hf_answer){ .id = hf_slice_of(id), .text = text }, out), "out of memory");
+		must(hf_answer_encode(&(struct hf_answer){.id = hf_slice_of(id), .text = text}, out), "out of memory");
 	}
 }
 
 void log_payload(const struct entry *entry, struct hf_buffer *out)
 {
-	struct hf_buffer text = { .data = NULL };
+	struct hf_buffer text = {.data = NULL};
 	char number[32];
 	int len = snprintf(number, sizeof(number), "#%u ", (unsigned)entry->number);
 
@@ -147,7 +147,8 @@ void log_properties(const struct entry *entry, struct hf_buffer *out)
 	if (entry->with_property) {
 		char value[32];
 		snprintf(value, sizeof(value), "%u", (unsigned)entry->number);
-		struct hf_property property = { .id = HF_PROPERTY_USER, .name = hf_slice_of("number"), .value = hf_slice_of(value) };
+		struct hf_property property = {
+			.id = HF_PROPERTY_USER, .name = hf_slice_of("number"), .value = hf_slice_of(value)};
 		must(hf_property_put(out, &property), "out of memory");
 	}
 }
@@ -187,12 +188,13 @@ uint32_t log_packet_size(const struct hf_entry *entry, uint64_t first_offset)
 	}
 	len += entry->id.len > 0 ? 7 + (int)entry->id.len : 0;
 	return OVERHEAD + (uint32_t)len +
-		(uint32_t)(entry->session.len + entry->topic.len + entry->identity.len + entry->properties.len + entry->payload.len);
+		   (uint32_t)(entry->session.len + entry->topic.len + entry->identity.len + entry->properties.len +
+					  entry->payload.len);
 }
 
 static void measure(struct entry *entry)
 {
-	struct hf_buffer payload = { .data = NULL }, properties = { .data = NULL };
+	struct hf_buffer payload = {.data = NULL}, properties = {.data = NULL};
 	char rest[32];
 
 	write_rest(entry, rest, sizeof(rest));
@@ -217,24 +219,29 @@ static void measure(struct entry *entry)
 
 void log_check(const struct hf_entry *seen)
 {
-	struct hf_buffer payload = { .data = NULL }, properties = { .data = NULL };
+	struct hf_buffer payload = {.data = NULL}, properties = {.data = NULL};
 	char rest[32];
 
-	must(seen->lsn >= 1 && seen->lsn <= log_head(), "entry %" PRIu64 " is handed over, the log ends at %" PRIu64, seen->lsn,
-		log_head());
+	must(seen->lsn >= 1 && seen->lsn <= log_head(), "entry %" PRIu64 " is handed over, the log ends at %" PRIu64,
+		seen->lsn, log_head());
 	const struct entry *entry = &world->entries[seen->lsn];
 	write_rest(entry, rest, sizeof(rest));
 	log_payload(entry, &payload);
 	log_properties(entry, &properties);
-	bool same = seen->offset == entry->offset && seen->time_ms == entry->time_ms && seen->kind == (enum hf_kind)entry->kind &&
-		seen->role == (enum hf_role)entry->role && seen->qos == entry->qos &&
-		hf_slice_is(seen->session, session_names[entry->session]) && hf_slice_is(seen->topic, rest) &&
-		hf_slice_is(seen->identity, identities[people[entry->publisher].identity_index]) &&
-		hf_slice_is(seen->device, people[entry->publisher].device) && hf_slice_is(seen->id, log_id(entry)) && hf_slice_equal(seen->payload, hf_buffer_slice(&payload)) &&
-		hf_slice_equal(seen->properties, hf_buffer_slice(&properties));
-	must(same, "entry %" PRIu64 " is not what was stored: offset %" PRIu64 ", not %" PRIu64 "; time %lld, not %lld; %.*s/%.*s from %.*s",
-		seen->lsn, seen->offset, entry->offset, (long long)seen->time_ms, (long long)entry->time_ms, (int)seen->session.len,
-		seen->session.data, (int)seen->topic.len, seen->topic.data, (int)seen->device.len, seen->device.data);
+	bool same = seen->offset == entry->offset && seen->time_ms == entry->time_ms &&
+				seen->kind == (enum hf_kind)entry->kind && seen->role == (enum hf_role)entry->role &&
+				seen->qos == entry->qos && hf_slice_is(seen->session, session_names[entry->session]) &&
+				hf_slice_is(seen->topic, rest) &&
+				hf_slice_is(seen->identity, identities[people[entry->publisher].identity_index]) &&
+				hf_slice_is(seen->device, people[entry->publisher].device) && hf_slice_is(seen->id, log_id(entry)) &&
+				hf_slice_equal(seen->payload, hf_buffer_slice(&payload)) &&
+				hf_slice_equal(seen->properties, hf_buffer_slice(&properties));
+	must(same,
+		"entry %" PRIu64 " is not what was stored: offset %" PRIu64 ", not %" PRIu64
+		"; time %lld, not %lld; %.*s/%.*s from %.*s",
+		seen->lsn, seen->offset, entry->offset, (long long)seen->time_ms, (long long)entry->time_ms,
+		(int)seen->session.len, seen->session.data, (int)seen->topic.len, seen->topic.data, (int)seen->device.len,
+		seen->device.data);
 	hf_buffer_free(&payload);
 	hf_buffer_free(&properties);
 }
@@ -264,8 +271,8 @@ const struct entry *log_batch(unsigned session, unsigned identity, unsigned resp
 
 static bool same_payload(const struct entry *a, const struct entry *b)
 {
-	return a->number == b->number && a->filler == b->filler && a->response == b->response && a->seq == b->seq && a->end == b->end &&
-		a->ask == b->ask;
+	return a->number == b->number && a->filler == b->filler && a->response == b->response && a->seq == b->seq &&
+		   a->end == b->end && a->ask == b->ask;
 }
 
 enum hf_reason log_id_check(const struct entry *entry, bool *repeat)
@@ -275,7 +282,8 @@ enum hf_reason log_id_check(const struct entry *entry, bool *repeat)
 		const struct entry *first = &world->entries[lsn];
 		if (first->id == entry->id && first->session == entry->session &&
 			people[first->publisher].identity_index == people[entry->publisher].identity_index) {
-			*repeat = first->kind == entry->kind && (entry->kind != HF_KIND_SHARED || first->key == entry->key) && same_payload(first, entry);
+			*repeat = first->kind == entry->kind && (entry->kind != HF_KIND_SHARED || first->key == entry->key) &&
+					  same_payload(first, entry);
 			return *repeat ? HF_OK : HF_ID_REUSED;
 		}
 	}
@@ -286,21 +294,23 @@ bool log_is_part(uint64_t lsn, uint64_t first, uint64_t last)
 {
 	const struct entry *entry = &world->entries[lsn], *of = &world->entries[first];
 
-	return lsn == first ||
-		(lsn >= first && lsn <= last && entry->session == of->session && entry->response != NOBODY && entry->response == of->response &&
-			people[entry->publisher].identity_index == people[of->publisher].identity_index);
+	return lsn == first || (lsn >= first && lsn <= last && entry->session == of->session && entry->response != NOBODY &&
+							   entry->response == of->response &&
+							   people[entry->publisher].identity_index == people[of->publisher].identity_index);
 }
 
 void log_check_joined(const struct hf_entry *seen, uint64_t first_offset)
 {
 	int session = session_of(seen->session);
-	struct hf_buffer text = { .data = NULL }, payload = { .data = NULL }, properties = { .data = NULL };
+	struct hf_buffer text = {.data = NULL}, payload = {.data = NULL}, properties = {.data = NULL};
 	struct hf_token_batch batch, part;
 
-	must(session >= 0 && first_offset >= 1 && first_offset < seen->offset && seen->offset <= log_session_head((unsigned)session),
+	must(session >= 0 && first_offset >= 1 && first_offset < seen->offset &&
+			 seen->offset <= log_session_head((unsigned)session),
 		"entries %" PRIu64 " to %" PRIu64 " are handed over, joined", first_offset, seen->offset);
 	must(hf_token_decode(seen->payload, &batch) == HF_OK, "joined entries are no token batch");
-	uint64_t first = world->session_lsn[session][first_offset], last = world->session_lsn[session][seen->offset], seq = batch.seq;
+	uint64_t first = world->session_lsn[session][first_offset], last = world->session_lsn[session][seen->offset],
+			 seq = batch.seq;
 	for (uint64_t lsn = first; lsn <= last; lsn++) {
 		const struct entry *entry = &world->entries[lsn];
 		if (!log_is_part(lsn, first, last)) {
@@ -309,15 +319,17 @@ void log_check_joined(const struct hf_entry *seen, uint64_t first_offset)
 		log_payload(entry, &payload);
 		log_properties(entry, &properties);
 		must(entry->seq == seq++ && hf_token_decode(hf_buffer_slice(&payload), &part) == HF_OK &&
-				hf_slice_equal(part.id, batch.id) && entry->role == seen->role && entry->id == 0 &&
-				hf_slice_equal(hf_buffer_slice(&properties), seen->properties) && (lsn == last || entry->end == HF_END_NONE),
+				 hf_slice_equal(part.id, batch.id) && entry->role == seen->role && entry->id == 0 &&
+				 hf_slice_equal(hf_buffer_slice(&properties), seen->properties) &&
+				 (lsn == last || entry->end == HF_END_NONE),
 			"entry %" PRIu64 " is joined with what it does not belong to", lsn);
 		append(&text, part.text.data, part.text.len);
 	}
 	const struct entry *end = &world->entries[last];
-	must(seq == batch.last + 1 && hf_slice_equal(batch.text, hf_buffer_slice(&text)) && batch.end == (enum hf_end)end->end &&
-			seen->lsn == last && seen->time_ms == end->time_ms && seen->payload.len <= world->config.rollup &&
-			hf_slice_is(seen->identity, identities[people[end->publisher].identity_index]),
+	must(seq == batch.last + 1 && hf_slice_equal(batch.text, hf_buffer_slice(&text)) &&
+			 batch.end == (enum hf_end)end->end && seen->lsn == last && seen->time_ms == end->time_ms &&
+			 seen->payload.len <= world->config.rollup &&
+			 hf_slice_is(seen->identity, identities[people[end->publisher].identity_index]),
 		"entries %" PRIu64 " to %" PRIu64 " were not joined as they are", first, last);
 	hf_buffer_free(&text);
 	hf_buffer_free(&payload);
@@ -354,7 +366,8 @@ enum hf_reason log_ask_check(const struct entry *entry, bool *repeat, const stru
 	if (lsn == 0) {
 		return HF_OK;
 	}
-	*repeat = people[first->publisher].identity_index == people[entry->publisher].identity_index && same_payload(first, entry);
+	*repeat = people[first->publisher].identity_index == people[entry->publisher].identity_index &&
+			  same_payload(first, entry);
 	if (*repeat) {
 		return HF_OK;
 	}
@@ -379,9 +392,10 @@ static bool has_open_asks(unsigned session)
 
 bool log_state_is(unsigned session, struct hf_slice payload)
 {
-	struct hf_document_response open = { .id = HF_SLICE_NONE };
-	struct hf_document_state state = { .head = log_session_head(session), .tail = 1, .open = &open, .floor = { .epoch = 1 } };
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_document_response open = {.id = HF_SLICE_NONE};
+	struct hf_document_state state = {
+		.head = log_session_head(session), .tail = 1, .open = &open, .floor = {.epoch = 1}};
+	struct hf_buffer wanted = {.data = NULL};
 	char id[8];
 	bool is = false;
 
@@ -390,7 +404,8 @@ bool log_state_is(unsigned session, struct hf_slice payload)
 			const struct response *response = &world->responses[session][identity][i];
 			if (response->next_seq > 0 && !response->ended) {
 				snprintf(id, sizeof(id), "r%u", i);
-				open = (struct hf_document_response){ .id = hf_slice_of(id), .identity = hf_slice_of(identities[identity]) };
+				open =
+					(struct hf_document_response){.id = hf_slice_of(id), .identity = hf_slice_of(identities[identity])};
 				state.open_count++;
 			}
 		}

@@ -34,7 +34,7 @@ uint32_t log_packet_size(const struct hf_entry *entry, uint64_t first_offset);
 /* What an entry consists of; buffers are the caller's. */
 void log_payload(const struct entry *entry, struct hf_buffer *out);
 void log_properties(const struct entry *entry, struct hf_buffer *out);
-const char *log_id(const struct entry *entry); /* valid until the next call */
+const char *log_id(const struct entry *entry);                     /* valid until the next call */
 void log_topic(const struct entry *entry, char *out, size_t size); /* with root and session */
 
 /* What a token batch must come to: HF_OK and *repeat, or the reason. */

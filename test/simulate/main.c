@@ -25,11 +25,11 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-	{ "seed", 's', "N", 0, "The first seed (1)", 0 },
-	{ "count", 'c', "N", 0, "How many seeds, one after the other (1000)", 0 },
-	{ "seconds", 't', "N", 0, "Begin no new schedule after this time", 0 },
-	{ "verbose", 'v', NULL, 0, "Print the schedule while it runs", 0 },
-	{ .name = NULL },
+	{"seed", 's', "N", 0, "The first seed (1)", 0},
+	{"count", 'c', "N", 0, "How many seeds, one after the other (1000)", 0},
+	{"seconds", 't', "N", 0, "Begin no new schedule after this time", 0},
+	{"verbose", 'v', NULL, 0, "Print the schedule while it runs", 0},
+	{.name = NULL},
 };
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -176,8 +176,9 @@ static double now_s(void)
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = { .options = options, .parser = parse, .doc = "Random schedules of Holdfast's session logic" };
-	struct arguments arguments = { .seed = 1, .count = 1000 };
+	static const struct argp argp = {
+		.options = options, .parser = parse, .doc = "Random schedules of Holdfast's session logic"};
+	struct arguments arguments = {.seed = 1, .count = 1000};
 	uint64_t entries = 0, handed = 0, joined = 0, lives = 0, done = 0;
 	const char *base = getenv("TMPDIR");
 	char directory[256];
@@ -203,7 +204,8 @@ int main(int argc, char **argv)
 	}
 	remove(roles_path());
 	rmdir(directory);
-	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " lives, %" PRIu64 " entries, %" PRIu64 " handed over, joined ones in %" PRIu64
-		" messages, %.1f s: %s\n", done, arguments.seed, lives, entries, handed, joined, now_s() - begun, good ? "no fault" : "a fault");
+	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " lives, %" PRIu64 " entries, %" PRIu64
+		   " handed over, joined ones in %" PRIu64 " messages, %.1f s: %s\n",
+		done, arguments.seed, lives, entries, handed, joined, now_s() - begun, good ? "no fault" : "a fault");
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -48,8 +48,7 @@ enum hf_reason hf_receipts_keep(
 	return HF_OK;
 }
 
-enum hf_reason hf_receipts_open_each(
-	struct hf_store *store, struct hf_slice session, hf_open_page_fn fn, void *context)
+enum hf_reason hf_receipts_open_each(struct hf_store *store, struct hf_slice session, hf_open_page_fn fn, void *context)
 {
 	(void)store;
 	(void)session;

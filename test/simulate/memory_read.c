@@ -55,8 +55,8 @@ enum hf_reason hf_log_offset_at(struct hf_log *log, int64_t time_ms, uint64_t *o
 
 enum hf_reason hf_log_lsn_of(struct hf_log *log, uint64_t offset, uint64_t *lsn)
 {
-	must(offset >= log->tail && offset <= log->head, "the LSN of offset %llu was asked, of %llu", (unsigned long long)offset,
-		(unsigned long long)log->head);
+	must(offset >= log->tail && offset <= log->head, "the LSN of offset %llu was asked, of %llu",
+		(unsigned long long)offset, (unsigned long long)log->head);
 	*lsn = log->lsns[offset];
 	return HF_OK;
 }
@@ -78,7 +78,7 @@ enum hf_reason hf_scan_open(struct hf_log *log, uint64_t first_offset, struct hf
 	if (!*out) {
 		return HF_NO_MEMORY;
 	}
-	**out = (struct hf_scan){ .log = log, .next = first_offset > log->tail ? first_offset : log->tail };
+	**out = (struct hf_scan){.log = log, .next = first_offset > log->tail ? first_offset : log->tail};
 	return HF_OK;
 }
 
@@ -180,7 +180,7 @@ static void key_add(struct key *key, struct hf_slice part)
 
 static struct key fact_key(struct hf_slice session, uint8_t type, struct hf_slice name)
 {
-	struct key key = { .len = 0 };
+	struct key key = {.len = 0};
 
 	key_add(&key, hf_slice_of("f"));
 	key_add(&key, session);
@@ -192,7 +192,7 @@ static struct key fact_key(struct hf_slice session, uint8_t type, struct hf_slic
 
 static struct key device_key(struct hf_slice device, struct hf_slice filter)
 {
-	struct key key = { .len = 0 };
+	struct key key = {.len = 0};
 
 	key_add(&key, hf_slice_of("d"));
 	key_add(&key, device);
@@ -205,7 +205,7 @@ static struct key device_key(struct hf_slice device, struct hf_slice filter)
 
 static struct key share_key(struct hf_slice group, struct hf_slice session)
 {
-	struct key key = { .len = 0 };
+	struct key key = {.len = 0};
 
 	key_add(&key, hf_slice_of("g"));
 	key_add(&key, group);
@@ -268,7 +268,7 @@ void values_write(struct hf_store *store)
 {
 	for (unsigned i = 0; i < store->pending_count; i++) {
 		struct value *value = &store->pending[i];
-		struct key key = { .len = value->key_len };
+		struct key key = {.len = value->key_len};
 		memcpy(key.bytes, value->key, value->key_len);
 		struct value *there = value_make(disk->value, &disk->values, &key);
 		there->gone = value->gone;
@@ -297,7 +297,7 @@ static size_t list(struct hf_store *store, const struct key *prefix, const struc
 		const struct value *values = pass == 0 ? store->pending : disk->value;
 		unsigned values_count = pass == 0 ? store->pending_count : disk->values;
 		for (unsigned i = 0; i < values_count; i++) {
-			struct key key = { .len = values[i].key_len };
+			struct key key = {.len = values[i].key_len};
 			memcpy(key.bytes, values[i].key, key.len);
 			bool hidden = pass == 1 && value_find(store->pending, store->pending_count, &key);
 			if (values[i].used && !values[i].gone && !hidden && key.len >= prefix->len &&
@@ -316,8 +316,8 @@ enum hf_reason hf_fact_put(
 	return put(store, fact_key(session, type, name), value);
 }
 
-enum hf_reason hf_fact_get(
-	struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name, struct hf_buffer *value, bool *found)
+enum hf_reason hf_fact_get(struct hf_store *store, struct hf_slice session, uint8_t type, struct hf_slice name,
+	struct hf_buffer *value, bool *found)
 {
 	return get(store, fact_key(session, type, name), value, found);
 }
@@ -332,7 +332,8 @@ enum hf_reason hf_device_get(struct hf_store *store, struct hf_slice device, str
 	return get(store, device_key(device, HF_SLICE_NONE), value, found);
 }
 
-enum hf_reason hf_filter_put(struct hf_store *store, struct hf_slice device, struct hf_slice filter, const struct hf_slice *value)
+enum hf_reason hf_filter_put(
+	struct hf_store *store, struct hf_slice device, struct hf_slice filter, const struct hf_slice *value)
 {
 	return put(store, device_key(device, filter), value);
 }
@@ -357,7 +358,7 @@ enum hf_reason hf_fact_each(struct hf_store *store, struct hf_slice session, uin
 enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *context)
 {
 	const struct value *values[2 * VALUES];
-	struct key prefix = { .len = 0 };
+	struct key prefix = {.len = 0};
 
 	key_add(&prefix, hf_slice_of("d"));
 	size_t count = list(store, &prefix, values);
@@ -374,7 +375,8 @@ enum hf_reason hf_device_each(struct hf_store *store, hf_device_fn fn, void *con
 	return HF_OK;
 }
 
-enum hf_reason hf_share_put(struct hf_store *store, struct hf_slice group, struct hf_slice session, const struct hf_slice *value)
+enum hf_reason hf_share_put(
+	struct hf_store *store, struct hf_slice group, struct hf_slice session, const struct hf_slice *value)
 {
 	return put(store, share_key(group, session), value);
 }
@@ -382,7 +384,7 @@ enum hf_reason hf_share_put(struct hf_store *store, struct hf_slice group, struc
 enum hf_reason hf_share_each(struct hf_store *store, hf_share_fn fn, void *context)
 {
 	const struct value *values[2 * VALUES];
-	struct key prefix = { .len = 0 };
+	struct key prefix = {.len = 0};
 
 	key_add(&prefix, hf_slice_of("g"));
 	size_t count = list(store, &prefix, values);
@@ -390,7 +392,8 @@ enum hf_reason hf_share_each(struct hf_store *store, hf_share_fn fn, void *conte
 	for (size_t i = 0; i < count; i++) {
 		const char *zero = memchr(values[i]->key, 0, values[i]->key_len);
 		size_t group_len = (size_t)(zero - values[i]->key) - 1;
-		if (!fn(context, hf_slice_from(values[i]->key + 1, group_len), hf_slice_from(zero + 1, values[i]->key_len - group_len - 2),
+		if (!fn(context, hf_slice_from(values[i]->key + 1, group_len),
+				hf_slice_from(zero + 1, values[i]->key_len - group_len - 2),
 				hf_slice_from(values[i]->value, values[i]->value_len))) {
 			break;
 		}

@@ -110,10 +110,12 @@ static void take_up(struct hf_store *store)
 		uint32_t len = disk->records[store->head + 1].len;
 		if (len == 0) {
 			store->head++;
-			must(store->head <= disk->indexed, "record %llu was removed before it was flushed", (unsigned long long)store->head);
+			must(store->head <= disk->indexed, "record %llu was removed before it was flushed",
+				(unsigned long long)store->head);
 			continue;
 		}
-		must(record_read(store->head + 1, &entry, &copy), "record %llu does not decode", (unsigned long long)store->head + 1);
+		must(record_read(store->head + 1, &entry, &copy), "record %llu does not decode",
+			(unsigned long long)store->head + 1);
 		log_add(log_of(store, entry.session), &entry, len);
 		store->head++;
 		if (store->head > disk->indexed && store->replay) {
@@ -194,7 +196,7 @@ void hf_log_release(struct hf_log *log)
 
 static void append_record(struct hf_store *store, const struct hf_entry *entry)
 {
-	struct hf_buffer record = { .data = NULL };
+	struct hf_buffer record = {.data = NULL};
 
 	must(hf_entry_encode(entry, &record) == HF_OK, "an entry cannot be encoded");
 	must(disk->used + record.len <= ARENA && disk->head < ENTRIES, "the simulated disk is full");

@@ -38,7 +38,7 @@ struct told {
 struct disk {
 	uint64_t head, indexed, stamp;
 	struct {
-		uint32_t at, len; /* len 0: removed */
+		uint32_t at, len;   /* len 0: removed */
 	} records[ENTRIES + 2]; /* by LSN */
 	unsigned told_count;
 	struct told told[LOGS];

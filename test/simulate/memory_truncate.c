@@ -34,7 +34,7 @@ void told_read(struct hf_log *log)
 	const struct told *told = told_find(hf_log_session(log));
 
 	log->tail = told ? told->tail : 1;
-	log->gone = told ? told->gone : (struct hf_gone){ .stamp = 0 };
+	log->gone = told ? told->gone : (struct hf_gone){.stamp = 0};
 	log->state = told ? told->state : 0;
 	if (log->tail > 1 && log->head < log->tail - 1) {
 		log->head = log->tail - 1; /* the entries above it come from their records */
@@ -144,7 +144,8 @@ enum hf_reason hf_log_truncate(struct hf_log *log, uint64_t tail)
 	struct hf_store *store = open_store;
 
 	must(store->readers == 0, "a truncation under an open reader");
-	must(tail <= log->head + 1, "a tail of %llu behind the head %llu", (unsigned long long)tail, (unsigned long long)log->head);
+	must(tail <= log->head + 1, "a tail of %llu behind the head %llu", (unsigned long long)tail,
+		(unsigned long long)log->head);
 	if (store->failed) {
 		return HF_STORE_FAILED;
 	}

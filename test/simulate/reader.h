@@ -49,7 +49,8 @@ enum hf_reason reader_may_subscribe(unsigned reader, const struct wish *wish);
  * the filters that match? */
 void reader_check_hand(unsigned reader, uint64_t lsn, uint8_t qos, const uint32_t *ids, size_t id_count);
 /* The same of those that were joined, from `first` to `last`. */
-void reader_check_joined(unsigned reader, uint64_t first, uint64_t last, uint8_t qos, const uint32_t *ids, size_t id_count);
+void reader_check_joined(
+	unsigned reader, uint64_t first, uint64_t last, uint8_t qos, const uint32_t *ids, size_t id_count);
 /* `first` and `last`: of joined ones; else the same. Here and below. */
 void reader_handed(unsigned reader, uint64_t first, uint64_t last, uint8_t qos);
 void reader_too_large(unsigned reader, uint64_t lsn);
@@ -58,7 +59,7 @@ bool reader_comes_to(unsigned reader, uint64_t lsn);    /* nothing that must com
 /* A message left the broker's books: acknowledged or rejected; or given up unsent, which asks for a gap mark. */
 void reader_acknowledged(unsigned reader, uint64_t first, uint64_t last);
 void reader_given_up(unsigned reader, uint64_t first, uint64_t last, bool told); /* told: the hub is */
-void reader_orphan_left(unsigned reader, uint64_t first, uint64_t last); /* one that had been let go */
+void reader_orphan_left(unsigned reader, uint64_t first, uint64_t last);         /* one that had been let go */
 
 /* A gap mark was handed over; acknowledged; taken back. */
 void reader_gap_told(unsigned reader, uint64_t first, uint64_t last, uint8_t qos, uint64_t mark);

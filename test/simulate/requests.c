@@ -9,7 +9,8 @@
 
 /* ---- publishing */
 
-static enum hf_reason expected_reason(unsigned index, const struct entry *entry, bool *repeat, const struct entry **because)
+static enum hf_reason expected_reason(
+	unsigned index, const struct entry *entry, bool *repeat, const struct entry **because)
 {
 	enum hf_role role = role_of(index, entry->session);
 
@@ -31,7 +32,7 @@ static enum hf_reason expected_reason(unsigned index, const struct entry *entry,
 
 static enum hf_verdict call_publish(unsigned index, const struct entry *entry, enum hf_reason *reason)
 {
-	struct hf_buffer payload = { .data = NULL }, properties = { .data = NULL };
+	struct hf_buffer payload = {.data = NULL}, properties = {.data = NULL};
 	char topic[100];
 
 	log_topic(entry, topic, sizeof(topic));
@@ -45,7 +46,7 @@ static enum hf_verdict call_publish(unsigned index, const struct entry *entry, e
 		.payload = hf_buffer_slice(&payload),
 		.properties = hf_buffer_slice(&properties),
 		.correlation = HF_SLICE_NONE,
-		.conditions = { .id = hf_slice_of(log_id(entry)) },
+		.conditions = {.id = hf_slice_of(log_id(entry))},
 		.qos = entry->qos,
 	};
 	enum hf_verdict verdict = hf_publish(hub, &publish, reason);
@@ -93,11 +94,13 @@ void client_publish(unsigned index, const struct entry *template, bool is_will)
 	(void)log_head(); /* what has come to light meanwhile counts */
 	enum hf_reason wanted = expected_reason(index, &entry, &repeat, &because);
 	bool stores = wanted == HF_OK && !repeat;
-	note("%s publishes #%u on %s/%s seq %" PRIu64 ": %s%s%s", device, (unsigned)entry.number, session_names[entry.session],
-		hf_kind_name((enum hf_kind)entry.kind), entry.seq, hf_reason_name(wanted), repeat ? ", a repeat" : "",
-		is_will ? ", a will" : "");
+	note("%s publishes #%u on %s/%s seq %" PRIu64 ": %s%s%s", device, (unsigned)entry.number,
+		session_names[entry.session], hf_kind_name((enum hf_kind)entry.kind), entry.seq, hf_reason_name(wanted),
+		repeat ? ", a repeat" : "", is_will ? ", a will" : "");
 	expect_refusal(index, entry.session, wanted,
-		entry.response == NOBODY ? 0 : world->responses[entry.session][people[index].identity_index][entry.response].next_seq);
+		entry.response == NOBODY
+			? 0
+			: world->responses[entry.session][people[index].identity_index][entry.response].next_seq);
 	refusal.because = because;
 	if (stores) {
 		log_prepare(&entry);
@@ -113,7 +116,8 @@ void client_publish(unsigned index, const struct entry *template, bool is_will)
 		return;
 	}
 	must(reason == wanted, "%s publishes: %s, not %s", device, hf_reason_name(reason), hf_reason_name(wanted));
-	must(verdict == (wanted == HF_OK ? HF_VERDICT_STORED : HF_VERDICT_REFUSED), "%s publishes: verdict %d", device, (int)verdict);
+	must(verdict == (wanted == HF_OK ? HF_VERDICT_STORED : HF_VERDICT_REFUSED), "%s publishes: verdict %d", device,
+		(int)verdict);
 	if (log_pending()) {
 		log_commit(false);
 	}
@@ -132,28 +136,30 @@ void client_subscribe(unsigned index, const struct wish *asked)
 	granted.options = (uint8_t)((asked->options & ~0x03) | (qos < max_qos ? qos : max_qos));
 	(void)log_head();
 	enum hf_reason wanted = reader_may_subscribe(index, wish);
-	note("%s subscribes to %s, options %u, identifier %u: %s", device, wish->text, wish->options, (unsigned)wish->identifier,
-		hf_reason_name(wanted));
+	note("%s subscribes to %s, options %u, identifier %u: %s", device, wish->text, wish->options,
+		(unsigned)wish->identifier, hf_reason_name(wanted));
 	if (!wish->outside && wish->session != NOBODY) {
 		expect_refusal(index, wish->session, wanted == HF_TOPIC_OUTSIDE ? HF_OK : wanted, 0);
 		snprintf(refusal.topic, sizeof(refusal.topic), "%s", asked->text);
 	}
 	enum hf_reason reason = hf_may_subscribe(hub, device, wish->text);
-	must(reason == wanted, "%s may subscribe to %s: %s, not %s", device, wish->text, hf_reason_name(reason), hf_reason_name(wanted));
+	must(reason == wanted, "%s may subscribe to %s: %s, not %s", device, wish->text, hf_reason_name(reason),
+		hf_reason_name(wanted));
 	check_refusal(index);
 	if (reason != HF_OK && reason != HF_TOPIC_OUTSIDE) {
 		return;
 	}
 	reason = hf_subscribe(hub, device, wish->text, wish->options, wish->identifier, &plain);
-	must(reason == (wish->outside ? HF_TOPIC_OUTSIDE : HF_OK), "%s subscribes to %s: %s", device, wish->text, hf_reason_name(reason));
-	must(wish->outside || hf_slice_is(plain, wish->plain), "%s subscribes to %s: the broker shall hold %.*s", device, wish->text,
-		(int)plain.len, plain.data);
+	must(reason == (wish->outside ? HF_TOPIC_OUTSIDE : HF_OK), "%s subscribes to %s: %s", device, wish->text,
+		hf_reason_name(reason));
+	must(wish->outside || hf_slice_is(plain, wish->plain), "%s subscribes to %s: the broker shall hold %.*s", device,
+		wish->text, (int)plain.len, plain.data);
 	reader_subscribed(index, wish);
 	show_retained(index, wish->plain);
 	if (contexts[index].persisted) {
 		reason = hf_subscription_keep(hub, device, wish->plain, wish->options, wish->identifier);
-		must(reason == HF_OK || (reason == HF_STORE_FAILED && store_control_failed()), "%s: a subscription is not kept: %s", device,
-			hf_reason_name(reason));
+		must(reason == HF_OK || (reason == HF_STORE_FAILED && store_control_failed()),
+			"%s: a subscription is not kept: %s", device, hf_reason_name(reason));
 	}
 }
 
@@ -166,7 +172,7 @@ void client_unsubscribe(unsigned index, const char *filter, const char *plain)
 	enum hf_reason reason = hf_unsubscribe(hub, people[index].device, filter, &out);
 	must(reason == (outside ? HF_TOPIC_OUTSIDE : HF_OK), "%s unsubscribes from %s: %s", people[index].device, filter,
 		hf_reason_name(reason));
-	must(hf_slice_is(out, plain), "%s unsubscribes from %s: the broker shall drop %.*s", people[index].device, filter, (int)out.len,
-		out.data);
+	must(hf_slice_is(out, plain), "%s unsubscribes from %s: the broker shall drop %.*s", people[index].device, filter,
+		(int)out.len, out.data);
 	reader_unsubscribed(index, plain);
 }

@@ -30,7 +30,8 @@ void roles_write(bool revoked)
 	FILE *file = fopen(roles_file, "w");
 
 	must(file, "%s cannot be written", roles_file);
-	fprintf(file, "agent agent *\nann user %s\nolga operator *\n%s", revoked ? "a,b" : "a,b,c", revoked ? "" : "watcher observer a,b\n");
+	fprintf(file, "agent agent *\nann user %s\nolga operator *\n%s", revoked ? "a,b" : "a,b,c",
+		revoked ? "" : "watcher observer a,b\n");
 	fclose(file);
 }
 
@@ -56,7 +57,8 @@ static bool is_connected(unsigned index)
 
 static bool talks(unsigned index)
 {
-	return contexts[index].connected && publishes(role_of(index, 0), people[index].identity_index == 0 ? HF_KIND_TOKENS : HF_KIND_INPUT);
+	return contexts[index].connected &&
+		   publishes(role_of(index, 0), people[index].identity_index == 0 ? HF_KIND_TOKENS : HF_KIND_INPUT);
 }
 
 static bool is_away(unsigned index)
@@ -83,7 +85,7 @@ static bool has_filters(unsigned index)
 
 static void pass_time(void)
 {
-	static const unsigned spans[] = { 1, 1, 2, 5, 20, 60, 300, 1100, 7000 };
+	static const unsigned spans[] = {1, 1, 2, 5, 20, 60, 300, 1100, 7000};
 	int64_t ms = spans[chance(sizeof(spans) / sizeof(*spans))];
 
 	world->mono_ms += ms;
@@ -118,7 +120,8 @@ static void step_publish(void)
 static void step_stream(void)
 {
 	int index = pick(talks);
-	unsigned session = (unsigned)chance(SESSIONS), response = (unsigned)chance(RESPONSE_IDS), count = 1 + (unsigned)chance(25);
+	unsigned session = (unsigned)chance(SESSIONS), response = (unsigned)chance(RESPONSE_IDS),
+			 count = 1 + (unsigned)chance(25);
 
 	for (; index >= 0 && count > 0 && contexts[index].connected && world->head + 100 < ENTRIES; count--) {
 		struct entry entry;
@@ -134,11 +137,13 @@ static void step_stream(void)
 static void step_connect(void)
 {
 	unsigned index = (unsigned)chance(CLIENTS);
-	static const unsigned maxima[] = { 1, 2, 5, 20, 20, 65535 };
+	static const unsigned maxima[] = {1, 2, 5, 20, 20, 65535};
 	struct connecting how = {
 		.clean = one_in(6),
 		.fails = one_in(15),
-		.expiry = one_in(3) ? 0 : one_in(2) ? UINT32_MAX : 3600,
+		.expiry = one_in(3)   ? 0
+				  : one_in(2) ? UINT32_MAX
+							  : 3600,
 		.receive_maximum = maxima[chance(sizeof(maxima) / sizeof(*maxima))],
 		.max_packet = one_in(4) ? 300 + (uint32_t)chance(2000) : 0,
 		.max_qos = one_in(6) ? (uint8_t)chance(2) : 2,
@@ -268,7 +273,8 @@ static void step_rare(void)
 static bool is_certain(void)
 {
 	return !store_control_failed() &&
-		(world->failing_ms == INT64_MIN || (world->ticks_since_failing >= 5 && world->mono_ms - world->failing_ms >= 5000));
+		   (world->failing_ms == INT64_MIN ||
+			   (world->ticks_since_failing >= 5 && world->mono_ms - world->failing_ms >= 5000));
 }
 
 static bool step_end(void)
@@ -355,8 +361,8 @@ static void check_settled(unsigned keep)
 {
 	for (unsigned index = 0; index < READERS; index++) {
 		const struct context *context = &contexts[index];
-		must(!context->connected || keep > 0 || context->queued.count + context->inflight.count == 0, "%s still has messages to come",
-			people[index].device);
+		must(!context->connected || keep > 0 || context->queued.count + context->inflight.count == 0,
+			"%s still has messages to come", people[index].device);
 		if (context->connected && has_room(index)) {
 			reader_check_settled(index);
 		}
@@ -373,7 +379,8 @@ void settle(unsigned keep)
 	while (world->mono_ms - quiet_since < SETTLED_MS) {
 		uint64_t before = activity;
 		everybody_answers(keep);
-		if (!world->wake_at_ms || world->wake_at_ms - quiet_since >= SETTLED_MS) { /* a deadline, such as a question's */
+		if (!world->wake_at_ms ||
+			world->wake_at_ms - quiet_since >= SETTLED_MS) { /* a deadline, such as a question's */
 			break;
 		}
 		if (world->wake_at_ms > world->mono_ms) {
@@ -394,8 +401,12 @@ void settle(unsigned keep)
 
 void finale(void)
 {
-	struct connecting how = { .expiry = 3600, .receive_maximum = 20, .max_qos = 2 };
-	struct wish all = { .text = "$from/earliest/sessions/+/#", .plain = "sessions/+/#", .session = NOBODY, .verb = HF_VERB_FROM, .options = 1 };
+	struct connecting how = {.expiry = 3600, .receive_maximum = 20, .max_qos = 2};
+	struct wish all = {.text = "$from/earliest/sessions/+/#",
+		.plain = "sessions/+/#",
+		.session = NOBODY,
+		.verb = HF_VERB_FROM,
+		.options = 1};
 
 	world->kill_in = 0;
 	settle(0);

@@ -28,7 +28,8 @@ static void pick_batch(unsigned index, struct entry *entry)
 	entry->end = one_in(12) ? (uint8_t)(1 + chance(3)) : HF_END_NONE;
 	if (one_in(10) && response->next_seq > 0) {
 		entry->seq = chance(response->next_seq);
-		const struct entry *first = log_batch(entry->session, people[index].identity_index, entry->response, entry->seq);
+		const struct entry *first =
+			log_batch(entry->session, people[index].identity_index, entry->response, entry->seq);
 		if (first && !one_in(3)) { /* the same again */
 			entry->number = first->number;
 			entry->filler = first->filler;
@@ -116,7 +117,8 @@ void batch_make(unsigned index, unsigned session, unsigned response, struct entr
 
 static void pick_filter(struct wish *wish)
 {
-	static const char *const rests[] = { "#", "#", "tokens", "tokens", "input", "event", "+", "shared/+", "shared/k1", "mark", "state" };
+	static const char *const rests[] = {
+		"#", "#", "tokens", "tokens", "input", "event", "+", "shared/+", "shared/k1", "mark", "state"};
 	const char *rest = rests[chance(sizeof(rests) / sizeof(*rests))];
 	uint64_t dice = chance(20);
 
@@ -147,25 +149,26 @@ static void pick_position(struct wish *wish, char *text, size_t size)
 
 	switch (chance(timed ? 5 : 4)) {
 	case 0:
-		wish->position = (struct hf_position){ .kind = HF_POSITION_EARLIEST };
+		wish->position = (struct hf_position){.kind = HF_POSITION_EARLIEST};
 		snprintf(text, size, "earliest");
 		break;
 	case 1:
-		wish->position = (struct hf_position){ .kind = HF_POSITION_LATEST };
+		wish->position = (struct hf_position){.kind = HF_POSITION_LATEST};
 		snprintf(text, size, "latest");
 		break;
 	case 2:
-		wish->position = (struct hf_position){ .kind = HF_POSITION_OFFSET, .value = 1 + chance(head + 2) };
+		wish->position = (struct hf_position){.kind = HF_POSITION_OFFSET, .value = 1 + chance(head + 2)};
 		snprintf(text, size, "%" PRIu64, wish->position.value);
 		break;
 	case 3:
-		wish->position = (struct hf_position){ .kind = HF_POSITION_LAST, .value = 1 + chance(head + 2) };
+		wish->position = (struct hf_position){.kind = HF_POSITION_LAST, .value = 1 + chance(head + 2)};
 		snprintf(text, size, "-%" PRIu64, wish->position.value);
 		break;
 	default:
 		wish->position = (struct hf_position){
 			.kind = HF_POSITION_TIME,
-			.value = head > 0 ? (uint64_t)world->entries[1 + chance(world->head)].time_ms + chance(3) : (uint64_t)world->wall_ms,
+			.value = head > 0 ? (uint64_t)world->entries[1 + chance(world->head)].time_ms + chance(3)
+							  : (uint64_t)world->wall_ms,
 		};
 		snprintf(text, size, "@%" PRIu64, wish->position.value);
 		break;
@@ -188,7 +191,7 @@ bool wish_make(unsigned index, struct wish *out)
 	const struct reader *reader = &world->readers[index];
 	char position[32];
 
-	*out = (struct wish){ .verb = HF_VERB_PLAIN, .position = { .kind = HF_POSITION_LATEST } };
+	*out = (struct wish){.verb = HF_VERB_PLAIN, .position = {.kind = HF_POSITION_LATEST}};
 	pick_filter(out);
 	unsigned again = (unsigned)chance(FILTERS);
 	if (one_in(3) && reader->filters[again].used && !reader->filters[again].outside) {
@@ -217,12 +220,13 @@ bool wish_make(unsigned index, struct wish *out)
 
 const char *wish_to_end(unsigned index, char *filter, size_t size)
 {
-	static const char *const prefixes[] = { "", "", "$from/earliest/", "$resume/-3/" };
+	static const char *const prefixes[] = {"", "", "$from/earliest/", "$resume/-3/"};
 	const struct filter *found = &world->readers[index].filters[chance(FILTERS)];
 
 	if (!found->used) {
 		return NULL;
 	}
-	snprintf(filter, size, "%s%s", found->outside ? "" : prefixes[chance(sizeof(prefixes) / sizeof(*prefixes))], found->plain);
+	snprintf(filter, size, "%s%s", found->outside ? "" : prefixes[chance(sizeof(prefixes) / sizeof(*prefixes))],
+		found->plain);
 	return found->plain;
 }

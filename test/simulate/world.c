@@ -8,17 +8,17 @@ struct world *world;
 
 /* Two devices of one agent and of one user, since identities are not devices. */
 const struct person people[READERS] = {
-	{ "agent/1", "agent", 0 },
-	{ "agent+2", "agent", 0 },
-	{ "phone", "ann", 1 },
-	{ "tablet", "ann", 1 },
-	{ "desk", "olga", 2 },
-	{ "wall", "watcher", 3 },
-	{ "guest", NULL, 4 },
-	{ "late-comer", "olga", 2 },
+	{"agent/1", "agent", 0},
+	{"agent+2", "agent", 0},
+	{"phone", "ann", 1},
+	{"tablet", "ann", 1},
+	{"desk", "olga", 2},
+	{"wall", "watcher", 3},
+	{"guest", NULL, 4},
+	{"late-comer", "olga", 2},
 };
 
-const char *const session_names[SESSIONS] = { "a", "b", "c", "priv" };
+const char *const session_names[SESSIONS] = {"a", "b", "c", "priv"};
 
 /* What roles.c of the session logic is given as a file (life.c), said once more. */
 enum hf_role role_of(unsigned reader, unsigned session)
@@ -101,9 +101,9 @@ static unsigned pick(const unsigned *values, size_t count)
 
 void world_begin(uint64_t seed, bool verbose)
 {
-	static const unsigned windows[] = { 1, 2, 3, 8, 20, 100 };
-	static const unsigned flushes[] = { 1, 20, 20, 500 };
-	static const unsigned rollups[] = { 0, 90, 150, 600, 8192, 8192 };
+	static const unsigned windows[] = {1, 2, 3, 8, 20, 100};
+	static const unsigned flushes[] = {1, 20, 20, 500};
+	static const unsigned rollups[] = {0, 90, 150, 600, 8192, 8192};
 
 	memset(world, 0, sizeof(*world));
 	world->seed = seed;
@@ -117,7 +117,9 @@ void world_begin(uint64_t seed, bool verbose)
 		.max_queued = 1000,
 		.rollup = pick(rollups, sizeof(rollups) / sizeof(*rollups)),
 		.steps = 40 + (unsigned)chance(one_in(8) ? 600 : 160),
-		.anonymous_role = one_in(2) ? HF_ROLE_OBSERVER : one_in(2) ? HF_ROLE_USER : HF_ROLE_NONE,
+		.anonymous_role = one_in(2)   ? HF_ROLE_OBSERVER
+						  : one_in(2) ? HF_ROLE_USER
+									  : HF_ROLE_NONE,
 		.clock_steps_back = one_in(4),
 		.faults = one_in(4),
 	};

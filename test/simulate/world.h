@@ -83,26 +83,26 @@ struct filter {
 	char plain[80];
 	uint8_t options;
 	uint32_t identifier;
-	uint8_t session; /* NOBODY: any */
+	uint8_t session;                        /* NOBODY: any */
 	uint64_t from, floor, last_n, last_lsn; /* where it began */
 };
 
 /* What a reader has still to be given of one entry, in sets of filters (a bit for each). In none of them: that filter
  * was never due it, or is done with it. */
 struct debt {
-	uint8_t open;   /* it must be handed over under these, if they match then */
-	uint8_t maybe;  /* it may */
-	uint8_t flight; /* it was, and is not acknowledged (nor the mark that it will not come) */
-	uint8_t dim;    /* it may have been */
-	uint8_t copies; /* in flight */
-	bool split;     /* of several copies, one is acknowledged: for which filters, the broker does not tell */
-	bool lost;      /* its client could not take it */
-	uint8_t gap;    /* enum gap */
-	uint64_t mark;  /* which one told it */
-	uint16_t gap_first; /* the mark is of all from here on: they had been joined */
-	uint8_t gap_extra; /* marks that may come besides, since there was another copy ... */
-	bool either; /* ... and one of them came when its own was due too ... */
-	uint16_t extra_first; /* ... of all from here on, likewise; 0: of this one */
+	uint8_t open;             /* it must be handed over under these, if they match then */
+	uint8_t maybe;            /* it may */
+	uint8_t flight;           /* it was, and is not acknowledged (nor the mark that it will not come) */
+	uint8_t dim;              /* it may have been */
+	uint8_t copies;           /* in flight */
+	bool split;               /* of several copies, one is acknowledged: for which filters, the broker does not tell */
+	bool lost;                /* its client could not take it */
+	uint8_t gap;              /* enum gap */
+	uint64_t mark;            /* which one told it */
+	uint16_t gap_first;       /* the mark is of all from here on: they had been joined */
+	uint8_t gap_extra;        /* marks that may come besides, since there was another copy ... */
+	bool either;              /* ... and one of them came when its own was due too ... */
+	uint16_t extra_first;     /* ... of all from here on, likewise; 0: of this one */
 	int64_t done_ms[FILTERS]; /* since when they are done with it; 0: never were due it */
 };
 
@@ -114,7 +114,7 @@ struct reader {
 	uint8_t max_qos;     /* likewise; the hub may know it, or find out */
 	bool outgrown;       /* it takes more than the hub was told */
 	struct filter filters[FILTERS];
-	uint64_t sent; /* the last entry handed over, since it had to begin further back */
+	uint64_t sent;           /* the last entry handed over, since it had to begin further back */
 	uint64_t last[SESSIONS]; /* of each session, likewise */
 	struct debt debts[ENTRIES + 1];
 	unsigned unacknowledged;
@@ -190,11 +190,11 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The schedule has shown a fault: ends the process. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-#define must(condition, ...) \
-	do { \
-		if (!(condition)) { \
-			fail(__VA_ARGS__); \
-		} \
+#define must(condition, ...)                                                                                           \
+	do {                                                                                                               \
+		if (!(condition)) {                                                                                            \
+			fail(__VA_ARGS__);                                                                                         \
+		}                                                                                                              \
 	} while (0)
 
 /* 0 to below - 1. */

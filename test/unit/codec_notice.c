@@ -74,7 +74,8 @@ START_TEST(what_is_none_is_refused)
 	ck_assert_reason(decode("a0", &seen), HF_PAYLOAD_INVALID, "no kind");
 	ck_assert_reason(decode("a1 666e6f74696365 6178", &seen), HF_PAYLOAD_INVALID, "an unknown kind");
 	ck_assert_reason(decode("a1 666e6f74696365 01", &seen), HF_PAYLOAD_INVALID, "a kind that is no text");
-	ck_assert_reason(decode("a2 666e6f74696365 66636c6f736564 656669727374 20", &seen), HF_PAYLOAD_INVALID, "first is -1");
+	ck_assert_reason(
+		decode("a2 666e6f74696365 66636c6f736564 656669727374 20", &seen), HF_PAYLOAD_INVALID, "first is -1");
 	ck_assert_reason(decode("a1 666e6f74696365 66636c6f736564 00", &seen), HF_PAYLOAD_MALFORMED, "more behind it");
 	ck_assert_uint_eq(seen.first, 5);
 }

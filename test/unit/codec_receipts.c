@@ -55,7 +55,8 @@ static const struct hf_device_receipt golden[] = {
 };
 #define GOLDEN_COUNT (sizeof golden / sizeof golden[0])
 #define GOLDEN_HEX                                                                                                     \
-	BEGIN_HEX "22 52 00 1e 14 c801 01 00 14 03 0c 00 01 04 00 01 f0f901 00 00 0a e10f f403 02 06 00 00 f509 57 00 57 00 01"
+	BEGIN_HEX                                                                                                          \
+	"22 52 00 1e 14 c801 01 00 14 03 0c 00 01 04 00 01 f0f901 00 00 0a e10f f403 02 06 00 00 f509 57 00 57 00 01"
 
 START_TEST(golden_bytes_both_ways)
 {
@@ -85,7 +86,11 @@ END_TEST
 START_TEST(the_widest_numbers_fit)
 {
 	const struct hf_device_receipt receipts[] = {
-		{.first = INT64_MAX - 1, .count = 1, .state = HF_RECEIPT_ACKNOWLEDGED, .sent_ms = INT64_MAX, .took_ms = INT64_MAX},
+		{.first = INT64_MAX - 1,
+			.count = 1,
+			.state = HF_RECEIPT_ACKNOWLEDGED,
+			.sent_ms = INT64_MAX,
+			.took_ms = INT64_MAX},
 		{.first = 1, .count = UINT64_C(1) << 59, .state = HF_RECEIPT_SENT, .sent_ms = INT64_MAX},
 	};
 	struct hf_buffer page = {0};
@@ -157,11 +162,11 @@ START_TEST(changed_pages_lead_nobody_astray)
 		page.data[bit / 8] ^= (unsigned char)(1u << bit % 8);
 	}
 	static const char *const bad[] = {
-		BEGIN_HEX "02 00 00 00",               /* offset 0 */
-		BEGIN_HEX "02 01 00 00",               /* offset -1 */
+		BEGIN_HEX "02 00 00 00",                               /* offset 0 */
+		BEGIN_HEX "02 01 00 00",                               /* offset -1 */
 		BEGIN_HEX "02 feffffffffffffffff01 00 00 00 02 00 00", /* beyond 63 bits */
-		BEGIN_HEX "02 02 ffffffffffffffffff01 00", /* a time */
-		"ffffffffffffff7f 02 02 01 00",        /* a sum of times */
+		BEGIN_HEX "02 02 ffffffffffffffffff01 00",             /* a time */
+		"ffffffffffffff7f 02 02 01 00",                        /* a sum of times */
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		read_through(from_hex(&page, bad[i]), &damaged);

@@ -100,7 +100,8 @@ START_TEST(patterns_are_globs)
 	ck_assert_int_eq(role("agent-7", "s-"), HF_ROLE_NONE);
 	ck_assert_int_eq(role("agent-7", "s-12"), HF_ROLE_NONE);
 	ck_assert_int_eq(role("ann@example.org", "s-1"), HF_ROLE_USER);
-	ck_assert_int_eq(role("a/b@example.org", "s-1"), HF_ROLE_USER); /* a slash in an identity is a character like others */
+	ck_assert_int_eq(
+		role("a/b@example.org", "s-1"), HF_ROLE_USER); /* a slash in an identity is a character like others */
 	ck_assert_int_eq(role("*star", "x"), HF_ROLE_OPERATOR);
 	ck_assert_int_eq(role("tarstar", "x"), HF_ROLE_NONE);
 }
@@ -113,7 +114,8 @@ START_TEST(hostile_names)
 
 	ck_assert_ok(load("* user *\n"));
 	memset(identity, 'i', sizeof(identity));
-	ck_assert_int_eq(hf_access_role(access_rules, hf_slice_from(identity, sizeof(identity)), hf_slice_of("a")), HF_ROLE_NONE);
+	ck_assert_int_eq(
+		hf_access_role(access_rules, hf_slice_from(identity, sizeof(identity)), hf_slice_of("a")), HF_ROLE_NONE);
 	ck_assert_int_eq(hf_access_role(access_rules, hf_slice_from("ann\0admin", 9), hf_slice_of("a")), HF_ROLE_NONE);
 	ck_assert_int_eq(hf_access_role(access_rules, hf_slice_of("ann"), hf_slice_from(identity, 65)), HF_ROLE_NONE);
 	ck_assert_int_eq(hf_access_role(access_rules, hf_slice_of("ann"), hf_slice_from(identity, 64)), HF_ROLE_USER);
@@ -139,7 +141,9 @@ START_TEST(unreadable)
 	snprintf(options.roles, sizeof(options.roles), "%s/missing", directory);
 	ck_assert_reason(load(NULL), HF_ROLES_INVALID);
 	ck_assert_ptr_null(access_rules);
-	ck_assert_msg(strstr(message, options.roles) && strstr(message, "plugin_opt_roles") && strstr(message, "No such file"), "%s", message);
+	ck_assert_msg(
+		strstr(message, options.roles) && strstr(message, "plugin_opt_roles") && strstr(message, "No such file"), "%s",
+		message);
 }
 END_TEST
 
@@ -171,21 +175,21 @@ START_TEST(who_publishes_what)
 		enum hf_kind kind;
 		unsigned int roles;
 	} table[] = {
-		{ HF_KIND_NONE, 0 },
-		{ HF_KIND_TOKENS, A | O },
-		{ HF_KIND_INPUT, U | O },
-		{ HF_KIND_EVENT, A | O },
-		{ HF_KIND_SIGNAL, U | O },
-		{ HF_KIND_ASK, A },
-		{ HF_KIND_ANSWER, U | O },
-		{ HF_KIND_NOTICE, 0 },
-		{ HF_KIND_SHARED, A | U | O },
-		{ HF_KIND_HISTORY, A | U | O | B },
-		{ HF_KIND_CONTROL, A | U | O | B | 1 << HF_ROLE_ADMIN },
-		{ HF_KIND_STATE, 0 },
-		{ HF_KIND_EPHEMERAL, A | U | O | B },
-		{ HF_KIND_MARK, 0 },
-		{ HF_KIND_ERROR, 0 },
+		{HF_KIND_NONE, 0},
+		{HF_KIND_TOKENS, A | O},
+		{HF_KIND_INPUT, U | O},
+		{HF_KIND_EVENT, A | O},
+		{HF_KIND_SIGNAL, U | O},
+		{HF_KIND_ASK, A},
+		{HF_KIND_ANSWER, U | O},
+		{HF_KIND_NOTICE, 0},
+		{HF_KIND_SHARED, A | U | O},
+		{HF_KIND_HISTORY, A | U | O | B},
+		{HF_KIND_CONTROL, A | U | O | B | 1 << HF_ROLE_ADMIN},
+		{HF_KIND_STATE, 0},
+		{HF_KIND_EPHEMERAL, A | U | O | B},
+		{HF_KIND_MARK, 0},
+		{HF_KIND_ERROR, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -251,8 +255,8 @@ static void roles(const char *text)
 	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
 }
 
-/* Who loses its role and gets it back goes on where it lost it, under filters that name the session: as after being away.
- * Under one with a wildcard it reads what it may when the turn comes. */
+/* Who loses its role and gets it back goes on where it lost it, under filters that name the session: as after being
+ * away. Under one with a wildcard it reads what it may when the turn comes. */
 START_TEST(a_role_that_comes_back)
 {
 	static const char all[] = "ann user *\nbob user a,b\n", less[] = "ann user *\nbob user b\n";
@@ -288,7 +292,8 @@ START_TEST(a_role_that_comes_back)
 }
 END_TEST
 
-/* So it is over a restart, and for what was in flight: the broker takes it back from a client that comes without its role. */
+/* So it is over a restart, and for what was in flight: the broker takes it back from a client that comes without its
+ * role. */
 START_TEST(a_role_that_comes_back_later)
 {
 	static const char all[] = "ann user *\nbob user a,b\n", less[] = "ann user *\nbob user b\n";
@@ -340,8 +345,8 @@ END_TEST
 /* Entries never travel by the broker's own fan-out; live-only and retained topics do, to those who may read. */
 START_TEST(what_the_broker_may_deliver)
 {
-	static const char *const entries[] = { "tokens", "input", "event", "signal", "ask", "answer", "notice", "shared/k", "mark", "error",
-		"history" };
+	static const char *const entries[] = {
+		"tokens", "input", "event", "signal", "ask", "answer", "notice", "shared/k", "mark", "error", "history"};
 	char topic[64];
 
 	open_hub();
@@ -351,7 +356,8 @@ START_TEST(what_the_broker_may_deliver)
 		ck_assert_reason(hf_may_receive(hub, "pc", "ann", topic, HF_SLICE_NONE, false), HF_NOT_PERMITTED);
 	}
 	ck_assert_ok(hf_may_receive(hub, "pc", "ann", "sessions/a/state", HF_SLICE_NONE, false));
-	ck_assert_reason(hf_may_receive(hub, "pc", "ann", "sessions/a/presence/ann", HF_SLICE_NONE, false), HF_NOT_PERMITTED); /* none of ours */
+	ck_assert_reason(hf_may_receive(hub, "pc", "ann", "sessions/a/presence/ann", HF_SLICE_NONE, false),
+		HF_NOT_PERMITTED); /* none of ours */
 	ck_assert_ok(hf_may_receive(hub, "pc", "ann", "sessions/a/ephemeral/typing", HF_SLICE_NONE, false));
 	ck_assert_reason(hf_may_receive(hub, "x", "auditor", "sessions/a/state", HF_SLICE_NONE, false), HF_NOT_PERMITTED);
 	ck_assert_reason(hf_may_receive(hub, "x", "watcher", "sessions/b/state", HF_SLICE_NONE, false), HF_NOT_PERMITTED);

@@ -6,7 +6,7 @@
 #include "codec/notice.h"
 #include "session_fake.h"
 
-#include "session/asks.h"
+#include "session/kinds/asks.h"
 
 #define DAY_MS (INT64_C(86400) * 1000)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who is there to read what an agent says. */
-#include "session/internal.h"
+#include "session/people/people.h"
 
 #include "session_fake.h"
 
@@ -15,12 +15,12 @@ static struct hf_audience seen(const char *session)
 	return audience;
 }
 
-#define ck_assert_audience(session, people_wanted, devices_wanted, caught_up_wanted) \
-	do { \
-		struct hf_audience is = seen(session); \
-		ck_assert_uint_eq(is.people, people_wanted); \
-		ck_assert_uint_eq(is.devices, devices_wanted); \
-		ck_assert_uint_eq(is.caught_up, caught_up_wanted); \
+#define ck_assert_audience(session, people_wanted, devices_wanted, caught_up_wanted)                                   \
+	do {                                                                                                               \
+		struct hf_audience is = seen(session);                                                                         \
+		ck_assert_uint_eq(is.people, people_wanted);                                                                   \
+		ck_assert_uint_eq(is.devices, devices_wanted);                                                                 \
+		ck_assert_uint_eq(is.caught_up, caught_up_wanted);                                                             \
 	} while (0)
 
 START_TEST(counts_identities_and_devices)
@@ -144,9 +144,9 @@ END_TEST
 
 static bool shows(uint64_t head, uint32_t people, uint32_t devices, uint32_t caught_up)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 	const struct hf_document_state state = {
-		.head = head, .tail = 1, .people = people, .devices = devices, .caught_up = caught_up, .floor = { .epoch = 1 } };
+		.head = head, .tail = 1, .people = people, .devices = devices, .caught_up = caught_up, .floor = {.epoch = 1}};
 
 	ck_assert(hf_document_state(&wanted, &state));
 	bool equal = fake.state_len == wanted.len && memcmp(fake.state, wanted.data, wanted.len) == 0;
@@ -209,7 +209,8 @@ START_TEST(wildcard_readers_change_the_state_of_every_session)
 }
 END_TEST
 
-/* What is announced is on its way until the next turn of the loop. Who is shown a newer state before must not get it. */
+/* What is announced is on its way until the next turn of the loop. Who is shown a newer state before must not get it.
+ */
 START_TEST(a_state_that_was_overtaken)
 {
 	char old[512];
@@ -231,9 +232,12 @@ START_TEST(a_state_that_was_overtaken)
 	connect_as("late", "olga", true);
 	subscribe("late", "sessions/a/state");
 	ck_assert_uint_eq(fake.retained, retained + 1);
-	ck_assert_ok(hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(fake.state, fake.state_len), false));
-	ck_assert_reason(hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(old, old_len), false), HF_NOT_PERMITTED);
-	ck_assert_reason(hf_may_receive(hub, "watch", "ann", "sessions/a/state", hf_slice_from(old, old_len), false), HF_NOT_PERMITTED);
+	ck_assert_ok(
+		hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(fake.state, fake.state_len), false));
+	ck_assert_reason(
+		hf_may_receive(hub, "late", "olga", "sessions/a/state", hf_slice_from(old, old_len), false), HF_NOT_PERMITTED);
+	ck_assert_reason(
+		hf_may_receive(hub, "watch", "ann", "sessions/a/state", hf_slice_from(old, old_len), false), HF_NOT_PERMITTED);
 }
 END_TEST
 

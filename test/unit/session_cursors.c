@@ -23,14 +23,15 @@ static struct hf_store *open_store(void)
 {
 	struct hf_store *store;
 
-	ck_assert_ok(hf_store_open(&(struct hf_store_options){ .path = options.store }, NULL, NULL, &store, message, sizeof(message)));
+	ck_assert_ok(
+		hf_store_open(&(struct hf_store_options){.path = options.store}, NULL, NULL, &store, message, sizeof(message)));
 	return store;
 }
 
 /* A device's record, or that of a subscription, as the store has it. The hub must be closed. */
 static void read_record(const char *device, const char *filter, struct hf_buffer *out)
 {
-	struct wanted wanted = { .device = device, .filter = filter, .out = out };
+	struct wanted wanted = {.device = device, .filter = filter, .out = out};
 	struct hf_store *store = open_store();
 
 	ck_assert_ok(hf_device_each(store, keep_record, &wanted));
@@ -115,8 +116,8 @@ START_TEST(acknowledged_in_any_order)
 }
 END_TEST
 
-/* Another filter puts the device back: what was acknowledged under the first does not come again for that, also not after
- * a restart in the middle of it; what was not, does. */
+/* Another filter puts the device back: what was acknowledged under the first does not come again for that, also not
+ * after a restart in the middle of it; what was not, does. */
 START_TEST(a_filter_that_begins_earlier_repeats_nothing)
 {
 	say("a", "a1");
@@ -182,7 +183,8 @@ START_TEST(a_client_that_keeps_most_of_its_window)
 }
 END_TEST
 
-/* The broker has no room, and nothing in flight will tell when it has: the device asks again by itself, and not all the time. */
+/* The broker has no room, and nothing in flight will tell when it has: the device asks again by itself, and not all the
+ * time. */
 START_TEST(asks_again_when_the_broker_has_no_room)
 {
 	unsigned wakes = 0;
@@ -227,7 +229,7 @@ END_TEST
 
 START_TEST(a_gap_waits_for_the_client)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 
 	connect_durable("phone", "ann");
 	subscribe("phone", "sessions/a/#");
@@ -268,14 +270,14 @@ START_TEST(never_more_than_the_window)
 }
 END_TEST
 
-#define check_record(device, filter, ...) \
-	do { \
-		static const unsigned char wanted_bytes[] = { __VA_ARGS__ }; \
-		struct hf_buffer seen = { .data = NULL }; \
-		read_record(device, filter, &seen); \
-		ck_assert_uint_eq(seen.len, sizeof(wanted_bytes)); \
-		ck_assert_mem_eq(seen.data, wanted_bytes, sizeof(wanted_bytes)); \
-		hf_buffer_free(&seen); \
+#define check_record(device, filter, ...)                                                                              \
+	do {                                                                                                               \
+		static const unsigned char wanted_bytes[] = {__VA_ARGS__};                                                     \
+		struct hf_buffer seen = {.data = NULL};                                                                        \
+		read_record(device, filter, &seen);                                                                            \
+		ck_assert_uint_eq(seen.len, sizeof(wanted_bytes));                                                             \
+		ck_assert_mem_eq(seen.data, wanted_bytes, sizeof(wanted_bytes));                                               \
+		hf_buffer_free(&seen);                                                                                         \
 	} while (0)
 
 /* The layouts in cursors.c, byte by byte. */
@@ -307,28 +309,29 @@ START_TEST(golden_bytes)
 	settle();
 	close_hub();
 	check_record("phone", "", /**/
-		0x03, 0x01, 0x02, 0x00, 0x5b, 0x07, 0x03, 0x00, 0x07, 0x00, 0x02, 0x00, /* port 1883, identity of 3, 7 Packet Identifiers, 2 filters of a session */
+		0x03, 0x01, 0x02, 0x00, 0x5b, 0x07, 0x03, 0x00, 0x07, 0x00, 0x02,
+		0x00, /* port 1883, identity of 3, 7 Packet Identifiers, 2 filters of a session */
 		0x10, 0x0e, 0x00, 0x00, 0x05, 0x00, 0x00, 0x00, 0xa0, 0x86, 0x01, 0x00, /* 3600 s, 5 s, 100000 bytes */
 		0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01, 0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, /* the times */
-		0xcc, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* sent: LSN 204, behind which nothing lies */
-		0x04, 0x00, 0x00, 0x00, /* owed ... */
-		0xcc, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* shown: LSN 204 */
-		'a', 'n', 'n', /**/
-		0xc9, 0x0c, 0x01, 0x00, 0x02, /* ... LSN 201, offset 2, under the filter of slot 0 ... */
-		0x10, 0x00, 0x04, 0x08, 0x00, 0x05, /* ... 203 and 204, offsets 4 and 5, under it too ... */
-		0x1d, 0x04, 0x00, 0xc7, 0x01, /* ... and 200, offset 199, under that of slot 2 */
-		0x00, 0x06, 0x02, 0xc8, 0x01); /* not handed: of slot 0 offset 6, of slot 2 offset 200 */
-	check_record("phone", "sessions/a/#", /**/
-		0x03, 0x00, 0x05, 0x00, 0x07, 0x00, 0x00, 0x00, /* QoS 1, No Local, identifier 7 */
-		0xcc, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* from: what the other filter comes to again, it has had */
-		0x06, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* floor */
-		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* last_n */
+		0xcc, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  /* sent: LSN 204, behind which nothing lies */
+		0x04, 0x00, 0x00, 0x00,                          /* owed ... */
+		0xcc, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  /* shown: LSN 204 */
+		'a', 'n', 'n',                                   /**/
+		0xc9, 0x0c, 0x01, 0x00, 0x02,                    /* ... LSN 201, offset 2, under the filter of slot 0 ... */
+		0x10, 0x00, 0x04, 0x08, 0x00, 0x05,              /* ... 203 and 204, offsets 4 and 5, under it too ... */
+		0x1d, 0x04, 0x00, 0xc7, 0x01,                    /* ... and 200, offset 199, under that of slot 2 */
+		0x00, 0x06, 0x02, 0xc8, 0x01);                   /* not handed: of slot 0 offset 6, of slot 2 offset 200 */
+	check_record("phone", "sessions/a/#",                /**/
+		0x03, 0x00, 0x05, 0x00, 0x07, 0x00, 0x00, 0x00,  /* QoS 1, No Local, identifier 7 */
+		0xcc, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  /* from: what the other filter comes to again, it has had */
+		0x06, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  /* floor */
+		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  /* last_n */
 		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00); /* last_lsn */
-	check_record("phone", "other/1", /**/
-		0x03, 0x01, 0x02, 0x01, 0x00, 0x00, 0x00, 0x00, /* outside the root, QoS 2, slot 1 */
-		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /**/
-		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /**/
-		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /**/
+	check_record("phone", "other/1",                     /**/
+		0x03, 0x01, 0x02, 0x01, 0x00, 0x00, 0x00, 0x00,  /* outside the root, QoS 2, slot 1 */
+		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  /**/
+		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  /**/
+		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  /**/
 		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00);
 	open_hub();
 }
@@ -336,7 +339,7 @@ END_TEST
 
 START_TEST(anonymous_is_not_an_empty_name)
 {
-	struct hf_buffer record = { .data = NULL };
+	struct hf_buffer record = {.data = NULL};
 
 	connect_as("guest", NULL, true);
 	make_durable("guest", 0);
@@ -395,10 +398,10 @@ static void put_records(struct hf_store *store, const struct hf_buffer *whole)
 
 START_TEST(records_cut_short_are_left_out)
 {
-	struct hf_buffer record = { .data = NULL };
+	struct hf_buffer record = {.data = NULL};
 	struct hf_store *store;
 	unsigned clients = 0;
-	struct hf_restore restore = { .context = &clients, .client = count_client, .subscription = restore_filter };
+	struct hf_restore restore = {.context = &clients, .client = count_client, .subscription = restore_filter};
 	char name[32];
 
 	connect_durable("phone", "ann");
@@ -438,7 +441,7 @@ END_TEST
 /* Whatever the bytes: no crash, and a good record beside them is read. The sanitizers look on. */
 START_TEST(damaged_records)
 {
-	struct hf_buffer record = { .data = NULL };
+	struct hf_buffer record = {.data = NULL};
 	struct hf_store *store;
 	char name[32];
 	uint64_t dice = 1;

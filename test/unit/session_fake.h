@@ -24,10 +24,10 @@
 
 struct handed {
 	char device[64];
-	char topic[128]; /* with root and session; or a Response Topic */
+	char topic[128];   /* with root and session; or a Response Topic */
 	char payload[512]; /* the beginning of it, ended by a zero */
 	size_t payload_len;
-	uint64_t offset; /* 0: no entry */
+	uint64_t offset;       /* 0: no entry */
 	uint64_t first_offset; /* of joined ones; else 0 */
 	uint64_t handle;
 	uint8_t qos;
@@ -46,12 +46,12 @@ struct flight {
 struct fake {
 	struct handed handed[HANDED_MAX];
 	size_t count;
-	bool killed_by_hand; /* the process ends when the next message is handed over */
-	bool holds;    /* the client has acknowledged no answer */
-	bool no_quota; /* its Receive Maximum is used up */
-	enum hf_handover outcome; /* of the next messages ... */
+	bool killed_by_hand;             /* the process ends when the next message is handed over */
+	bool holds;                      /* the client has acknowledged no answer */
+	bool no_quota;                   /* its Receive Maximum is used up */
+	enum hf_handover outcome;        /* of the next messages ... */
 	enum hf_handover outcome_joined; /* ... and, unless that is HF_HANDED, of the joined ones among them */
-	unsigned joined; /* of those, how many were tried */
+	unsigned joined;                 /* of those, how many were tried */
 	struct flight flight[FLIGHT_MAX];
 	size_t flight_count;
 	size_t receive_max; /* so many of these may be in flight to one client; 0: any number */
@@ -76,8 +76,8 @@ struct fake {
 		unsigned announced;
 	} presence[64]; /* those that the broker retains */
 	size_t presence_count;
-	struct shown { /* shared values that are retained at the moment */
-		char topic[128]; /* with session */
+	struct shown {        /* shared values that are retained at the moment */
+		char topic[128];  /* with session */
 		char payload[64]; /* the beginning of it, ended by a zero */
 		uint64_t offset;
 	} shown[SHOWN_MAX];
@@ -91,10 +91,11 @@ static struct hf_options options;
 static char directory[256];
 static char message[1024];
 
-#define ck_assert_reason(seen, wanted) \
-	do { \
-		enum hf_reason reason_seen = (seen); \
-		ck_assert_msg(reason_seen == (wanted), "%s: %s, not %s", #seen, hf_reason_name(reason_seen), hf_reason_name(wanted)); \
+#define ck_assert_reason(seen, wanted)                                                                                 \
+	do {                                                                                                               \
+		enum hf_reason reason_seen = (seen);                                                                           \
+		ck_assert_msg(                                                                                                 \
+			reason_seen == (wanted), "%s: %s, not %s", #seen, hf_reason_name(reason_seen), hf_reason_name(wanted));    \
 	} while (0)
 #define ck_assert_ok(seen) ck_assert_reason(seen, HF_OK)
 
@@ -110,9 +111,11 @@ static inline size_t fake_in_flight(const char *device)
 	return count;
 }
 
-static inline enum hf_handover fake_hand(void *context, const char *device, const struct hf_message *out, uint64_t *handle)
+static inline enum hf_handover fake_hand(
+	void *context, const char *device, const struct hf_message *out, uint64_t *handle)
 {
-	enum hf_handover outcome = out->first_offset > 0 && fake.outcome_joined != HF_HANDED ? fake.outcome_joined : fake.outcome;
+	enum hf_handover outcome =
+		out->first_offset > 0 && fake.outcome_joined != HF_HANDED ? fake.outcome_joined : fake.outcome;
 
 	(void)context;
 	if (fake.killed_by_hand) {
@@ -135,20 +138,24 @@ static inline enum hf_handover fake_hand(void *context, const char *device, cons
 	ck_assert_uint_lt(fake.count, HANDED_MAX);
 	struct handed *handed = &fake.handed[fake.count++];
 	struct hf_slice payload = out->entry ? out->entry->payload : out->payload;
-	struct hf_slice session = out->entry ? out->entry->session : out->session, topic = out->entry ? out->entry->topic : out->topic;
+	struct hf_slice session = out->entry ? out->entry->session : out->session,
+					topic = out->entry ? out->entry->topic : out->topic;
 	memset(handed, 0, sizeof(*handed));
 	snprintf(handed->device, sizeof(handed->device), "%s", device);
 	if (out->full_topic) {
 		snprintf(handed->topic, sizeof(handed->topic), "%s", out->full_topic);
 	} else {
-		snprintf(handed->topic, sizeof(handed->topic), "sessions/%.*s/%.*s", (int)session.len, session.data, (int)topic.len, topic.data);
+		snprintf(handed->topic, sizeof(handed->topic), "sessions/%.*s/%.*s", (int)session.len, session.data,
+			(int)topic.len, topic.data);
 	}
 	handed->payload_len = payload.len;
-	memcpy(handed->payload, payload.data, payload.len < sizeof(handed->payload) ? payload.len : sizeof(handed->payload) - 1);
+	memcpy(handed->payload, payload.data,
+		payload.len < sizeof(handed->payload) ? payload.len : sizeof(handed->payload) - 1);
 	ck_assert_uint_le(payload.len, sizeof(fake.last));
 	memcpy(fake.last, payload.data, payload.len);
 	fake.last_len = payload.len;
-	snprintf(fake.last_correlation, sizeof(fake.last_correlation), "%.*s", (int)out->correlation.len, out->correlation.data);
+	snprintf(
+		fake.last_correlation, sizeof(fake.last_correlation), "%.*s", (int)out->correlation.len, out->correlation.data);
 	handed->offset = out->entry ? out->entry->offset : 0;
 	handed->first_offset = out->first_offset;
 	handed->qos = out->qos;
@@ -162,7 +169,7 @@ static inline enum hf_handover fake_hand(void *context, const char *device, cons
 	if (out->single && out->qos > 0) {
 		ck_assert_uint_lt(fake.flight_count, FLIGHT_MAX);
 		struct flight *flight = &fake.flight[fake.flight_count++];
-		*flight = (struct flight){ .handle = *handle, .packet_id = handed->packet_id };
+		*flight = (struct flight){.handle = *handle, .packet_id = handed->packet_id};
 		snprintf(flight->device, sizeof(flight->device), "%s", device);
 	}
 	if (fake_watch) {
@@ -217,7 +224,8 @@ static inline void keep_state(struct hf_slice session, struct hf_slice topic, st
 	fake.state_len = payload.len;
 }
 
-static inline bool keep_presence(struct hf_slice session, struct hf_slice topic, struct hf_slice payload, bool keep, bool announced)
+static inline bool keep_presence(
+	struct hf_slice session, struct hf_slice topic, struct hf_slice payload, bool keep, bool announced)
 {
 	char name[128];
 	size_t i = 0;
@@ -288,9 +296,10 @@ static inline void fake_retain_entry(void *context, const struct hf_entry *entry
 
 	(void)context;
 	ck_assert_uint_le(fake.shown_count, SHOWN_MAX);
-	snprintf(shown->topic, sizeof(shown->topic), "%.*s/%.*s", (int)entry->session.len, entry->session.data, (int)entry->topic.len,
-		entry->topic.data);
-	snprintf(shown->payload, sizeof(shown->payload), "%.*s", entry->payload.len > 60 ? 60 : (int)entry->payload.len, entry->payload.data);
+	snprintf(shown->topic, sizeof(shown->topic), "%.*s/%.*s", (int)entry->session.len, entry->session.data,
+		(int)entry->topic.len, entry->topic.data);
+	snprintf(shown->payload, sizeof(shown->payload), "%.*s", entry->payload.len > 60 ? 60 : (int)entry->payload.len,
+		entry->payload.data);
 	shown->offset = entry->offset;
 }
 
@@ -412,7 +421,8 @@ static inline bool restore_one(void *context, const struct hf_durable *durable)
 	return true;
 }
 
-static inline bool restore_filter(void *context, const char *device, const char *filter, uint8_t subscription_options, uint32_t identifier)
+static inline bool restore_filter(
+	void *context, const char *device, const char *filter, uint8_t subscription_options, uint32_t identifier)
 {
 	(void)context;
 	(void)device;
@@ -426,7 +436,7 @@ static inline bool restore_filter(void *context, const char *device, const char 
 static inline unsigned reopen(void)
 {
 	unsigned clients = 0;
-	struct hf_restore restore = { .context = &clients, .client = restore_one, .subscription = restore_filter };
+	struct hf_restore restore = {.context = &clients, .client = restore_one, .subscription = restore_filter};
 
 	hf_hub_close(hub);
 	open_hub();
@@ -439,14 +449,15 @@ static inline unsigned reopen(void)
 
 static inline void connect_as(const char *device, const char *identity, bool clean)
 {
-	struct hf_connection connection = { .device = device, .identity = identity, .token = device, .clean = clean };
+	struct hf_connection connection = {.device = device, .identity = identity, .token = device, .clean = clean};
 
 	ck_assert_ok(hf_connected(hub, &connection));
 }
 
 static inline void make_durable(const char *device, uint32_t max_packet_size)
 {
-	struct hf_durable durable = { .device = device, .session_expiry_interval = 3600, .max_packet_size = max_packet_size, .max_qos = 2 };
+	struct hf_durable durable = {
+		.device = device, .session_expiry_interval = 3600, .max_packet_size = max_packet_size, .max_qos = 2};
 
 	ck_assert_ok(hf_durable_set(hub, &durable));
 }
@@ -463,7 +474,8 @@ static inline void disconnect(const char *device)
 }
 
 /* As the broker does it: permission, subscription, persistence. Returns the first that is not HF_OK. */
-static inline enum hf_reason try_subscribe(const char *device, const char *filter, uint8_t subscription_options, uint32_t identifier)
+static inline enum hf_reason try_subscribe(
+	const char *device, const char *filter, uint8_t subscription_options, uint32_t identifier)
 {
 	struct hf_slice plain = HF_SLICE_NONE;
 	char copy[256];
@@ -522,7 +534,7 @@ static inline void say_many(const char *session, unsigned count)
 static inline enum hf_verdict tokens(
 	const char *identity, const char *session, const char *id, uint64_t seq, enum hf_end end, enum hf_reason *reason)
 {
-	struct hf_buffer payload = { .data = NULL };
+	struct hf_buffer payload = {.data = NULL};
 	struct hf_token_batch batch = {
 		.id = hf_slice_of(id),
 		.seq = seq,
@@ -593,22 +605,24 @@ static inline const char *got(const char *device)
 			continue;
 		}
 		if (handed->first_offset > 0) {
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s%" PRIu64 "-%" PRIu64, len > 0 ? " " : "", session_len, session,
-				handed->first_offset, handed->offset);
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s%" PRIu64 "-%" PRIu64, len > 0 ? " " : "",
+				session_len, session, handed->first_offset, handed->offset);
 		} else if (handed->offset > 0) {
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s%" PRIu64, len > 0 ? " " : "", session_len, session, handed->offset);
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s%" PRIu64, len > 0 ? " " : "", session_len,
+				session, handed->offset);
 		} else {
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s:%s", len > 0 ? " " : "", session_len, session, session + session_len + 1);
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s:%s", len > 0 ? " " : "", session_len,
+				session, session + session_len + 1);
 		}
 	}
 	return text;
 }
 
-#define ck_assert_got(device, wanted) \
-	do { \
-		settle(); \
-		ck_assert_str_eq(got(device), wanted); \
-		fake.count = 0; \
+#define ck_assert_got(device, wanted)                                                                                  \
+	do {                                                                                                               \
+		settle();                                                                                                      \
+		ck_assert_str_eq(got(device), wanted);                                                                         \
+		fake.count = 0;                                                                                                \
 	} while (0)
 
 /* The last document handed to a device is this one. */
@@ -619,11 +633,13 @@ static inline void check_document(const struct handed *handed, struct hf_buffer 
 	hf_buffer_free(wanted);
 }
 
-static inline void check_error(const struct handed *handed, enum hf_reason reason, const char *topic, const uint64_t *expected)
+static inline void check_error(
+	const struct handed *handed, enum hf_reason reason, const char *topic, const uint64_t *expected)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 
-	ck_assert(hf_document_error(&wanted, hf_slice_of(topic), &(struct hf_refusal){ .reason = reason, .expected = expected }));
+	ck_assert(
+		hf_document_error(&wanted, hf_slice_of(topic), &(struct hf_refusal){.reason = reason, .expected = expected}));
 	check_document(handed, &wanted);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The floor: every command in every state by everybody, as plugin/FLOOR.md has it; who may write meanwhile; the lease of a
- * holder that is lost; what restarts and kills leave of it.
+ * The floor: every command in every state by everybody, as plugin/FLOOR.md has it; who may write meanwhile; the lease
+ * of a holder that is lost; what restarts and kills leave of it.
  */
 #include <sys/wait.h>
 
@@ -22,7 +22,7 @@ static void set_up(void)
 
 static void connect_all(void)
 {
-	static const char *const names[] = { "a1", "a2", "a3", "o1", "o2", "o3", "u1", "b1", "x1" };
+	static const char *const names[] = {"a1", "a2", "a3", "o1", "o2", "o3", "u1", "b1", "x1"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		connect_as(names[i], names[i], true);
@@ -41,7 +41,7 @@ static void begin(const char *session)
 /* Give a command; `who` is device and identity. */
 static enum hf_reason command_with(const char *who, const char *session, struct hf_control_request request)
 {
-	struct hf_buffer payload = { .data = NULL };
+	struct hf_buffer payload = {.data = NULL};
 	enum hf_reason reason;
 	char topic[80];
 
@@ -65,7 +65,7 @@ static enum hf_reason command_with(const char *who, const char *session, struct 
 
 static enum hf_reason command(const char *who, const char *session, enum hf_command which, const char *to, bool cold)
 {
-	struct hf_control_request request = { .command = which, .to = hf_slice_of(to), .cold = cold };
+	struct hf_control_request request = {.command = which, .to = hf_slice_of(to), .cold = cold};
 
 	request.fields = to ? HF_CONTROL_TO | HF_CONTROL_MODE : 0;
 	return command_with(who, session, request);
@@ -79,7 +79,7 @@ static enum hf_reason command(const char *who, const char *session, enum hf_comm
 /* The floor as the retained state has it: "open", "a1", "open>o1", "a1>o1"; and its epoch. */
 static void check_floor(const char *session, const char *what, uint64_t epoch)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 	const char *arrow = strchr(what, '>');
 	size_t len = arrow ? (size_t)(arrow - what) : strlen(what);
 	struct hf_document_floor floor = {
@@ -91,7 +91,8 @@ static void check_floor(const char *session, const char *what, uint64_t epoch)
 
 	/* In the state, the floor's bytes are those between the offset of the answer. */
 	ck_assert(hf_document_floor_changed(&wanted, "x", 1, &floor));
-	struct hf_slice bytes = hf_slice_from(wanted.data + 1, wanted.len - 1 - strlen("foffset") - 1 - strlen("gcommandax"));
+	struct hf_slice bytes =
+		hf_slice_from(wanted.data + 1, wanted.len - 1 - strlen("foffset") - 1 - strlen("gcommandax"));
 	snprintf(filter, sizeof(filter), "sessions/%s/state", session);
 	begin(session); /* or it would be the same state, and not shown again */
 	fake.state_len = 0;
@@ -120,7 +121,7 @@ enum { CLAIM, WARM, COLD, ACCEPT, DECLINE, HANDBACK, RELEASE, COMMANDS };
 #define OPEN "!floor-open"
 #define NONE "!floor-not-offered"
 #define NOT "!not-permitted"
-#define ALL_NOT { NOT, NOT, NOT, NOT, NOT, NOT, NOT }
+#define ALL_NOT {NOT, NOT, NOT, NOT, NOT, NOT, NOT}
 
 /* H has the floor, P had it before, it is offered to T, M is somebody else, X is whom a transfer names. */
 static const struct {
@@ -129,27 +130,27 @@ static const struct {
 	const char *roles;             /* of who asks: a, o, u, b, x */
 	const char *outcome[COMMANDS]; /* or why not */
 } table[] = {
-	{ FLOOR_OPEN, 'M', "ao", { "M", "open>X", "X", NONE, NONE, OPEN, OPEN } },
-	{ FLOOR_OPEN, 'M', "ubx", ALL_NOT },
-	{ FLOOR_OPEN_OFFERED, 'T', "ao", { "T", "open>X", "X", "T", "open", OPEN, OPEN } },
-	{ FLOOR_OPEN_OFFERED, 'M', "ao", { "M", "open>X", "X", NONE, "open", OPEN, OPEN } },
-	{ FLOOR_OPEN_OFFERED, 'M', "ubx", ALL_NOT },
-	{ FLOOR_HELD, 'H', "ao", { "H", "H>X", "X", NONE, NONE, "open", "open" } },
-	{ FLOOR_HELD, 'M', "a", { HELD, HELD, HELD, NONE, NONE, HELD, HELD } },
-	{ FLOOR_HELD, 'M', "o", { HELD, "H>X", "X", NONE, NONE, HELD, HELD } },
-	{ FLOOR_HELD, 'M', "ubx", ALL_NOT },
-	{ FLOOR_HELD_FROM, 'H', "ao", { "H", "H>X", "X", NONE, NONE, "P", "open" } },
-	{ FLOOR_HELD_FROM, 'P', "a", { HELD, HELD, HELD, NONE, NONE, HELD, HELD } },
-	{ FLOOR_HELD_FROM, 'P', "o", { HELD, "H>X", "X", NONE, NONE, HELD, HELD } },
-	{ FLOOR_HELD_OFFERED, 'H', "ao", { "H", "H>X", "X", NONE, "H", "open>T", "open>T" } },
-	{ FLOOR_HELD_OFFERED, 'T', "a", { HELD, HELD, HELD, "T", "H", HELD, HELD } },
-	{ FLOOR_HELD_OFFERED, 'T', "o", { HELD, "H>X", "X", "T", "H", HELD, HELD } },
-	{ FLOOR_HELD_OFFERED, 'M', "a", { HELD, HELD, HELD, NONE, NONE, HELD, HELD } },
-	{ FLOOR_HELD_OFFERED, 'M', "o", { HELD, "H>X", "X", NONE, "H", HELD, HELD } },
-	{ FLOOR_HELD_OFFERED, 'M', "ubx", ALL_NOT },
-	{ FLOOR_HELD_FROM_OFFERED, 'H', "ao", { "H", "H>X", "X", NONE, "H", "P", "open>T" } },
-	{ FLOOR_HELD_FROM_OFFERED, 'P', "a", { HELD, HELD, HELD, NONE, NONE, HELD, HELD } },
-	{ FLOOR_HELD_FROM_OFFERED, 'P', "o", { HELD, "H>X", "X", NONE, "H", HELD, HELD } },
+	{FLOOR_OPEN, 'M', "ao", {"M", "open>X", "X", NONE, NONE, OPEN, OPEN}},
+	{FLOOR_OPEN, 'M', "ubx", ALL_NOT},
+	{FLOOR_OPEN_OFFERED, 'T', "ao", {"T", "open>X", "X", "T", "open", OPEN, OPEN}},
+	{FLOOR_OPEN_OFFERED, 'M', "ao", {"M", "open>X", "X", NONE, "open", OPEN, OPEN}},
+	{FLOOR_OPEN_OFFERED, 'M', "ubx", ALL_NOT},
+	{FLOOR_HELD, 'H', "ao", {"H", "H>X", "X", NONE, NONE, "open", "open"}},
+	{FLOOR_HELD, 'M', "a", {HELD, HELD, HELD, NONE, NONE, HELD, HELD}},
+	{FLOOR_HELD, 'M', "o", {HELD, "H>X", "X", NONE, NONE, HELD, HELD}},
+	{FLOOR_HELD, 'M', "ubx", ALL_NOT},
+	{FLOOR_HELD_FROM, 'H', "ao", {"H", "H>X", "X", NONE, NONE, "P", "open"}},
+	{FLOOR_HELD_FROM, 'P', "a", {HELD, HELD, HELD, NONE, NONE, HELD, HELD}},
+	{FLOOR_HELD_FROM, 'P', "o", {HELD, "H>X", "X", NONE, NONE, HELD, HELD}},
+	{FLOOR_HELD_OFFERED, 'H', "ao", {"H", "H>X", "X", NONE, "H", "open>T", "open>T"}},
+	{FLOOR_HELD_OFFERED, 'T', "a", {HELD, HELD, HELD, "T", "H", HELD, HELD}},
+	{FLOOR_HELD_OFFERED, 'T', "o", {HELD, "H>X", "X", "T", "H", HELD, HELD}},
+	{FLOOR_HELD_OFFERED, 'M', "a", {HELD, HELD, HELD, NONE, NONE, HELD, HELD}},
+	{FLOOR_HELD_OFFERED, 'M', "o", {HELD, "H>X", "X", NONE, "H", HELD, HELD}},
+	{FLOOR_HELD_OFFERED, 'M', "ubx", ALL_NOT},
+	{FLOOR_HELD_FROM_OFFERED, 'H', "ao", {"H", "H>X", "X", NONE, "H", "P", "open>T"}},
+	{FLOOR_HELD_FROM_OFFERED, 'P', "a", {HELD, HELD, HELD, NONE, NONE, HELD, HELD}},
+	{FLOOR_HELD_FROM_OFFERED, 'P', "o", {HELD, "H>X", "X", NONE, "H", HELD, HELD}},
 };
 #define TABLE_COUNT (sizeof(table) / sizeof(*table))
 
@@ -157,13 +158,13 @@ static const struct {
 	enum hf_command command;
 	bool names, cold, raises;
 } columns[COMMANDS] = {
-	[CLAIM] = { HF_COMMAND_CLAIM, false, false, true },
-	[WARM] = { HF_COMMAND_TRANSFER, true, false, false },
-	[COLD] = { HF_COMMAND_TRANSFER, true, true, true },
-	[ACCEPT] = { HF_COMMAND_ACCEPT, false, false, true },
-	[DECLINE] = { HF_COMMAND_DECLINE, false, false, false },
-	[HANDBACK] = { HF_COMMAND_HANDBACK, false, false, true },
-	[RELEASE] = { HF_COMMAND_RELEASE, false, false, true },
+	[CLAIM] = {HF_COMMAND_CLAIM, false, false, true},
+	[WARM] = {HF_COMMAND_TRANSFER, true, false, false},
+	[COLD] = {HF_COMMAND_TRANSFER, true, true, true},
+	[ACCEPT] = {HF_COMMAND_ACCEPT, false, false, true},
+	[DECLINE] = {HF_COMMAND_DECLINE, false, false, false},
+	[HANDBACK] = {HF_COMMAND_HANDBACK, false, false, true},
+	[RELEASE] = {HF_COMMAND_RELEASE, false, false, true},
 };
 
 /* Who plays which part; all are agents but who asks, if that is somebody else. */
@@ -178,8 +179,8 @@ static const char *played_by(const struct cast *cast, char part)
 
 static struct cast cast_for(char asked_by, char role)
 {
-	struct cast cast = { "a1", "a2", "o1", "o2", "o3" };
-	char name[4] = { role, role == 'u' || role == 'b' || role == 'x' ? '1' : '3', '\0' };
+	struct cast cast = {"a1", "a2", "o1", "o2", "o3"};
+	char name[4] = {role, role == 'u' || role == 'b' || role == 'x' ? '1' : '3', '\0'};
 	char *part = asked_by == 'H' ? cast.h : asked_by == 'P' ? cast.p : asked_by == 'T' ? cast.t : cast.m;
 
 	memcpy(part, name, sizeof(name));
@@ -223,7 +224,7 @@ static void check_cell(const char *session, int row, char role, int column)
 {
 	struct cast cast = cast_for(table[row].asked_by, role);
 	const char *outcome = table[row].outcome[column], *who = played_by(&cast, table[row].asked_by);
-	static const char *const before[] = { "open", "open>T", "H", "H", "H>T", "H>T" };
+	static const char *const before[] = {"open", "open>T", "H", "H", "H>T", "H>T"};
 	uint64_t epoch = arrange(session, table[row].floor, &cast);
 	char wanted[16];
 
@@ -232,8 +233,8 @@ static void check_cell(const char *session, int row, char role, int column)
 		command(who, session, columns[column].command, columns[column].names ? cast.x : NULL, columns[column].cold);
 	const char *said = reason == HF_OK ? "" : hf_reason_name(reason);
 	bool refused = outcome[0] == '!';
-	ck_assert_msg(refused ? strcmp(said, outcome + 1) == 0 : reason == HF_OK, "row %d, role %c, %s: %s, not %s", row, role,
-		hf_command_name(columns[column].command), said, outcome);
+	ck_assert_msg(refused ? strcmp(said, outcome + 1) == 0 : reason == HF_OK, "row %d, role %c, %s: %s, not %s", row,
+		role, hf_command_name(columns[column].command), said, outcome);
 	ck_assert_uint_ge(fake.count, 1); /* answered */
 	ck_assert_str_eq(fake.handed[fake.count - 1].topic, REPLY);
 	ck_assert_str_eq(fake.handed[fake.count - 1].device, who);
@@ -260,7 +261,7 @@ END_TEST
 
 START_TEST(recipients)
 {
-	static const char *const bad[] = { "u1", "b1", "x1", "nobody", "a", "o1 " };
+	static const char *const bad[] = {"u1", "b1", "x1", "nobody", "a", "o1 "};
 
 	connect_all();
 	begin("s");
@@ -286,8 +287,8 @@ END_TEST
 
 static void check_held(const char *who, const char *holder)
 {
-	struct hf_buffer wanted = { .data = NULL };
-	struct hf_refusal refusal = { .reason = HF_FLOOR_HELD, .by = hf_slice_of(holder) };
+	struct hf_buffer wanted = {.data = NULL};
+	struct hf_refusal refusal = {.reason = HF_FLOOR_HELD, .by = hf_slice_of(holder)};
 
 	ck_assert(hf_document_error(&wanted, hf_slice_of("sessions/s/tokens"), &refusal));
 	fake.count = 0;
@@ -302,7 +303,7 @@ START_TEST(only_the_holder_streams)
 
 	connect_all();
 	begin("s");
-	for (const char *const *who = (const char *const[]){ "a2", "o2", NULL }; *who; who++) {
+	for (const char *const *who = (const char *const[]){"a2", "o2", NULL}; *who; who++) {
 		subscribe(*who, "sessions/s/error");
 	}
 	settle();
@@ -319,7 +320,7 @@ START_TEST(only_the_holder_streams)
 	ck_assert_reason(stream("a2", "s", "two", 1), HF_FLOOR_HELD);
 	check_held("a2", "a1");
 	check_held("o2", "a1");
-	ck_assert_reason(stream("a2", "s", "two", 0), HF_OK); /* it is stored already */
+	ck_assert_reason(stream("a2", "s", "two", 0), HF_OK);         /* it is stored already */
 	ck_assert_reason(stream("a2", "s", "two", 7), HF_FLOOR_HELD); /* not: a gap */
 	ck_assert_reason(stream("u1", "s", "four", 0), HF_NOT_PERMITTED);
 	offer("a1", "s", "o2");
@@ -339,7 +340,8 @@ START_TEST(only_the_holder_streams)
 }
 END_TEST
 
-/* What was handed to a reader of notices since fake.count was 0: "claim a2/two", the second for a response that was closed. */
+/* What was handed to a reader of notices since fake.count was 0: "claim a2/two", the second for a response that was
+ * closed. */
 static const char *told(void)
 {
 	static char text[1024];
@@ -356,9 +358,10 @@ static const char *told(void)
 			continue;
 		}
 		len += (size_t)(notice.kind == HF_NOTICE_FLOOR
-				? snprintf(text + len, sizeof(text) - len, "%s%.*s", len > 0 ? " " : "", (int)notice.change.len, notice.change.data)
-				: snprintf(text + len, sizeof(text) - len, "%s%.*s/%.*s", len > 0 ? " " : "", (int)notice.from.len, notice.from.data,
-					(int)notice.id.len, notice.id.data));
+							? snprintf(text + len, sizeof(text) - len, "%s%.*s", len > 0 ? " " : "",
+								  (int)notice.change.len, notice.change.data)
+							: snprintf(text + len, sizeof(text) - len, "%s%.*s/%.*s", len > 0 ? " " : "",
+								  (int)notice.from.len, notice.from.data, (int)notice.id.len, notice.id.data));
 		ck_assert(notice.kind == HF_NOTICE_FLOOR || hf_slice_is(notice.reason, "floor-lost"));
 	}
 	fake.count = 0;
@@ -417,7 +420,7 @@ static enum hf_reason say_in(const char *who, const char *topic, uint64_t epoch)
 		.properties = HF_SLICE_NONE,
 		.response_topic = REPLY,
 		.correlation = HF_SLICE_NONE,
-		.conditions = { .id = HF_SLICE_NONE, .has_epoch = true, .epoch = epoch },
+		.conditions = {.id = HF_SLICE_NONE, .has_epoch = true, .epoch = epoch},
 		.qos = 1,
 	};
 	enum hf_reason reason;
@@ -429,8 +432,9 @@ static enum hf_reason say_in(const char *who, const char *topic, uint64_t epoch)
 
 static enum hf_reason stream_in(const char *who, const char *id, uint64_t seq, uint64_t epoch)
 {
-	struct hf_buffer payload = { .data = NULL };
-	struct hf_token_batch batch = { .id = hf_slice_of(id), .seq = seq, .text = hf_slice_of("text"), .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE };
+	struct hf_buffer payload = {.data = NULL};
+	struct hf_token_batch batch = {
+		.id = hf_slice_of(id), .seq = seq, .text = hf_slice_of("text"), .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE};
 	enum hf_reason reason;
 
 	ck_assert(hf_token_encode(&batch, &payload));
@@ -441,7 +445,7 @@ static enum hf_reason stream_in(const char *who, const char *id, uint64_t seq, u
 		.payload = hf_buffer_slice(&payload),
 		.properties = HF_SLICE_NONE,
 		.correlation = HF_SLICE_NONE,
-		.conditions = { .id = HF_SLICE_NONE, .has_epoch = true, .epoch = epoch },
+		.conditions = {.id = HF_SLICE_NONE, .has_epoch = true, .epoch = epoch},
 		.qos = 1,
 	};
 	hf_publish(hub, &publish, &reason);
@@ -451,7 +455,7 @@ static enum hf_reason stream_in(const char *who, const char *id, uint64_t seq, u
 
 START_TEST(an_epoch_fences)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 	uint64_t epoch = 3;
 
 	connect_all();
@@ -462,7 +466,8 @@ START_TEST(an_epoch_fences)
 	claim("a1", "s");
 	ck_assert_reason(stream_in("a1", "r", 1, 1), HF_EPOCH_STALE);
 	ck_assert_ok(stream_in("a1", "r", 1, 2));
-	/* Another process of the same identity takes over: the first one, of which nobody knows that it lives, is shut out. */
+	/* Another process of the same identity takes over: the first one, of which nobody knows that it lives, is shut out.
+	 */
 	claim("a1", "s");
 	ck_assert_reason(stream_in("a1", "r", 2, 2), HF_EPOCH_STALE);
 	ck_assert_ok(stream_in("a1", "r", 2, 3));
@@ -475,7 +480,7 @@ START_TEST(an_epoch_fences)
 	/* It holds for whatever is published with it. */
 	ck_assert_ok(say_in("a1", "sessions/s/event", 3));
 	ck_assert_reason(say_in("a1", "sessions/s/event", 2), HF_EPOCH_STALE);
-	ck_assert(hf_document_refused(&wanted, &(struct hf_refusal){ .reason = HF_EPOCH_STALE, .expected = &epoch }));
+	ck_assert(hf_document_refused(&wanted, &(struct hf_refusal){.reason = HF_EPOCH_STALE, .expected = &epoch}));
 	ck_assert_str_eq(fake.handed[0].topic, REPLY);
 	check_document(&fake.handed[0], &wanted);
 	ck_assert_ok(say_in("u1", "sessions/s/shared/k", 3));
@@ -489,7 +494,7 @@ END_TEST
 
 START_TEST(commands_on_condition)
 {
-	struct hf_control_request request = { .command = HF_COMMAND_CLAIM, .fields = HF_CONTROL_EPOCH, .epoch = 2 };
+	struct hf_control_request request = {.command = HF_COMMAND_CLAIM, .fields = HF_CONTROL_EPOCH, .epoch = 2};
 
 	connect_all();
 	begin("s");
@@ -527,7 +532,9 @@ static enum hf_reason ask(const char *who, const char *topic, struct hf_slice pa
 	return reason;
 }
 
-static const char claim_request[] = "\xa1\x67" "command\x65" "claim";
+static const char claim_request[] = "\xa1\x67"
+									"command\x65"
+									"claim";
 #define CLAIM_REQUEST hf_slice_from(claim_request, sizeof(claim_request) - 1)
 
 START_TEST(bad_requests)
@@ -542,7 +549,12 @@ START_TEST(bad_requests)
 	ck_assert_reason(ask("a1", "sessions/s/control", HF_SLICE_NONE), HF_PAYLOAD_MALFORMED);
 	ck_assert_reason(ask("a1", "sessions/s/control", hf_slice_of("claim")), HF_PAYLOAD_INVALID);
 	ck_assert_reason(ask("a1", "sessions/s/control", hf_slice_from("\xa0", 1)), HF_PAYLOAD_INVALID);
-	ck_assert_reason(ask("a1", "sessions/s/control", hf_slice_from("\xa1\x67" "command\x63" "win", 13)), HF_COMMAND_UNKNOWN);
+	ck_assert_reason(ask("a1", "sessions/s/control",
+						 hf_slice_from("\xa1\x67"
+									   "command\x63"
+									   "win",
+							 13)),
+		HF_COMMAND_UNKNOWN);
 	ck_assert_reason(ask("a1", "sessions/s/control", hf_slice_from(large, sizeof(large))), HF_PAYLOAD_TOO_LARGE);
 	ck_assert_reason(ask("a1", "sessions/t/control", CLAIM_REQUEST), HF_SESSION_UNKNOWN);
 	connect_as("guest", NULL, true);
@@ -551,8 +563,14 @@ START_TEST(bad_requests)
 	ck_assert_uint_eq(fake.count, 0); /* not connected: nobody to tell */
 	check_floor("s", "open", 1);
 	/* Sent again, says the broker: it is not carried out again, for it was already. */
-	struct hf_publish again = { .device = "a1", .identity = "a1", .topic = "sessions/s/control", .payload = CLAIM_REQUEST,
-		.properties = HF_SLICE_NONE, .correlation = HF_SLICE_NONE, .qos = 2, .again = true };
+	struct hf_publish again = {.device = "a1",
+		.identity = "a1",
+		.topic = "sessions/s/control",
+		.payload = CLAIM_REQUEST,
+		.properties = HF_SLICE_NONE,
+		.correlation = HF_SLICE_NONE,
+		.qos = 2,
+		.again = true};
 	enum hf_reason reason;
 	ck_assert_int_eq(hf_publish(hub, &again, &reason), HF_VERDICT_STORED);
 	check_floor("s", "open", 1);
@@ -567,8 +585,8 @@ END_TEST
 /* What it did is in the log, and answered with its offset. */
 START_TEST(the_notice_and_the_answer)
 {
-	struct hf_buffer wanted = { .data = NULL };
-	struct hf_document_floor floor = { .epoch = 2, .holder = hf_slice_of("a1") };
+	struct hf_buffer wanted = {.data = NULL};
+	struct hf_document_floor floor = {.epoch = 2, .holder = hf_slice_of("a1")};
 	struct hf_notice notice;
 
 	connect_all();
@@ -590,7 +608,8 @@ START_TEST(the_notice_and_the_answer)
 	fake.count = 0;
 	give("a1", "s", "o1");
 	ck_assert_ok(hf_notice_decode(hf_slice_from(fake.handed[0].payload, fake.handed[0].payload_len), &notice));
-	ck_assert(hf_slice_is(notice.change, "transfer") && hf_slice_is(notice.holder, "o1") && hf_slice_is(notice.previous, "a1"));
+	ck_assert(hf_slice_is(notice.change, "transfer") && hf_slice_is(notice.holder, "o1") &&
+			  hf_slice_is(notice.previous, "a1"));
 }
 END_TEST
 
@@ -696,7 +715,7 @@ START_TEST(another_identity_is_not_the_holder)
 {
 	begin("s");
 	connect_durable("shared", "a1");
-	ck_assert_ok(command_with("a1", "s", (struct hf_control_request){ .command = HF_COMMAND_CLAIM }));
+	ck_assert_ok(command_with("a1", "s", (struct hf_control_request){.command = HF_COMMAND_CLAIM}));
 	go("shared");
 	connect_as("shared", "a2", false);
 	pass_and_tick(31000);
@@ -875,9 +894,15 @@ END_TEST
 
 START_TEST(golden_fact)
 {
-	static const char wanted[] = "\x01\x03\0\0\0\0\0\0\0" "\x02\0" "o1" "\x02\0" "a2" "\x02\0" "a1";
-	struct hf_store_options where = { .path = options.store };
-	struct hf_buffer value = { .data = NULL };
+	static const char wanted[] = "\x01\x03\0\0\0\0\0\0\0"
+								 "\x02\0"
+								 "o1"
+								 "\x02\0"
+								 "a2"
+								 "\x02\0"
+								 "a1";
+	struct hf_store_options where = {.path = options.store};
+	struct hf_buffer value = {.data = NULL};
 	struct hf_store *store;
 	bool found;
 

@@ -819,7 +819,7 @@ static void open_with_retention(void)
 /* The device was handed a mark of these first, and then what is left. */
 static void check_gap(const char *device, uint64_t first, uint64_t last)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 	uint64_t next = last + 1;
 	bool told = false;
 

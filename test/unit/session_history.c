@@ -23,8 +23,8 @@ static struct hf_slice request_of(struct hf_buffer *out, const char *from, uint6
 	return hf_buffer_slice(out);
 }
 
-static enum hf_verdict ask_bytes(const char *device, const char *identity, const char *session, struct hf_slice payload, const char *reply,
-	enum hf_reason *reason)
+static enum hf_verdict ask_bytes(const char *device, const char *identity, const char *session, struct hf_slice payload,
+	const char *reply, enum hf_reason *reason)
 {
 	char topic[128];
 	struct hf_publish publish = {
@@ -45,7 +45,7 @@ static enum hf_verdict ask_bytes(const char *device, const char *identity, const
 
 static enum hf_verdict ask(const char *from, uint64_t limit)
 {
-	struct hf_buffer request = { .data = NULL };
+	struct hf_buffer request = {.data = NULL};
 	enum hf_reason reason;
 	enum hf_verdict verdict = ask_bytes("pc", "ann", "a", request_of(&request, from, limit), REPLY, &reason);
 
@@ -95,7 +95,7 @@ static void fill(unsigned count)
 /* The last answer has entries first..last of `head`, and says where to go on (0: this was all). */
 static void check_page(uint64_t head, uint64_t first, uint64_t last, uint64_t next)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 
 	ck_assert_uint_eq(fake.count, 1);
 	ck_assert_str_eq(fake.handed[0].device, "pc");
@@ -113,11 +113,11 @@ static void check_page(uint64_t head, uint64_t first, uint64_t last, uint64_t ne
 
 static void check_refused(enum hf_reason reason)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 
 	ck_assert_uint_eq(fake.count, 1);
 	ck_assert_str_eq(fake.handed[0].topic, REPLY);
-	ck_assert(hf_document_refused(&wanted, &(struct hf_refusal){ .reason = reason }));
+	ck_assert(hf_document_refused(&wanted, &(struct hf_refusal){.reason = reason}));
 	ck_assert_uint_eq(fake.last_len, wanted.len);
 	ck_assert_mem_eq(fake.last, wanted.data, wanted.len);
 	hf_buffer_free(&wanted);
@@ -215,8 +215,9 @@ END_TEST
 /* Where an answer must not go, nothing goes. */
 START_TEST(response_topics)
 {
-	static const char *const bad[] = { NULL, "", "$SYS/x", "$control", "sessions/a/input", "sessions", "sessions/", "a/+", "#" };
-	static const char *const good[] = { "replies", "sessionsx/a", "my/sessions/a" };
+	static const char *const bad[] = {
+		NULL, "", "$SYS/x", "$control", "sessions/a/input", "sessions", "sessions/", "a/+", "#"};
+	static const char *const good[] = {"replies", "sessionsx/a", "my/sessions/a"};
 	enum hf_reason reason;
 
 	fill(2);
@@ -313,7 +314,8 @@ START_TEST(answers_pile_up)
 }
 END_TEST
 
-/* Asked at QoS 0, it is answered at QoS 1: else nothing would tell that it was read. Where there is no room for that, at 0. */
+/* Asked at QoS 0, it is answered at QoS 1: else nothing would tell that it was read. Where there is no room for that,
+ * at 0. */
 START_TEST(the_qos_of_answers)
 {
 	struct hf_publish publish = {

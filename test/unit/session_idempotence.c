@@ -2,7 +2,7 @@
 /* What is sent again is stored once; what is appended on condition is stored under it; receipts say which. */
 #include <sys/wait.h>
 
-#include "session/internal.h"
+#include "session/publish/publish.h"
 #include "session_fake.h"
 
 #define REPLY "replies/here"
@@ -24,7 +24,9 @@ static enum hf_verdict publish_said(const struct said *said, struct hf_slice pay
 		.properties = HF_SLICE_NONE,
 		.response_topic = said->reply,
 		.correlation = hf_slice_of("c-1"),
-		.conditions = { .id = hf_slice_of(said->id), .has_expect_offset = said->expects, .expect_offset = said->expect_offset },
+		.conditions = {.id = hf_slice_of(said->id),
+			.has_expect_offset = said->expects,
+			.expect_offset = said->expect_offset},
 		.qos = 1,
 		.again = said->again,
 	};
@@ -44,14 +46,15 @@ static void check_said(struct said said, enum hf_reason wanted)
 /* ann says something on session a, with an id; "" for none. */
 static struct said input(const char *id, const char *payload)
 {
-	return (struct said){ .device = "pc", .identity = "ann", .topic = "sessions/a/input", .payload = payload, .id = id, .reply = REPLY };
+	return (struct said){
+		.device = "pc", .identity = "ann", .topic = "sessions/a/input", .payload = payload, .id = id, .reply = REPLY};
 }
 
 /* The last message that was handed out is this receipt. */
 static void check_receipt(const char *device, uint64_t offset, bool duplicate)
 {
-	struct hf_buffer wanted = { .data = NULL };
-	struct hf_receipt receipt = { .offset = offset, .time_ms = offset > 0 ? 1700000000000 : 0, .duplicate = duplicate };
+	struct hf_buffer wanted = {.data = NULL};
+	struct hf_receipt receipt = {.offset = offset, .time_ms = offset > 0 ? 1700000000000 : 0, .duplicate = duplicate};
 	const struct handed *last = &fake.handed[fake.count - 1];
 
 	ck_assert_uint_gt(fake.count, 0);
@@ -65,11 +68,11 @@ static void check_receipt(const char *device, uint64_t offset, bool duplicate)
 
 static void check_refused_receipt(enum hf_reason reason, const uint64_t *expected)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 
 	ck_assert_uint_gt(fake.count, 0);
 	ck_assert_str_eq(fake.handed[fake.count - 1].topic, REPLY);
-	ck_assert(hf_document_refused(&wanted, &(struct hf_refusal){ .reason = reason, .expected = expected }));
+	ck_assert(hf_document_refused(&wanted, &(struct hf_refusal){.reason = reason, .expected = expected}));
 	check_document(&fake.handed[fake.count - 1], &wanted);
 }
 
@@ -147,7 +150,7 @@ START_TEST(whose_id_it_is)
 	said.topic = "sessions/b/input";
 	check_said(said, HF_OK);
 	check_receipt("phone", 1, false);
-	said = (struct said){ "else", "anna", "sessions/a/input", "one", "x", REPLY, false, false, 0 };
+	said = (struct said){"else", "anna", "sessions/a/input", "one", "x", REPLY, false, false, 0};
 	check_said(said, HF_OK);
 	check_receipt("else", 2, false);
 	/* Would run together without what is between them. */
@@ -407,8 +410,9 @@ END_TEST
 
 static enum hf_reason batch(const char *session, const char *id, uint64_t seq, const char *text, struct said said)
 {
-	struct hf_buffer payload = { .data = NULL };
-	struct hf_token_batch tokens_batch = { .id = hf_slice_of(id), .seq = seq, .text = hf_slice_of(text), .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE };
+	struct hf_buffer payload = {.data = NULL};
+	struct hf_token_batch tokens_batch = {
+		.id = hf_slice_of(id), .seq = seq, .text = hf_slice_of(text), .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE};
 	char topic[80];
 	enum hf_reason reason;
 
@@ -422,7 +426,7 @@ static enum hf_reason batch(const char *session, const char *id, uint64_t seq, c
 	return reason;
 }
 
-#define PLAIN ((struct said){ .id = "" })
+#define PLAIN ((struct said){.id = ""})
 
 /* Two responses and inputs, mixed: each batch has its own place. */
 START_TEST(a_batch_that_is_sent_again_has_its_first_offset)
@@ -493,7 +497,7 @@ END_TEST
 /* An id serves for batches as well; it and the seq are both once. */
 START_TEST(a_batch_with_an_id)
 {
-	struct said said = { .id = "x" }, other = { .id = "y" };
+	struct said said = {.id = "x"}, other = {.id = "y"};
 
 	connect_as("agent", "agent", true);
 	ck_assert_ok(batch("a", "r", 0, "t", said));
@@ -531,7 +535,7 @@ START_TEST(again)
 	check_said(unnamed, HF_OK);
 	check_receipt("pc", 0, true);
 	check_said(odd, HF_OK); /* it is not asked whether it may */
-	ck_assert_ok(batch("a", "r", 0, "t", (struct said){ .id = "", .again = true }));
+	ck_assert_ok(batch("a", "r", 0, "t", (struct said){.id = "", .again = true}));
 	check_receipt("agent", 3, true);
 	ck_assert_uint_eq(count_entries(), 3);
 	fake.count = 0;
@@ -545,7 +549,8 @@ END_TEST
 
 START_TEST(a_response_topic_must_fit)
 {
-	static const char *const bad[] = { "", "sessions", "sessions/a/input", "sessions/", "$SYS/x", "$", "a/#", "a/+/b", "#" };
+	static const char *const bad[] = {
+		"", "sessions", "sessions/a/input", "sessions/", "$SYS/x", "$", "a/#", "a/+/b", "#"};
 	struct said said = input("", "x");
 
 	connect_as("pc", "ann", true);

@@ -99,7 +99,7 @@ START_TEST(in_every_session)
 		char session[16];
 		snprintf(session, sizeof(session), "s%d", i);
 		ck_assert_told(session, "tokens\ntokens\nagent online\nclosed x agent agent-lost\nclosed y agent agent-lost\n"
-			"agent crashed keepalive\n");
+								"agent crashed keepalive\n");
 	}
 }
 END_TEST
@@ -146,14 +146,16 @@ END_TEST
 START_TEST(another_device_may_go_on)
 {
 	enum hf_reason reason;
-	struct hf_buffer payload = { .data = NULL };
-	struct hf_token_batch batch = { .id = hf_slice_of("r"), .seq = 2, .text = HF_SLICE_NONE, .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE };
+	struct hf_buffer payload = {.data = NULL};
+	struct hf_token_batch batch = {
+		.id = hf_slice_of("r"), .seq = 2, .text = HF_SLICE_NONE, .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE};
 
 	begin(2000);
 	lose("agent", HF_WHY_CONNECTION_LOST);
 	connect_as("agent/2", "agent", true);
 	ck_assert(hf_token_encode(&batch, &payload));
-	ck_assert_int_eq(publish_bytes("agent/2", "agent", "sessions/a/tokens", hf_buffer_slice(&payload), &reason), HF_VERDICT_STORED);
+	ck_assert_int_eq(
+		publish_bytes("agent/2", "agent", "sessions/a/tokens", hf_buffer_slice(&payload), &reason), HF_VERDICT_STORED);
 	hf_buffer_free(&payload);
 	pass(5000);
 	ck_assert_told("a", ONLINE "tokens\n");
@@ -284,7 +286,8 @@ END_TEST
 
 START_TEST(a_take_over_of_a_durable_agent_within_the_will_delay_it_had_before)
 {
-	struct hf_durable durable = { .device = "agent", .session_expiry_interval = 3600, .will_delay_interval = 5, .max_qos = 2 };
+	struct hf_durable durable = {
+		.device = "agent", .session_expiry_interval = 3600, .will_delay_interval = 5, .max_qos = 2};
 
 	begin(0);
 	ck_assert_ok(hf_durable_set(hub, &durable));

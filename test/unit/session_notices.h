@@ -12,7 +12,8 @@ static inline void put_word(char *text, size_t size, struct hf_slice word)
 	size_t len = strlen(text);
 
 	if (word.len > 0) {
-		snprintf(text + len, size - len, "%s%.*s", len > 0 && text[len - 1] != '\n' ? " " : "", (int)word.len, word.data);
+		snprintf(
+			text + len, size - len, "%s%.*s", len > 0 && text[len - 1] != '\n' ? " " : "", (int)word.len, word.data);
 	}
 }
 
@@ -33,7 +34,8 @@ static inline const char *told(const char *session)
 	for (size_t i = 0; i < fake.count; i++) {
 		const struct handed *handed = &fake.handed[i];
 		struct hf_notice notice;
-		if (strcmp(handed->device, "told") != 0 || handed->offset == 0 || strncmp(handed->topic, topic, strlen(topic)) != 0) {
+		if (strcmp(handed->device, "told") != 0 || handed->offset == 0 ||
+			strncmp(handed->topic, topic, strlen(topic)) != 0) {
 			continue;
 		}
 		if (strcmp(handed->topic + strlen(topic), "notice") != 0) {

@@ -28,8 +28,8 @@ static void check_refused(const char *name, const char *value)
 
 static void check_numbers(const char *name, const unsigned int *number, unsigned int min, unsigned int max)
 {
-	static const char *const bad[] = { "", " ", "x", "1x", "0x10", " 1", "1 ", "-1", "+1", "1.5", "1e3", "18446744073709551617",
-		"99999999999999999999999", "-18446744073709551615" };
+	static const char *const bad[] = {"", " ", "x", "1x", "0x10", " 1", "1 ", "-1", "+1", "1.5", "1e3",
+		"18446744073709551617", "99999999999999999999999", "-18446744073709551615"};
 	char text[32];
 
 	snprintf(text, sizeof(text), "%u", min);
@@ -108,8 +108,9 @@ static void check_limit(const char *name, const uint64_t *limit, const char *val
 
 START_TEST(limits)
 {
-	static const char *const bad[] = { "", " ", "-1", "+1", "1 ", " 1", "x", "1x", "0x10", "1.5", "None", "99999999999999999999", "9223372036854775807", NULL };
-	static const char *const names[] = { "retention_age", "retention_bytes", "retention_count" };
+	static const char *const bad[] = {"", " ", "-1", "+1", "1 ", " 1", "x", "1x", "0x10", "1.5", "None",
+		"99999999999999999999", "9223372036854775807", NULL};
+	static const char *const names[] = {"retention_age", "retention_bytes", "retention_count"};
 
 	ck_assert_uint_eq(options.retention.age_ms, 0);
 	ck_assert_uint_eq(options.retention.bytes, 0);
@@ -166,7 +167,8 @@ END_TEST
 
 START_TEST(root)
 {
-	static const char *const bad[] = { "", "/", "a/", "/a", "a//b", "+", "a/+", "#", "a/#", "$share", "$SYS/x", "\xff", "a\xc3" };
+	static const char *const bad[] = {
+		"", "/", "a/", "/a", "a//b", "+", "a/+", "#", "a/#", "$share", "$SYS/x", "\xff", "a\xc3"};
 	char long_root[300];
 
 	check_set("root", "sessions");
@@ -193,14 +195,14 @@ START_TEST(anonymous_role)
 		const char *name;
 		enum hf_role role;
 	} roles[] = {
-		{ "agent", HF_ROLE_AGENT },
-		{ "user", HF_ROLE_USER },
-		{ "operator", HF_ROLE_OPERATOR },
-		{ "observer", HF_ROLE_OBSERVER },
-		{ "auditor", HF_ROLE_AUDITOR },
-		{ "admin", HF_ROLE_ADMIN },
+		{"agent", HF_ROLE_AGENT},
+		{"user", HF_ROLE_USER},
+		{"operator", HF_ROLE_OPERATOR},
+		{"observer", HF_ROLE_OBSERVER},
+		{"auditor", HF_ROLE_AUDITOR},
+		{"admin", HF_ROLE_ADMIN},
 	};
-	static const char *const bad[] = { "", "Agent", "none", "broker", "agents", "agent ", "user,agent" };
+	static const char *const bad[] = {"", "Agent", "none", "broker", "agents", "agent ", "user,agent"};
 
 	for (size_t i = 0; i < sizeof(roles) / sizeof(*roles); i++) {
 		check_set("anonymous_role", roles[i].name);
@@ -215,8 +217,8 @@ END_TEST
 
 START_TEST(durability)
 {
-	static const char *const bad[] = { "", "Process", "interval", "interval:", "interval:0", "interval:60001", "interval:-1", "interval:x",
-		"interval:10ms", "interval: 10", "powerful", "process " };
+	static const char *const bad[] = {"", "Process", "interval", "interval:", "interval:0", "interval:60001",
+		"interval:-1", "interval:x", "interval:10ms", "interval: 10", "powerful", "process "};
 
 	check_set("durability", "power");
 	ck_assert_int_eq(options.durability, HF_DURABILITY_POWER);
@@ -249,7 +251,7 @@ END_TEST
 
 START_TEST(unknown)
 {
-	static const char *const names[] = { "stores", "Store", "", "store ", "log_level" };
+	static const char *const names[] = {"stores", "Store", "", "store ", "log_level"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		struct hf_options before = options;

@@ -23,9 +23,10 @@ static void unsubscribe(const char *device, const char *filter)
 	ck_assert_ok(hf_unsubscribe(hub, device, filter, &plain));
 }
 
-static enum hf_reason say_status(const char *device, const char *identity, const char *topic, const char *text, bool is_will)
+static enum hf_reason say_status(
+	const char *device, const char *identity, const char *topic, const char *text, bool is_will)
 {
-	unsigned char payload[300] = { 0xa1, 0x66, 's', 't', 'a', 't', 'u', 's' };
+	unsigned char payload[300] = {0xa1, 0x66, 's', 't', 'a', 't', 'u', 's'};
 	size_t len = strlen(text), at = 8;
 	enum hf_reason reason;
 
@@ -54,17 +55,19 @@ static const char *shown(const char *topic)
 	text[0] = '\0';
 	for (size_t i = 0; i < fake.presence_count; i++) {
 		struct hf_presence_document document;
-		struct hf_buffer bytes = { .data = NULL };
+		struct hf_buffer bytes = {.data = NULL};
 		if (strcmp(fake.presence[i].topic, topic) != 0) {
 			continue;
 		}
 		/* Found by writing what it may be: there is no reader of these documents. */
 		for (unsigned int n = 0; n < HF_PRESENCE_COUNT * HF_WHY_COUNT * 4 * 4; n++) {
-			static const char *const words[] = { "", "reading", "gone", "away" };
+			static const char *const words[] = {"", "reading", "gone", "away"};
 			struct hf_slice at = hf_slice_of(strrchr(topic, '/') + 1);
 			document = (struct hf_presence_document){
 				.identity = at,
-				.role = hf_slice_is(at, "agent") ? HF_ROLE_AGENT : hf_slice_is(at, "ann") ? HF_ROLE_USER : HF_ROLE_OPERATOR,
+				.role = hf_slice_is(at, "agent") ? HF_ROLE_AGENT
+						: hf_slice_is(at, "ann") ? HF_ROLE_USER
+												 : HF_ROLE_OPERATOR,
 				.state = (enum hf_presence)(n % HF_PRESENCE_COUNT),
 				.why = (enum hf_why)(n / HF_PRESENCE_COUNT % HF_WHY_COUNT),
 				.devices = n / HF_PRESENCE_COUNT / HF_WHY_COUNT % 4,
@@ -289,7 +292,8 @@ START_TEST(no_room_for_one_more)
 		snprintf(filter, sizeof(filter), "sessions/s%d/input", i);
 		subscribe("agent", filter);
 	}
-	ck_assert_reason(say_status("agent", "agent", "sessions/other/presence/agent", "reading", false), HF_SESSIONS_TOO_MANY);
+	ck_assert_reason(
+		say_status("agent", "agent", "sessions/other/presence/agent", "reading", false), HF_SESSIONS_TOO_MANY);
 }
 END_TEST
 
@@ -411,15 +415,15 @@ START_TEST(nobody_speaks_for_another)
 		size_t len;
 		enum hf_reason reason;
 	} bad[] = {
-		{ "", 0, HF_PAYLOAD_MALFORMED },
-		{ "\xa0", 1, HF_PAYLOAD_INVALID },
-		{ "\xa1\x66status\x01", 9, HF_PAYLOAD_INVALID },
-		{ "\xa1\x66status", 8, HF_PAYLOAD_MALFORMED },
-		{ "\xa2\x66status\x60\x66status\x60", 17, HF_PAYLOAD_INVALID },
-		{ "\xa1\x65state\x66online", 14, HF_PAYLOAD_INVALID },
-		{ "\xa1\x66status\x60\x00", 10, HF_PAYLOAD_MALFORMED },
-		{ "online", 6, HF_PAYLOAD_MALFORMED },
-		{ "\x01", 1, HF_PAYLOAD_INVALID },
+		{"", 0, HF_PAYLOAD_MALFORMED},
+		{"\xa0", 1, HF_PAYLOAD_INVALID},
+		{"\xa1\x66status\x01", 9, HF_PAYLOAD_INVALID},
+		{"\xa1\x66status", 8, HF_PAYLOAD_MALFORMED},
+		{"\xa2\x66status\x60\x66status\x60", 17, HF_PAYLOAD_INVALID},
+		{"\xa1\x65state\x66online", 14, HF_PAYLOAD_INVALID},
+		{"\xa1\x66status\x60\x00", 10, HF_PAYLOAD_MALFORMED},
+		{"online", 6, HF_PAYLOAD_MALFORMED},
+		{"\x01", 1, HF_PAYLOAD_INVALID},
 	};
 	char topic[] = "sessions/a/presence/agent";
 
@@ -435,7 +439,8 @@ START_TEST(nobody_speaks_for_another)
 	ck_assert_reason(say_status("gone", "ann", topic, "gone", true), HF_PRESENCE_OTHER); /* a will neither */
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		enum hf_reason reason;
-		ck_assert_int_eq(publish_bytes("agent", "agent", topic, hf_slice_from(bad[i].payload, bad[i].len), &reason), HF_VERDICT_REFUSED);
+		ck_assert_int_eq(publish_bytes("agent", "agent", topic, hf_slice_from(bad[i].payload, bad[i].len), &reason),
+			HF_VERDICT_REFUSED);
 		ck_assert_msg(reason == bad[i].reason, "%zu: %s", i, hf_reason_name(reason));
 	}
 	settle();
@@ -481,8 +486,11 @@ START_TEST(what_goes_out)
 	ck_assert_uint_eq(announced, 1);
 	ck_assert_ok(hf_may_receive(hub, "desk", "olga", "sessions/a/presence/agent", document, true));
 	ck_assert_reason(hf_may_receive(hub, "desk", "olga", "sessions/a/presence/olga", document, true), HF_NOT_PERMITTED);
-	ck_assert_reason(hf_may_receive(hub, "desk", "olga", "sessions/a/presence/agent", hf_slice_of("\xa1\x66status\x60"), true), HF_NOT_PERMITTED);
-	ck_assert_reason(hf_may_receive(hub, "x", "auditor", "sessions/a/presence/agent", document, true), HF_NOT_PERMITTED);
+	ck_assert_reason(
+		hf_may_receive(hub, "desk", "olga", "sessions/a/presence/agent", hf_slice_of("\xa1\x66status\x60"), true),
+		HF_NOT_PERMITTED);
+	ck_assert_reason(
+		hf_may_receive(hub, "x", "auditor", "sessions/a/presence/agent", document, true), HF_NOT_PERMITTED);
 	/* Very much of it is not all told. */
 	for (int i = 0; i < 1000; i++) {
 		ck_assert_ok(say_status("agent", "agent", "sessions/a/presence/agent", i % 2 ? "gone" : "away", false));
@@ -527,9 +535,9 @@ START_TEST(an_agent_that_stalls)
 	settle();
 	pass(1000);
 	ck_assert_int_eq(tokens("agent", "a", "r", 6, HF_END_COMPLETE, &reason), HF_VERDICT_STORED);
-	ck_assert_told("a",
-		"tokens\nolga online\nagent online\ntokens\ntokens\ntokens\ntokens\nagent stalled no-batch\ntokens\nagent online\n"
-		"agent stalled no-batch\ntokens\nagent online\n");
+	ck_assert_told("a", "tokens\nolga online\nagent online\ntokens\ntokens\ntokens\ntokens\nagent stalled "
+						"no-batch\ntokens\nagent online\n"
+						"agent stalled no-batch\ntokens\nagent online\n");
 	pass(10 * options.stall_after_ms);
 	settle();
 	ck_assert_str_eq(shown("a/presence/agent"), "online 1"); /* it has nothing to say */
@@ -582,7 +590,8 @@ START_TEST(nobody_is_shown_online_who_is_not)
 	connect_as("pc", "ann", false);
 	settle();
 	ck_assert_str_eq(shown("a/presence/ann"), "online 1");
-	ck_assert_told("a", "input\nann online\nolga online\nwatcher online\n"); /* the log need not say that she was away */
+	ck_assert_told(
+		"a", "input\nann online\nolga online\nwatcher online\n"); /* the log need not say that she was away */
 	pass(options.restart_grace_ms);
 	ck_assert_told("a", "input\nann online\nolga online\nwatcher online\nolga offline broker-restart\n");
 }

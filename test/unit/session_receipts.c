@@ -38,9 +38,10 @@ static bool read_page(void *context, const struct hf_audit *record)
 		if (reading->offset < receipt.first || reading->offset - receipt.first >= receipt.count) {
 			continue;
 		}
-		reading->len += (size_t)snprintf(reading->text + reading->len, sizeof(reading->text) - reading->len, "%s%.*s/%.*s %s%s %" PRId64,
-			reading->len > 0 ? ", " : "", (int)record->identity.len, record->identity.data, (int)record->device.len, record->device.data,
-			receipt.again ? "again " : "", hf_receipt_state_name(receipt.state), receipt.sent_ms - BEGIN_MS);
+		reading->len += (size_t)snprintf(reading->text + reading->len, sizeof(reading->text) - reading->len,
+			"%s%.*s/%.*s %s%s %" PRId64, reading->len > 0 ? ", " : "", (int)record->identity.len, record->identity.data,
+			(int)record->device.len, record->device.data, receipt.again ? "again " : "",
+			hf_receipt_state_name(receipt.state), receipt.sent_ms - BEGIN_MS);
 		if (hf_receipt_is_settled(receipt.state)) {
 			reading->len += (size_t)snprintf(
 				reading->text + reading->len, sizeof(reading->text) - reading->len, "+%" PRId64, receipt.took_ms);
@@ -52,17 +53,17 @@ static bool read_page(void *context, const struct hf_audit *record)
 
 static struct reading read_receipts(const char *session, uint64_t offset)
 {
-	struct reading reading = { .offset = offset };
+	struct reading reading = {.offset = offset};
 
 	ck_assert_ok(hf_receipts_each(hub->store, hf_slice_of(session), offset, read_page, &reading));
 	return reading;
 }
 
 /* "identity/device state sent+took, ...", ms since the begin; on disk, that is. */
-#define ck_assert_receipts(session, offset, wanted) \
-	do { \
-		struct reading reading_seen = read_receipts(session, offset); \
-		ck_assert_str_eq(reading_seen.text, wanted); \
+#define ck_assert_receipts(session, offset, wanted)                                                                    \
+	do {                                                                                                               \
+		struct reading reading_seen = read_receipts(session, offset);                                                  \
+		ck_assert_str_eq(reading_seen.text, wanted);                                                                   \
 	} while (0)
 
 /* ---- tests -------------------------------------------------------------------------------------------------- */
@@ -109,7 +110,7 @@ END_TEST
 /* A receipt and the cursor that it moves are one write: neither is there before. */
 START_TEST(written_with_the_cursor)
 {
-	struct hf_buffer before = { .data = NULL }, after = { .data = NULL };
+	struct hf_buffer before = {.data = NULL}, after = {.data = NULL};
 	bool found;
 
 	phone();

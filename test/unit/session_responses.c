@@ -86,7 +86,7 @@ END_TEST
 
 START_TEST(closed)
 {
-	static const enum hf_end ends[] = { HF_END_COMPLETE, HF_END_CANCELLED, HF_END_ERROR };
+	static const enum hf_end ends[] = {HF_END_COMPLETE, HF_END_CANCELLED, HF_END_ERROR};
 
 	for (unsigned i = 0; i < 3; i++) {
 		char id[8];
@@ -234,8 +234,8 @@ END_TEST
 /* The retained state lists what is open. */
 START_TEST(state)
 {
-	struct hf_buffer wanted = { .data = NULL };
-	struct hf_document_response open = { .id = hf_slice_of("open"), .identity = hf_slice_of("agent") };
+	struct hf_buffer wanted = {.data = NULL};
+	struct hf_document_response open = {.id = hf_slice_of("open"), .identity = hf_slice_of("agent")};
 
 	connect_as("pc", "ann", true);
 	subscribe("pc", "sessions/a/state");
@@ -244,7 +244,8 @@ START_TEST(state)
 	tick();
 	ck_assert_uint_gt(fake.announced, 0);
 	ck_assert_str_eq(fake.state_session, "a");
-	ck_assert(hf_document_state(&wanted, &(struct hf_document_state){ .head = 4, .tail = 1, .open = &open, .open_count = 1, .floor = { .epoch = 1 } }));
+	ck_assert(hf_document_state(&wanted,
+		&(struct hf_document_state){.head = 4, .tail = 1, .open = &open, .open_count = 1, .floor = {.epoch = 1}}));
 	ck_assert_uint_eq(fake.state_len, wanted.len);
 	ck_assert_mem_eq(fake.state, wanted.data, wanted.len);
 	check_stored("agent", "open", 2, HF_END_COMPLETE);
@@ -252,7 +253,7 @@ START_TEST(state)
 	pass(300);
 	tick();
 	hf_buffer_clear(&wanted);
-	ck_assert(hf_document_state(&wanted, &(struct hf_document_state){ .head = 5, .tail = 1, .floor = { .epoch = 1 } }));
+	ck_assert(hf_document_state(&wanted, &(struct hf_document_state){.head = 5, .tail = 1, .floor = {.epoch = 1}}));
 	ck_assert_uint_eq(fake.state_len, wanted.len);
 	ck_assert_mem_eq(fake.state, wanted.data, wanted.len);
 	hf_buffer_free(&wanted);
@@ -265,8 +266,10 @@ START_TEST(bad_batches)
 
 	ck_assert_int_eq(publish_bytes("agent", "agent", "sessions/a/tokens", HF_SLICE_NONE, &reason), HF_VERDICT_REFUSED);
 	ck_assert_reason(reason, HF_PAYLOAD_MALFORMED);
-	ck_assert_int_eq(publish_bytes("agent", "agent", "sessions/a/tokens", hf_slice_of("text"), &reason), HF_VERDICT_REFUSED);
-	ck_assert_int_eq(publish_bytes("agent", "agent", "sessions/a/tokens", hf_slice_from("\xa0", 1), &reason), HF_VERDICT_REFUSED);
+	ck_assert_int_eq(
+		publish_bytes("agent", "agent", "sessions/a/tokens", hf_slice_of("text"), &reason), HF_VERDICT_REFUSED);
+	ck_assert_int_eq(
+		publish_bytes("agent", "agent", "sessions/a/tokens", hf_slice_from("\xa0", 1), &reason), HF_VERDICT_REFUSED);
 	ck_assert_reason(reason, HF_PAYLOAD_INVALID);
 	ck_assert_uint_eq(count_entries(), 0);
 }

@@ -3,7 +3,7 @@
 #include "session_fake.h"
 
 #include "codec/notice.h"
-#include "session/retention.h"
+#include "session/log/retention.h"
 
 #define DAY (24 * INT64_C(3600000))
 
@@ -23,12 +23,12 @@ static bool take_info(void *context, const struct hf_session_info *seen)
 /* As a reader of the store beside the hub sees it: what is flushed, and what is replayed. */
 static void look_at(const char *session)
 {
-	struct hf_store_options at = { .path = options.store, .read_only = true };
+	struct hf_store_options at = {.path = options.store, .read_only = true};
 	struct hf_store *store;
 	char name[32];
 
 	snprintf(name, sizeof(name), "%s", session);
-	info = (struct hf_session_info){ .head = 0 };
+	info = (struct hf_session_info){.head = 0};
 	ck_assert_ok(hf_store_open(&at, NULL, NULL, &store, message, sizeof(message)));
 	ck_assert_ok(hf_session_each(store, HF_SLICE_NONE, take_info, name));
 	hf_store_close(store);
@@ -63,7 +63,7 @@ static void open_with(uint64_t age_ms, uint64_t bytes, uint64_t count)
 	if (hub) {
 		hf_hub_close(hub);
 	}
-	options.retention = (struct hf_retention){ .age_ms = age_ms, .bytes = bytes, .count = count };
+	options.retention = (struct hf_retention){.age_ms = age_ms, .bytes = bytes, .count = count};
 	fake.count = 0;
 	fake.wake_at_ms = 0;
 	open_hub();
@@ -86,7 +86,7 @@ static void come_back(const char *device)
 
 static void check_gap(const struct handed *handed, uint64_t first, uint64_t last)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 	char seen[256] = "";
 
 	for (size_t i = 0; i < handed->payload_len && i < 100; i++) {
@@ -214,7 +214,8 @@ START_TEST(a_long_log_goes_by_steps)
 	open_with(0, 0, 10);
 	tick();
 	run(1500);
-	ck_assert_kept("a", 3 * HF_TRUNCATE_MAX + 2 - 9, 3 * HF_TRUNCATE_MAX + 3); /* three notices, the last after the cut */
+	ck_assert_kept(
+		"a", 3 * HF_TRUNCATE_MAX + 2 - 9, 3 * HF_TRUNCATE_MAX + 3); /* three notices, the last after the cut */
 	ck_assert_kept("b", 3 * HF_TRUNCATE_MAX + 2 - 9, 3 * HF_TRUNCATE_MAX + 3);
 }
 END_TEST
@@ -506,7 +507,8 @@ static void check_position(const char *filter, uint64_t first, uint64_t last, ui
 		check_gap(&fake.handed[at++], first, last);
 	}
 	if (next > 0) {
-		ck_assert_msg(fake.handed[at].offset == next, "%s: %" PRIu64 ", not %" PRIu64, filter, fake.handed[at].offset, next);
+		ck_assert_msg(
+			fake.handed[at].offset == next, "%s: %" PRIu64 ", not %" PRIu64, filter, fake.handed[at].offset, next);
 	} else {
 		ck_assert_str_eq(got("tab") + (last > 0 ? strlen("a:mark ") : 0), "a:mark");
 	}
@@ -598,7 +600,7 @@ END_TEST
 START_TEST(a_session_may_have_limits_of_its_own)
 {
 	struct hf_slice a = hf_slice_of("a");
-	struct hf_retention own = { .age_ms = HF_RETENTION_DEFAULT, .bytes = HF_RETENTION_DEFAULT, .count = 10 };
+	struct hf_retention own = {.age_ms = HF_RETENTION_DEFAULT, .bytes = HF_RETENTION_DEFAULT, .count = 10};
 
 	say_many("a", 500);
 	say_many("b", 500);
@@ -612,19 +614,20 @@ START_TEST(a_session_may_have_limits_of_its_own)
 	ck_assert_kept("a", 491, 501);
 	ck_assert_kept("b", 1, 500);
 	/* Another one, and none. */
-	own = (struct hf_retention){ .age_ms = DAY, .bytes = 0, .count = 0 };
+	own = (struct hf_retention){.age_ms = DAY, .bytes = 0, .count = 0};
 	ck_assert_ok(hf_session_set_retention(hub, a, &own));
 	say_many("a", 500);
 	run(DAY / 2);
 	ck_assert_kept("a", 491, 1001);
-	own = (struct hf_retention){ .age_ms = HF_RETENTION_DEFAULT, .bytes = HF_RETENTION_DEFAULT, .count = HF_RETENTION_DEFAULT };
+	own = (struct hf_retention){
+		.age_ms = HF_RETENTION_DEFAULT, .bytes = HF_RETENTION_DEFAULT, .count = HF_RETENTION_DEFAULT};
 	ck_assert_ok(hf_session_set_retention(hub, a, &own));
 	run(4 * DAY);
 	ck_assert_kept("a", 491, 1001);
 	open_with(0, 0, 50);
 	run(2000);
 	ck_assert_kept("a", 952, 1002);
-	own = (struct hf_retention){ .age_ms = 0, .bytes = 0, .count = 0 }; /* without limit, whatever the options say */
+	own = (struct hf_retention){.age_ms = 0, .bytes = 0, .count = 0}; /* without limit, whatever the options say */
 	ck_assert_ok(hf_session_set_retention(hub, a, &own));
 	say_many("a", 500);
 	run(2000);

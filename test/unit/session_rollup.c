@@ -6,7 +6,7 @@
 
 static void publish_batch(const char *session, const struct hf_token_batch *batch, struct hf_slice properties)
 {
-	struct hf_buffer payload = { .data = NULL };
+	struct hf_buffer payload = {.data = NULL};
 	char topic[128];
 	enum hf_reason reason;
 
@@ -28,7 +28,8 @@ static void publish_batch(const char *session, const struct hf_token_batch *batc
 
 static struct hf_token_batch batch_of(const char *id, uint64_t seq, const char *text)
 {
-	return (struct hf_token_batch){ .id = hf_slice_of(id), .seq = seq, .text = hf_slice_of(text), .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE };
+	return (struct hf_token_batch){
+		.id = hf_slice_of(id), .seq = seq, .text = hf_slice_of(text), .kind = HF_SLICE_NONE, .data = HF_SLICE_NONE};
 }
 
 static void write_text(const char *id, uint64_t seq, const char *text)
@@ -65,10 +66,11 @@ static struct hf_token_batch last_batch(void)
 	return batch;
 }
 
-#define ck_assert_text(slice, wanted) \
-	do { \
-		struct hf_slice slice_seen = (slice); \
-		ck_assert_msg(hf_slice_is(slice_seen, wanted), "'%.*s', not '%s'", (int)slice_seen.len, slice_seen.data, wanted); \
+#define ck_assert_text(slice, wanted)                                                                                  \
+	do {                                                                                                               \
+		struct hf_slice slice_seen = (slice);                                                                          \
+		ck_assert_msg(                                                                                                 \
+			hf_slice_is(slice_seen, wanted), "'%.*s', not '%s'", (int)slice_seen.len, slice_seen.data, wanted);        \
 	} while (0)
 
 /* ---- what is joined */
@@ -105,7 +107,8 @@ START_TEST(one_alone_is_as_it_was_published)
 	static const char odd[] = "\xa3\x62id\x61r\x63seq\x1b\0\0\0\0\0\0\0\0\x64text\x61x";
 	enum hf_reason reason;
 
-	ck_assert_int_eq(publish_bytes("agent", "agent", "sessions/a/tokens", hf_slice_from(odd, sizeof(odd) - 1), &reason), HF_VERDICT_STORED);
+	ck_assert_int_eq(publish_bytes("agent", "agent", "sessions/a/tokens", hf_slice_from(odd, sizeof(odd) - 1), &reason),
+		HF_VERDICT_STORED);
 	say("a", "between");
 	connect_durable("phone", "ann");
 	subscribe("phone", "$from/earliest/sessions/a/tokens");
@@ -134,7 +137,7 @@ START_TEST(responses_are_not_mixed)
 	write_many("r", 0, 2);
 	write_many("s", 0, 2);
 	write_many("r", 2, 2);
-	tokens("agent", "b", "r", 0, HF_END_NONE, &(enum hf_reason){ HF_OK });
+	tokens("agent", "b", "r", 0, HF_END_NONE, &(enum hf_reason){HF_OK});
 	write_many("r", 4, 2);
 	connect_durable("phone", "ann");
 	subscribe("phone", "$from/earliest/sessions/+/tokens");
@@ -144,11 +147,13 @@ END_TEST
 
 START_TEST(only_what_is_alike_is_joined)
 {
-	struct hf_buffer once = { .data = NULL }, twice = { .data = NULL };
+	struct hf_buffer once = {.data = NULL}, twice = {.data = NULL};
 	struct hf_token_batch batch;
 
-	ck_assert(hf_property_put(&once, &(struct hf_property){ .id = HF_PROPERTY_USER, .name = hf_slice_of("n"), .value = hf_slice_of("1") }));
-	ck_assert(hf_property_put(&twice, &(struct hf_property){ .id = HF_PROPERTY_USER, .name = hf_slice_of("n"), .value = hf_slice_of("2") }));
+	ck_assert(hf_property_put(
+		&once, &(struct hf_property){.id = HF_PROPERTY_USER, .name = hf_slice_of("n"), .value = hf_slice_of("1")}));
+	ck_assert(hf_property_put(
+		&twice, &(struct hf_property){.id = HF_PROPERTY_USER, .name = hf_slice_of("n"), .value = hf_slice_of("2")}));
 	write_many("r", 0, 2);
 	for (uint64_t seq = 2; seq < 6; seq++) { /* offsets 3 to 6: of another kind */
 		batch = batch_of("r", seq, "thinking");
@@ -162,7 +167,10 @@ START_TEST(only_what_is_alike_is_joined)
 	}
 	for (uint64_t seq = 8; seq < 14; seq++) { /* 9 to 14: with properties */
 		batch = batch_of("r", seq, "x");
-		publish_batch("a", &batch, seq < 10 ? hf_buffer_slice(&once) : seq < 12 ? hf_buffer_slice(&twice) : HF_SLICE_NONE);
+		publish_batch("a", &batch,
+			seq < 10   ? hf_buffer_slice(&once)
+			: seq < 12 ? hf_buffer_slice(&twice)
+					   : HF_SLICE_NONE);
 	}
 	connect_durable("phone", "ann");
 	subscribe("phone", "$from/earliest/sessions/a/tokens");
@@ -321,7 +329,7 @@ END_TEST
 
 START_TEST(what_an_online_device_has_seen_a_kill_leaves_open)
 {
-	struct hf_buffer record = { .data = NULL };
+	struct hf_buffer record = {.data = NULL};
 	uint64_t shown;
 	struct hf_store *store;
 	bool found;
@@ -335,12 +343,14 @@ START_TEST(what_an_online_device_has_seen_a_kill_leaves_open)
 	hf_hub_rewake(hub);
 	/* As a kill leaves it: the record as it was while the device was connected. */
 	hf_hub_close(hub);
-	ck_assert_ok(hf_store_open(&(struct hf_store_options){ .path = options.store }, NULL, NULL, &store, message, sizeof(message)));
+	ck_assert_ok(
+		hf_store_open(&(struct hf_store_options){.path = options.store}, NULL, NULL, &store, message, sizeof(message)));
 	ck_assert_ok(hf_device_get(store, hf_slice_of("phone"), &record, &found));
 	memcpy(&shown, record.data + 52, sizeof(shown));
 	ck_assert_uint_eq(shown, 3); /* an orderly end knows */
 	memset(record.data + 52, 0xff, sizeof(shown));
-	ck_assert_ok(hf_device_put(store, hf_slice_of("phone"), &(struct hf_slice){ .data = (char *)record.data, .len = record.len }));
+	ck_assert_ok(
+		hf_device_put(store, hf_slice_of("phone"), &(struct hf_slice){.data = (char *)record.data, .len = record.len}));
 	hf_store_close(store);
 	open_hub();
 	write_many("r", 3, 5);
@@ -354,14 +364,36 @@ END_TEST
 START_TEST(golden_bytes_of_a_joined_message)
 {
 	static const unsigned char wanted[] = {
-		0x02, 0x00, 0x00, 0x00, /* owed: two messages */
-		0x2d, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, /* shown: LSN 301 */
-		'a', 'n', 'n', /**/
-		0x0b, 0x01, 0xab, 0x02, 0x00, 0x01, /* LSN 1 and 299 more, from offset 1 on, under the filter of slot 0 */
-		0x08, 0x00, 0xad, 0x02, /* and 301, offset 301 */
-		0x00, 0xae, 0x02, /* that filter has not been handed offset 302 */
+		0x02,
+		0x00,
+		0x00,
+		0x00, /* owed: two messages */
+		0x2d,
+		0x01,
+		0x00,
+		0x00,
+		0x00,
+		0x00,
+		0x00,
+		0x00, /* shown: LSN 301 */
+		'a',
+		'n',
+		'n', /**/
+		0x0b,
+		0x01,
+		0xab,
+		0x02,
+		0x00,
+		0x01, /* LSN 1 and 299 more, from offset 1 on, under the filter of slot 0 */
+		0x08,
+		0x00,
+		0xad,
+		0x02, /* and 301, offset 301 */
+		0x00,
+		0xae,
+		0x02, /* that filter has not been handed offset 302 */
 	};
-	struct hf_buffer record = { .data = NULL };
+	struct hf_buffer record = {.data = NULL};
 	struct hf_store *store;
 	bool found;
 
@@ -373,7 +405,8 @@ START_TEST(golden_bytes_of_a_joined_message)
 	settle();
 	ck_assert_str_eq(got("phone"), "a1-300 a301 a:mark");
 	hf_hub_close(hub);
-	ck_assert_ok(hf_store_open(&(struct hf_store_options){ .path = options.store }, NULL, NULL, &store, message, sizeof(message)));
+	ck_assert_ok(
+		hf_store_open(&(struct hf_store_options){.path = options.store}, NULL, NULL, &store, message, sizeof(message)));
 	ck_assert_ok(hf_device_get(store, hf_slice_of("phone"), &record, &found));
 	ck_assert_uint_gt(record.len, sizeof(wanted));
 	ck_assert_mem_eq(record.data + record.len - sizeof(wanted), wanted, sizeof(wanted));
@@ -386,13 +419,13 @@ END_TEST
 static void open_with_retention(uint64_t count)
 {
 	hf_hub_close(hub);
-	options.retention = (struct hf_retention){ .count = count };
+	options.retention = (struct hf_retention){.count = count};
 	open_hub();
 }
 
 static void check_truncated(const struct handed *handed, uint64_t first, uint64_t last)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 
 	ck_assert(hf_document_gap(&wanted, first, last, "truncated"));
 	ck_assert_uint_eq(handed->payload_len, wanted.len);
@@ -451,7 +484,7 @@ END_TEST
 
 START_TEST(given_up_after_all)
 {
-	struct hf_buffer wanted = { .data = NULL };
+	struct hf_buffer wanted = {.data = NULL};
 
 	write_many("r", 0, 5);
 	connect_durable("phone", "ann");
@@ -596,7 +629,8 @@ END_TEST
 
 START_TEST(mqtt_3_has_no_limit)
 {
-	struct hf_connection connection = { .device = "old", .identity = "ann", .token = "old", .clean = true, .unlimited = true };
+	struct hf_connection connection = {
+		.device = "old", .identity = "ann", .token = "old", .clean = true, .unlimited = true};
 
 	write_many("r", 0, 5);
 	ck_assert_ok(hf_connected(hub, &connection));
@@ -649,14 +683,15 @@ static void name_response(char *id, size_t size, unsigned session, unsigned resp
 
 static void publish_something(void)
 {
-	static const char *const pieces[] = { "", "a", "word ", "Gr\xc3\xbc\xc3\x9f\x65 ", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\n", "a longer piece of text, as it comes " };
+	static const char *const pieces[] = {"", "a", "word ", "Gr\xc3\xbc\xc3\x9f\x65 ", "\xe2\x82\xac",
+		"\xf0\x9f\x98\x80", "\n", "a longer piece of text, as it comes "};
 	static unsigned response;
 	unsigned session = (unsigned)roll(SESSIONS);
 	struct published *entry = &model->log[++model->head];
 
 	ck_assert_uint_le(model->head, ENTRIES_MAX);
 	model->lsn_of[session][++model->offsets[session]] = model->head;
-	*entry = (struct published){ .session = session };
+	*entry = (struct published){.session = session};
 	if (roll(12) == 0) {
 		say(session ? "b" : "a", "between");
 		return;
@@ -672,7 +707,12 @@ static void publish_something(void)
 	batch.kind = roll(15) == 0 ? hf_slice_of("reasoning") : HF_SLICE_NONE;
 	batch.data = roll(15) == 0 ? hf_slice_from("\x01", 1) : HF_SLICE_NONE;
 	batch.end = roll(40) == 0 ? HF_END_COMPLETE : HF_END_NONE;
-	*entry = (struct published){ .session = session, .response = response, .tokens = true, .end = batch.end, .seq = batch.seq, .text_from = text->len };
+	*entry = (struct published){.session = session,
+		.response = response,
+		.tokens = true,
+		.end = batch.end,
+		.seq = batch.seq,
+		.text_from = text->len};
 	ck_assert(hf_buffer_append(text, piece, strlen(piece)));
 	entry->text_to = text->len;
 	publish_batch(session ? "b" : "a", &batch, HF_SLICE_NONE);
@@ -685,7 +725,8 @@ static void publish_something(void)
 /* What a message claims to hold is what was published, and all of it. */
 static void check_range(unsigned session, uint64_t first, uint64_t last, const struct hf_message *out)
 {
-	const struct published *begin = &model->log[model->lsn_of[session][first]], *end = &model->log[model->lsn_of[session][last]];
+	const struct published *begin = &model->log[model->lsn_of[session][first]],
+						   *end = &model->log[model->lsn_of[session][last]];
 	struct hf_token_batch batch;
 
 	ck_assert_ok(hf_token_decode(out->entry->payload, &batch));
@@ -758,7 +799,7 @@ static void go_away_and_come_back(void)
 	if (roll(3) == 0) {
 		reopen(); /* with what was not acknowledged */
 	}
-	struct hf_connection connection = { .device = "phone", .identity = "ann", .token = "phone", .unlimited = roll(2) };
+	struct hf_connection connection = {.device = "phone", .identity = "ann", .token = "phone", .unlimited = roll(2)};
 	ck_assert_ok(hf_connected(hub, &connection));
 }
 
@@ -769,11 +810,11 @@ static bool wanted(const char *filter, const struct published *entry)
 
 START_TEST(any_batches_any_cut_the_same_text)
 {
-	static const char *const filters[] = { "sessions/+/#", "sessions/+/tokens" };
+	static const char *const filters[] = {"sessions/+/#", "sessions/+/tokens"};
 	static struct model made;
 	char filter[64];
 
-	made = (struct model){ .dice = (uint64_t)_i * 2654435761u + 1 };
+	made = (struct model){.dice = (uint64_t)_i * 2654435761u + 1};
 	model = &made;
 	const char *plain = filters[roll(2)];
 	options.rollup = roll(4) == 0 ? 70 + (unsigned)roll(300) : 8192;
@@ -804,7 +845,8 @@ START_TEST(any_batches_any_cut_the_same_text)
 	}
 	fake_watch = NULL;
 	for (uint64_t lsn = 1; lsn <= model->head; lsn++) {
-		ck_assert_msg(model->seen[lsn] == wanted(plain, &model->log[lsn]), "entry %" PRIu64 " of %" PRIu64, lsn, model->head);
+		ck_assert_msg(
+			model->seen[lsn] == wanted(plain, &model->log[lsn]), "entry %" PRIu64 " of %" PRIu64, lsn, model->head);
 	}
 	ck_assert_uint_gt(model->joined, 0);
 	ck_assert_uint_gt(model->single, 0);
@@ -821,7 +863,9 @@ START_TEST(joined_ones_cannot_be_published)
 	static const char joined[] = "\xa4\x62id\x61r\x63seq\0\x64last\x01\x64text\x61x";
 	enum hf_reason reason;
 
-	ck_assert_int_eq(publish_bytes("agent", "agent", "sessions/a/tokens", hf_slice_from(joined, sizeof(joined) - 1), &reason), HF_VERDICT_REFUSED);
+	ck_assert_int_eq(
+		publish_bytes("agent", "agent", "sessions/a/tokens", hf_slice_from(joined, sizeof(joined) - 1), &reason),
+		HF_VERDICT_REFUSED);
 	ck_assert_reason(reason, HF_PAYLOAD_INVALID);
 }
 END_TEST

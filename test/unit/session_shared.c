@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shared state: the latest value of each key is shown to who subscribes; a write may be on condition; there are limits. */
+/* Shared state: the latest value of each key is shown to who subscribes; a write may be on condition; there are limits.
+ */
 #include <sys/wait.h>
 
 #include "session/internal.h"
 #include "session_fake.h"
 
-static enum hf_reason write_if(const char *who, const char *topic, struct hf_slice value, const uint64_t *expect, const char *id)
+static enum hf_reason write_if(
+	const char *who, const char *topic, struct hf_slice value, const uint64_t *expect, const char *id)
 {
 	struct hf_publish publish = {
 		.device = who,
@@ -14,7 +16,9 @@ static enum hf_reason write_if(const char *who, const char *topic, struct hf_sli
 		.payload = value,
 		.properties = HF_SLICE_NONE,
 		.correlation = HF_SLICE_NONE,
-		.conditions = { .id = hf_slice_of(id), .has_expect_offset = expect != NULL, .expect_offset = expect ? *expect : 0 },
+		.conditions = {.id = hf_slice_of(id),
+			.has_expect_offset = expect != NULL,
+			.expect_offset = expect ? *expect : 0},
 		.qos = 1,
 	};
 	enum hf_reason reason;
@@ -49,8 +53,8 @@ static const char *shown_to(const char *identity, const char *filter)
 	ck_assert_ok(try_subscribe("looker", filter, 1, 0));
 	qsort(fake.shown, fake.shown_count, sizeof(*fake.shown), by_topic);
 	for (unsigned i = 0; i < fake.shown_count; i++) {
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s=%s@%" PRIu64, i > 0 ? " " : "", fake.shown[i].topic, fake.shown[i].payload,
-			fake.shown[i].offset);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s=%s@%" PRIu64, i > 0 ? " " : "",
+			fake.shown[i].topic, fake.shown[i].payload, fake.shown[i].offset);
 	}
 	tick();
 	ck_assert_uint_eq(fake.shown_count, 0); /* the broker keeps none */
@@ -117,9 +121,11 @@ START_TEST(away_before_the_next_publish)
 	ck_assert_uint_eq(fake.shown_count, 2);
 	ck_assert_ok(hf_may_receive(hub, "looker", "ann", "sessions/a/shared/title", HF_SLICE_NONE, true));
 	/* Mosquitto's own fan-out of a publish is not retained: it stays away from entries. */
-	ck_assert_reason(hf_may_receive(hub, "looker", "ann", "sessions/a/shared/title", HF_SLICE_NONE, false), HF_NOT_PERMITTED);
+	ck_assert_reason(
+		hf_may_receive(hub, "looker", "ann", "sessions/a/shared/title", HF_SLICE_NONE, false), HF_NOT_PERMITTED);
 	ck_assert_reason(hf_may_receive(hub, "looker", "ann", "sessions/a/input", HF_SLICE_NONE, true), HF_NOT_PERMITTED);
-	ck_assert_reason(hf_may_receive(hub, "x", "watcher", "sessions/b/shared/title", HF_SLICE_NONE, true), HF_NOT_PERMITTED);
+	ck_assert_reason(
+		hf_may_receive(hub, "x", "watcher", "sessions/b/shared/title", HF_SLICE_NONE, true), HF_NOT_PERMITTED);
 	set("sessions/a/shared/title", "three");
 	ck_assert_uint_eq(fake.shown_count, 0);
 	ck_assert_ok(try_subscribe("looker", "sessions/a/shared/title", 1, 0));
@@ -381,8 +387,8 @@ END_TEST
 START_TEST(golden_fact)
 {
 	static const char wanted[] = "\x01\x02\0\0\0\0\0\0\0";
-	struct hf_store_options where = { .path = options.store };
-	struct hf_buffer place = { .data = NULL }, record = { .data = NULL };
+	struct hf_store_options where = {.path = options.store};
+	struct hf_buffer place = {.data = NULL}, record = {.data = NULL};
 	struct hf_slice session = hf_slice_of("a"), key = hf_slice_of("title");
 	struct hf_store *store;
 	struct hf_entry entry;
@@ -402,7 +408,8 @@ START_TEST(golden_fact)
 	ck_assert_uint_eq(size, record.len);
 	ck_assert_ok(hf_entry_decode(hf_buffer_slice(&record), &entry));
 	ck_assert_uint_eq(entry.offset, 2);
-	ck_assert(hf_slice_is(entry.payload, "two") && hf_slice_is(entry.topic, "shared/title") && hf_slice_is(entry.identity, "ann"));
+	ck_assert(hf_slice_is(entry.payload, "two") && hf_slice_is(entry.topic, "shared/title") &&
+			  hf_slice_is(entry.identity, "ann"));
 	hf_buffer_free(&place);
 	hf_buffer_free(&record);
 	hf_store_close(store);

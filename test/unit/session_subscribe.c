@@ -216,8 +216,8 @@ START_TEST(others_are_not_repeated)
 }
 END_TEST
 
-/* The device was at the head of the one session while the other one grew: the new filter starts behind the device's last
- * entry, and all the same before the head. */
+/* The device was at the head of the one session while the other one grew: the new filter starts behind the device's
+ * last entry, and all the same before the head. */
 START_TEST(an_earlier_start_behind_the_last_entry)
 {
 	connect_as("pc", "ann", true);
@@ -249,7 +249,8 @@ START_TEST(in_flight_when_another_starts_earlier)
 	connect_as("phone", "ann", false);
 	settle();
 	/* a6 was acknowledged, but from so far back that it may come again. */
-	const char *wanted[] = { "b1 a5 b2 b:mark a:mark", "b1 a5 b2 a:mark b:mark", "b1 a5 b2 a6 a:mark b:mark", "b1 a5 b2 a6 b:mark a:mark" };
+	const char *wanted[] = {
+		"b1 a5 b2 b:mark a:mark", "b1 a5 b2 a:mark b:mark", "b1 a5 b2 a6 a:mark b:mark", "b1 a5 b2 a6 b:mark a:mark"};
 	bool good = false;
 	for (size_t i = 0; i < 4; i++) {
 		good = good || strcmp(got("phone"), wanted[i]) == 0;
@@ -281,7 +282,7 @@ END_TEST
 
 START_TEST(unsubscribe)
 {
-	static const char *const forms[] = { "sessions/a/#", "$from/earliest/sessions/a/#", "$resume/-3/sessions/a/#" };
+	static const char *const forms[] = {"sessions/a/#", "$from/earliest/sessions/a/#", "$resume/-3/sessions/a/#"};
 	struct hf_slice plain;
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {

@@ -58,8 +58,8 @@ static bool list_device(void *context, struct hf_slice id, struct hf_slice filte
 {
 	char key[300];
 
-	snprintf(key, sizeof key, "%.*s%s%.*s", (int)id.len, id.data, filter.len > 0 ? ":" : "", (int)filter.len,
-		filter.data);
+	snprintf(
+		key, sizeof key, "%.*s%s%.*s", (int)id.len, id.data, filter.len > 0 ? ":" : "", (int)filter.len, filter.data);
 	return list_one(context, hf_slice_of(key), value);
 }
 

@@ -79,8 +79,8 @@ static void live_until_killed(void *context)
 	_exit(7);
 }
 
-/* Killed in the middle of the write of the format mark, the first one of all (FAULT_KILL writes the half of it): looks as
- * a store whose log was cut does, and is refused as that is. */
+/* Killed in the middle of the write of the format mark, the first one of all (FAULT_KILL writes the half of it): looks
+ * as a store whose log was cut does, and is refused as that is. */
 static bool is_stillborn(void)
 {
 	struct hf_store *store;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What entries of a kind mean: responses, questions, shared state. */
+#ifndef HF_SESSION_KINDS_H
+#define HF_SESSION_KINDS_H
+
+#include "session/internal.h"
+
+/* responses.c */
+enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming);
+void hf_tokens_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session);
+enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session);
+void hf_responses_free(struct hf_hub *hub, struct hf_session *session);
+/* Close, by a notice each, the open responses of which this member sent the last batch. Not HF_OK: some are still open.
+ */
+enum hf_reason hf_responses_close(struct hf_hub *hub, struct hf_member *member, enum hf_closed closed);
+/* Likewise those of everybody who has not the floor. */
+enum hf_reason hf_responses_yield(struct hf_hub *hub, struct hf_session *session);
+void hf_responses_forget(struct hf_hub *hub, struct hf_member *member); /* they stay open, nobody's */
+void hf_response_replay(struct hf_hub *hub, struct hf_session *session,
+	const struct hf_entry *entry); /* session: NULL when not in memory */
+void hf_response_replay_closed(
+	struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
+
+/* asks.c: questions and answers. Each kind's check and apply; what the facts say of a session that comes into memory;
+ * replay; the timer. */
+enum hf_reason hf_ask_check(struct hf_hub *hub, struct hf_incoming *incoming);
+void hf_ask_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+enum hf_reason hf_answer_check(struct hf_hub *hub, struct hf_incoming *incoming);
+void hf_answer_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+enum hf_reason hf_asks_load(struct hf_hub *hub, struct hf_session *session);
+void hf_asks_free(struct hf_session *session);
+size_t hf_asks_list(
+	const struct hf_session *session, struct hf_document_ask *out); /* how many; out: NULL, or room for them */
+void hf_ask_replay(
+	struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: as above */
+void hf_asks_expire(struct hf_hub *hub);
+void hf_asks_forget(
+	struct hf_hub *hub, struct hf_session *session); /* those that ended with an entry that is no longer kept */
+
+/* shared.c */
+enum hf_reason hf_shared_check(struct hf_hub *hub, struct hf_incoming *incoming);
+void hf_shared_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+void hf_shared_replay(struct hf_hub *hub, struct hf_session *session,
+	const struct hf_entry *entry); /* session: NULL when not in memory */
+void hf_shared_show(struct hf_hub *hub, const struct hf_device *device,
+	const struct hf_filter *filter);     /* have retained what it will look up */
+void hf_shared_hide(struct hf_hub *hub); /* it has looked */
+void hf_shared_free(struct hf_hub *hub);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Members: the devices in a session, and how they come and go. */
+#include "session/kinds/kinds.h"
+#include "session/people/presence.h"
+
+static struct hf_member *find(struct hf_member *members, const struct hf_session *session)
+{
+	struct hf_member *member;
+
+	HASH_FIND_PTR(members, &session, member);
+	return member;
+}
+
+static void unlink_member(struct hf_hub *hub, struct hf_member **members, struct hf_member *member)
+{
+	struct hf_session *session = member->session;
+
+	HASH_DEL(*members, member);
+	if (member->participant) {
+		member->participant->members--;
+	}
+	session->member_count--;
+	session->used_ms = hub->broker.monotonic_ms(hub->broker.context);
+	free(member);
+}
+
+static struct hf_member *make(
+	struct hf_hub *hub, struct hf_member **members, struct hf_session *session, struct hf_person *person)
+{
+	struct hf_participant *participant = person ? hf_participant_get(hub, session, person) : NULL;
+	struct hf_member *member = person && !participant ? NULL : calloc(1, sizeof(*member));
+
+	if (!member) {
+		return NULL; /* the participant that nobody needs goes with its session */
+	}
+	member->session = session;
+	member->participant = participant;
+	if (participant) {
+		participant->members++;
+	}
+	HASH_ADD_PTR(*members, session, member);
+	session->member_count++;
+	hf_session_active(hub, session);
+	return member;
+}
+
+static void count(struct hf_hub *hub, struct hf_member *member)
+{
+	member->counted = true;
+	if (member->participant) {
+		hf_participant_counted(hub, member->participant);
+	}
+}
+
+/* Room for one more: the session in which it published first, and where it neither reads nor streams, is left. */
+static bool make_room(struct hf_hub *hub, struct hf_device *device)
+{
+	struct hf_member *member, *next;
+
+	if (HASH_COUNT(device->members) < HF_MEMBERS_MAX) {
+		return true;
+	}
+	HASH_ITER(hh, device->members, member, next)
+	{
+		if (!member->by_filter && member->open == 0) {
+			device->recent = NULL;
+			hf_member_end(hub, &device->members, member, HF_WHY_LEFT);
+			return true;
+		}
+	}
+	return false;
+}
+
+struct hf_member *hf_join(struct hf_hub *hub, struct hf_device *device, struct hf_session *session, bool by_filter)
+{
+	struct hf_member *member = device->recent;
+
+	if (!member || member->session != session) {
+		member = find(device->members, session);
+	}
+	if (!member && make_room(hub, device)) {
+		member = make(hub, &device->members, session, device->person);
+		if (member && member->participant) {
+			member->participant->role = hf_device_role(hub, device, hf_session_id(session));
+		}
+		if (member) {
+			count(hub, member);
+		}
+	}
+	if (member) {
+		member->by_filter = member->by_filter || by_filter;
+		device->recent = member;
+	}
+	return member;
+}
+
+void hf_leave(struct hf_hub *hub, struct hf_device *device, struct hf_session *session)
+{
+	struct hf_member *member = find(device->members, session);
+
+	if (!member) {
+		return;
+	}
+	member->by_filter = false;
+	if (member->open == 0) {
+		device->recent = NULL;
+		hf_member_end(hub, &device->members, member, HF_WHY_LEFT);
+	}
+}
+
+struct hf_member *hf_member_restore(
+	struct hf_hub *hub, struct hf_member **members, struct hf_session *session, struct hf_person *person)
+{
+	struct hf_member *member = find(*members, session);
+
+	return member ? member : make(hub, members, session, person);
+}
+
+void hf_member_end(struct hf_hub *hub, struct hf_member **members, struct hf_member *member, enum hf_why why)
+{
+	if (member->participant) {
+		hf_participant_discounted(hub, member->participant, member->counted, why);
+	}
+	unlink_member(hub, members, member);
+}
+
+void hf_member_back(struct hf_hub *hub, struct hf_member *member)
+{
+	struct hf_participant *participant = member->participant;
+
+	if (participant && participant->willed) {
+		hf_participant_say(hub, participant, HF_SLICE_NONE, false); /* its will, of a connection that was taken over */
+	}
+	if (!member->counted) {
+		count(hub, member);
+	}
+}
+
+void hf_members_free(struct hf_hub *hub, struct hf_member **members)
+{
+	while (*members) {
+		unlink_member(hub, members, *members);
+	}
+}
+
+void hf_members_check_roles(struct hf_hub *hub, struct hf_device *device)
+{
+	struct hf_member *member, *next;
+
+	HASH_ITER(hh, device->members, member, next)
+	{
+		enum hf_role role = hf_device_role(hub, device, hf_session_id(member->session));
+		if (hf_role_may_read(role)) {
+			if (member->participant && member->participant->role != role) {
+				member->participant->role = role;
+				hf_presence_changed(hub, member->participant);
+			}
+		} else if (hf_responses_close(hub, member, HF_CLOSED_AGENT_LEFT) == HF_OK) {
+			device->recent = NULL;
+			hf_member_end(hub, &device->members, member, HF_WHY_ROLE);
+		}
+	}
+}

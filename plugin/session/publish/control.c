@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests on S/control: who may give which command, and what carries it out. A new command needs a line here and one
+ * in codec/control.h. */
+#include "session/people/people.h"
+#include "session/people/presence.h"
+#include "session/publish/publish.h"
+
+#define BIT(role) (1u << (role))
+#define TALKERS (BIT(HF_ROLE_AGENT) | BIT(HF_ROLE_OPERATOR))
+
+static const struct {
+	unsigned int roles;
+	/* Carry it out and write what shall be answered. Reasons refuse it: then nothing has happened. */
+	enum hf_reason (*handle)(struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_control_request *request,
+		struct hf_buffer *answer);
+} commands[HF_COMMAND_COUNT] = {
+	[HF_COMMAND_CLAIM] = {TALKERS, hf_floor_command},
+	[HF_COMMAND_TRANSFER] = {TALKERS, hf_floor_command},
+	[HF_COMMAND_ACCEPT] = {TALKERS, hf_floor_command},
+	[HF_COMMAND_DECLINE] = {TALKERS, hf_floor_command},
+	[HF_COMMAND_HANDBACK] = {TALKERS, hf_floor_command},
+	[HF_COMMAND_RELEASE] = {TALKERS, hf_floor_command},
+};
+
+static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming, struct hf_control_request *request)
+{
+	if (incoming->publish->payload.len > hub->options.payload_max) {
+		return HF_PAYLOAD_TOO_LARGE;
+	}
+	enum hf_reason reason = hf_control_decode(incoming->publish->payload, request);
+	if (reason == HF_OK && !(commands[request->command].roles & BIT(incoming->role))) {
+		reason = HF_NOT_PERMITTED;
+	}
+	if (reason != HF_OK) {
+		return reason;
+	}
+	incoming->session = hf_session_use(hub, incoming->topic.session);
+	if (!incoming->session) {
+		return HF_NO_MEMORY;
+	}
+	return incoming->session->log ? HF_OK : HF_SESSION_UNKNOWN;
+}
+
+enum hf_reason hf_control(struct hf_hub *hub, struct hf_incoming *incoming)
+{
+	struct hf_control_request request;
+	struct hf_buffer answer = {.data = NULL};
+	enum hf_reason reason = check(hub, incoming, &request);
+
+	if (reason == HF_OK) {
+		reason = commands[request.command].handle(hub, incoming, &request, &answer);
+	}
+	if (reason == HF_OK) {
+		if (incoming->device && incoming->device->online && !incoming->publish->will) {
+			hf_join(hub, incoming->device, incoming->session, false);
+		}
+		hf_answer_with(hub, incoming, hf_buffer_slice(&answer));
+	}
+	hf_buffer_free(&answer);
+	return reason;
+}
