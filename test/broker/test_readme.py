@@ -82,7 +82,7 @@ class Tables(harness.unittest.TestCase):
     def test_options(self):
         """The options of the table are those of the source, and of the sample configuration."""
         source = (SOURCE / "plugin/session/options.c").read_text()
-        options = set(re.findall(r'^\t\{ "(\w+)", set_', source, re.MULTILINE))
+        options = set(re.findall(r'^\t\{"(\w+)", set_', source, re.MULTILINE))
         self.assertGreater(len(options), 5)
         self.assertEqual(set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)), options)
         sample = (SOURCE / "mosquitto.conf.sample").read_text()

@@ -184,7 +184,7 @@ class FileLimit(StoreFailure):
 class FullDisk(StoreFailure):
     """A disk that is full: RocksDB meets that in its own files, too, when it writes what it had in memory."""
 
-    SIZE = 48 << 20
+    SIZE = 160 << 20  # more than all that the tests write
     payload_size = 60000  # RocksDB has taken room for some of what follows, and uses that up first
 
     def setUp(self):
