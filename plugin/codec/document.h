@@ -79,18 +79,24 @@ struct hf_receipt {
 };
 bool hf_document_receipt(struct hf_buffer *out, const struct hf_receipt *receipt);
 
-/* A request on S/history: { ? from: position as text, or an offset as a number; ? limit: uint }. An empty
- * payload asks for the first page. Defaults: earliest, limit 0 (the caller's own default).
- * HF_OK, HF_PAYLOAD_MALFORMED, HF_PAYLOAD_INVALID, HF_POSITION_INVALID, HF_LIMIT_INVALID (limit 0 was asked). */
+/* A request on S/history: { ? from: position as text, or an offset as a number; ? limit: uint; ? order: "forwards" or
+ * "backwards"; ? topic: text }. An empty payload asks for the first page. Slices of `out` point into `payload`.
+ * HF_OK, HF_PAYLOAD_MALFORMED, HF_PAYLOAD_INVALID, HF_POSITION_INVALID, HF_LIMIT_INVALID (limit 0 was asked),
+ * HF_TOPIC_NOT_LOGGED. */
 struct hf_history_request {
-	struct hf_position from;
-	uint64_t limit; /* 0: not given */
+	struct hf_position from; /* where reading begins; not given: at the end that `backwards` says */
+	bool has_from;
+	bool backwards;        /* from the newest to the oldest */
+	uint64_t limit;        /* 0: not given */
+	struct hf_slice topic; /* empty: all */
+	uint32_t kinds;        /* HF_KIND_BIT of the logged kinds that it asks for */
+	struct hf_slice key;   /* the one shared key it names; empty: any */
 };
 enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_history_request *out);
 
 /* The answer: { head, tail, entries: [ * { offset, time, from, role, topic, qos, payload, ? id, ? type,
- * ? properties: [ * [name, value] ] } ], ? next }. Begin, then as many entries as begin said. `next` is the offset to
- * ask for next; 0 when this is the last page. */
+ * ? properties: [ * [name, value] ] } ], ? next }. Begin, then as many entries as begin said, in the order that was
+ * asked for. `next` is the offset to ask for next; 0 when this is the last page. */
 bool hf_document_history_begin(struct hf_buffer *out, uint64_t head, uint64_t tail, uint64_t next, size_t entry_count);
 bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *entry);
 /* Or, when refused, hf_document_refused. */

@@ -2,12 +2,14 @@
 /* History: the request, and the answer written entry by entry. */
 #include "codec/cbor.h"
 #include "codec/document.h"
+#include "codec/kind.h"
 #include "codec/properties.h"
 
 /* ---- the request ---------------------------------------------------------------------------------------- */
 
-static enum hf_reason decode_from(struct hf_cbor_reader *reader, struct hf_position *out)
+static enum hf_reason decode_from(struct hf_cbor_reader *reader, void *out)
 {
+	struct hf_history_request *request = out;
 	struct hf_cbor_reader ahead = *reader;
 	struct hf_cbor_head head;
 
@@ -16,19 +18,22 @@ static enum hf_reason decode_from(struct hf_cbor_reader *reader, struct hf_posit
 	if (head.type == HF_CBOR_TEXT) {
 		struct hf_slice text;
 		enum hf_reason reason = hf_cbor_text(reader, &text);
-		return reason == HF_OK ? hf_position_parse(text, out) : reason;
+		request->has_from = true;
+		return reason == HF_OK ? hf_position_parse(text, &request->from) : reason;
 	}
 	if (head.type != HF_CBOR_UINT && head.type != HF_CBOR_NEGINT)
 		return HF_PAYLOAD_INVALID;
 	if (head.type == HF_CBOR_NEGINT || head.value == 0 || head.value > (uint64_t)INT64_MAX)
 		return HF_POSITION_INVALID;
 	*reader = ahead;
-	*out = (struct hf_position){.kind = HF_POSITION_OFFSET, .value = head.value};
+	request->has_from = true;
+	request->from = (struct hf_position){.kind = HF_POSITION_OFFSET, .value = head.value};
 	return HF_OK;
 }
 
-static enum hf_reason decode_limit(struct hf_cbor_reader *reader, uint64_t *out)
+static enum hf_reason decode_limit(struct hf_cbor_reader *reader, void *out)
 {
+	struct hf_history_request *request = out;
 	struct hf_cbor_head head;
 
 	if (!hf_cbor_next(reader, &head))
@@ -37,37 +42,61 @@ static enum hf_reason decode_limit(struct hf_cbor_reader *reader, uint64_t *out)
 		return HF_PAYLOAD_INVALID;
 	if (head.type == HF_CBOR_NEGINT || head.value == 0)
 		return HF_LIMIT_INVALID;
-	*out = head.value;
+	request->limit = head.value;
 	return HF_OK;
+}
+
+static enum hf_reason decode_order(struct hf_cbor_reader *reader, void *out)
+{
+	struct hf_history_request *request = out;
+	struct hf_slice order;
+	enum hf_reason reason = hf_cbor_text(reader, &order);
+
+	request->backwards = reason == HF_OK && hf_slice_is(order, "backwards");
+	return reason == HF_OK && !request->backwards && !hf_slice_is(order, "forwards") ? HF_PAYLOAD_INVALID : reason;
+}
+
+/* A kind, or one shared key. */
+static enum hf_reason decode_topic(struct hf_cbor_reader *reader, void *out)
+{
+	struct hf_history_request *request = out;
+	struct hf_slice topic;
+	enum hf_reason reason = hf_cbor_text(reader, &topic);
+
+	if (reason != HF_OK)
+		return reason;
+	request->topic = topic;
+	for (enum hf_kind kind = HF_KIND_NONE + 1; kind <= HF_KIND_LOGGED_LAST; kind++) {
+		const struct hf_kind_info *info = &hf_kind_table[kind];
+		if (hf_slice_is(topic, info->name)) {
+			request->kinds = HF_KIND_BIT(kind);
+			return HF_OK;
+		}
+		if (info->shape == HF_SHAPE_KEY && topic.len > info->len + 1 &&
+			memcmp(topic.data, info->name, info->len) == 0 && topic.data[info->len] == '/') {
+			request->kinds = HF_KIND_BIT(kind);
+			request->key = hf_slice_from(topic.data + info->len + 1, topic.len - info->len - 1);
+			return memchr(request->key.data, '/', request->key.len) ? HF_TOPIC_NOT_LOGGED : HF_OK;
+		}
+	}
+	return HF_TOPIC_NOT_LOGGED;
 }
 
 enum hf_reason hf_history_request_decode(struct hf_slice payload, struct hf_history_request *out)
 {
-	struct hf_cbor_reader reader = hf_cbor_reader_of(payload);
-	struct hf_cbor_map map;
-	bool from_seen = false, limit_seen = false;
+	static const struct hf_cbor_field fields[] = {
+		{"from", decode_from, false},
+		{"limit", decode_limit, false},
+		{"order", decode_order, false},
+		{"topic", decode_topic, false},
+	};
 
-	*out = (struct hf_history_request){.from = {.kind = HF_POSITION_EARLIEST}};
-	if (payload.len == 0)
-		return HF_OK;
-	enum hf_reason reason = hf_cbor_map_begin(&reader, &map);
-	while (reason == HF_OK) {
-		struct hf_slice key;
-		bool more;
-		reason = hf_cbor_map_next(&reader, &map, &key, &more);
-		if (reason != HF_OK || !more)
-			break;
-		if (hf_slice_is(key, "from") && !from_seen) {
-			from_seen = true;
-			reason = decode_from(&reader, &out->from);
-		} else if (hf_slice_is(key, "limit") && !limit_seen) {
-			limit_seen = true;
-			reason = decode_limit(&reader, &out->limit);
-		} else {
-			reason = HF_PAYLOAD_INVALID;
-		}
-	}
-	return reason == HF_OK && !hf_cbor_at_end(&reader) ? HF_PAYLOAD_MALFORMED : reason;
+	*out = (struct hf_history_request){.kinds = HF_KINDS_LOGGED, .topic = HF_SLICE_NONE, .key = HF_SLICE_NONE};
+	enum hf_reason reason =
+		payload.len == 0 ? HF_OK : hf_cbor_fields(payload, fields, sizeof(fields) / sizeof(fields[0]), out);
+	if (reason == HF_OK && !out->has_from)
+		out->from.kind = out->backwards ? HF_POSITION_LATEST : HF_POSITION_EARLIEST;
+	return reason;
 }
 
 /* ---- the answer ----------------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 	X(TOPIC_INVALID,        0, "topic-invalid",        "a session has no such topic; the topic table in README lists them") \
 	X(TOPIC_RESERVED,       0, "topic-reserved",       "only Holdfast itself publishes on this topic") \
 	X(TOPIC_UNSUPPORTED,    0, "topic-unsupported",    "this version of Holdfast does not serve this topic yet") \
+	X(TOPIC_NOT_LOGGED,     0, "topic-not-logged",     "the log has no entries of such a topic: it is tokens, input, event, signal, ask, answer, notice, shared or shared/{key}") \
 	X(SESSION_ID_INVALID,   0, "session-id-invalid",   "a session id has 1 to 64 characters of A-Z a-z 0-9 _ . -") \
 	X(SESSION_UNKNOWN,      0, "session-unknown",      "there is no session with this id yet") \
 	X(SESSION_CLOSED,       0, "session-closed",       "the session has ended; its id is not used again") \

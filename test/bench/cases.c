@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "history.h"
 #include "load.h"
 
 /* ---- the table ----------------------------------------------------------------------------------------- */
@@ -86,6 +87,12 @@ const struct hf_case hf_cases[] = {
 		.publishers = 1, .payload_size = 64, .window = 100, .reader_qos = 1, .quick = true,
 	},
 	{
+		.name = "history", .kind = HF_CASE_HISTORY, .primary = HF_PAGE_WORST_P50_MS,
+		.title = "pages of a long session of 64 bytes an entry, 100 entries a page (x1000: that many): from an offset, from a "
+				 "time, backwards, and from the newest back for a topic of which there is none",
+		.publishers = 1, .payload_size = 64, .window = 100,
+	},
+	{
 		.name = "rest", .kind = HF_CASE_REST, .primary = HF_BYTES_PER_SESSION,
 		.title = "memory of sessions that nobody uses, after a restart of the broker",
 		.publishers = 1, .payload_size = 64, .window = 100, .quick = true,
@@ -97,7 +104,7 @@ const size_t hf_case_count = sizeof(hf_cases) / sizeof(hf_cases[0]);
 
 bool hf_case_suits(const struct hf_case *which, enum hf_variant variant)
 {
-	return variant == HF_HOLDFAST || !(which->fresh || which->kind == HF_CASE_REST);
+	return variant == HF_HOLDFAST || !(which->fresh || which->kind == HF_CASE_HISTORY || which->kind == HF_CASE_REST);
 }
 
 /* ---- measuring ----------------------------------------------------------------------------------------- */
@@ -264,6 +271,11 @@ static bool run_catch_up(struct run *run)
 	return true;
 }
 
+static bool run_history(struct run *run)
+{
+	return add_publishers(run) && hf_history_measure(run->load, run->extent->history, run->value);
+}
+
 /* Memory that a broker has once it has settled after its start. */
 static double rss_at_rest_mib(const struct run *run)
 {
@@ -303,6 +315,7 @@ bool hf_case_run(const struct hf_case *which, struct hf_broker *broker, const st
 		[HF_CASE_DELIVER] = run_deliver,
 		[HF_CASE_PACE] = run_pace,
 		[HF_CASE_CATCH_UP] = run_catch_up,
+		[HF_CASE_HISTORY] = run_history,
 		[HF_CASE_REST] = run_rest,
 	};
 	struct run run = {.which = which, .extent = extent, .broker = broker, .why = why, .why_size = why_size};

@@ -15,6 +15,7 @@ enum hf_case_kind {
 	HF_CASE_DELIVER,  /* saturated publishing to readers that are connected */
 	HF_CASE_PACE,     /* publishing at a fixed rate to one reader */
 	HF_CASE_CATCH_UP, /* a reader comes to a session that is already there */
+	HF_CASE_HISTORY,  /* pages of a long log */
 	HF_CASE_REST,     /* what sessions cost that nobody uses */
 };
 
@@ -36,7 +37,7 @@ struct hf_case {
 extern const struct hf_case hf_cases[];
 extern const size_t hf_case_count;
 
-/* Fresh devices and sessions at rest are things that only Holdfast has. */
+/* Fresh devices, history and sessions at rest are things that only Holdfast has. */
 bool hf_case_suits(const struct hf_case *which, enum hf_variant variant);
 
 struct hf_extent {
@@ -44,6 +45,7 @@ struct hf_extent {
 	double pace_s;               /* of a case at a fixed rate */
 	unsigned entries;            /* of the session that is caught up with */
 	unsigned sessions;           /* at rest */
+	unsigned history;            /* entries of the session whose pages are asked for */
 };
 
 /* Measure. The broker must be fresh. On failure false, and `why` says what it was. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "asker.h"
 #include "clock.h"
 #include "publisher.h"
 #include "reader.h"
@@ -24,6 +25,7 @@ struct hf_load {
 	char publisher_names[HF_PUBLISHERS_MAX][NAME_SIZE];
 	struct hf_reader *readers[HF_READERS_MAX];
 	char reader_names[HF_READERS_MAX][NAME_SIZE];
+	struct hf_asker *asker;
 };
 
 typedef bool (*condition_fn)(const struct hf_load *load, uint64_t argument);
@@ -56,6 +58,7 @@ void hf_load_free(struct hf_load *load)
 	for (unsigned i = 0; i < HF_READERS_MAX; i++) {
 		hf_reader_close(load->readers[i]);
 	}
+	hf_asker_close(load->asker);
 	if (load->tally.ack_ns) {
 		hdr_close(load->tally.ack_ns);
 	}
@@ -150,7 +153,13 @@ static bool all_ready(const struct hf_load *load, uint64_t argument)
 			return false;
 		}
 	}
-	return true;
+	return !load->asker || hf_asker_is_ready(load->asker);
+}
+
+static bool is_answered(const struct hf_load *load, uint64_t argument)
+{
+	(void)argument;
+	return hf_asker_is_answered(load->asker);
 }
 
 static bool first_has_room(const struct hf_load *load, uint64_t argument)
@@ -208,6 +217,22 @@ void hf_load_remove_reader(struct hf_load *load, unsigned index)
 {
 	hf_reader_close(load->readers[index]);
 	load->readers[index] = NULL;
+}
+
+bool hf_load_add_asker(struct hf_load *load)
+{
+	load->asker = hf_asker_open(load->loop, hf_broker_port(load->broker));
+	return load->asker && run_while_progress(load, all_ready, 0, ANSWER_NS_MAX, "connecting who asks for history");
+}
+
+bool hf_load_ask(struct hf_load *load, const void *request, size_t size, int64_t *took_ns)
+{
+	hf_asker_ask(load->asker, request, size);
+	if (!run_while_progress(load, is_answered, 0, ANSWER_NS_MAX, "waiting for a page")) {
+		return false;
+	}
+	*took_ns = hf_asker_took_ns(load->asker);
+	return true;
 }
 
 static const struct hf_pace unpaced = {.interval_ns = 0, .burst = 1};

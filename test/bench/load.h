@@ -60,6 +60,11 @@ void hf_load_end(struct hf_load *load, struct hf_interval *reading);
  * Fails when that makes no progress for some seconds. */
 bool hf_load_drain(struct hf_load *load, uint64_t expected);
 
+/* Connect who asks for history; then send requests (see hf_asker_ask), one after the other, each until its answer is
+ * there. */
+bool hf_load_add_asker(struct hf_load *load);
+bool hf_load_ask(struct hf_load *load, const void *request, size_t size, int64_t *took_ns);
+
 uint64_t hf_load_sent(const struct hf_load *load); /* by all publishers */
 
 #endif

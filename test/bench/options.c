@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 static const struct hf_extent full_extent = {
-	.measure_s = 1.0, .warm_up_s = 0.2, .pace_s = 5.0, .entries = 10000, .sessions = 40000};
+	.measure_s = 1.0, .warm_up_s = 0.2, .pace_s = 5.0, .entries = 10000, .sessions = 40000, .history = 1000000};
 static const struct hf_extent quick_extent = {
-	.measure_s = 0.4, .warm_up_s = 0.15, .pace_s = 1.0, .entries = 10000, .sessions = 40000};
+	.measure_s = 0.4, .warm_up_s = 0.15, .pace_s = 1.0, .entries = 10000, .sessions = 40000, .history = 1000000};
 
 static void print_help(void)
 {

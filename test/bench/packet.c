@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#define PROPERTY_RESPONSE_TOPIC 0x08
 #define PROPERTY_SESSION_EXPIRY 0x11
 #define PROPERTY_RECEIVE_MAXIMUM 0x21
 
@@ -87,14 +88,22 @@ size_t hf_packet_subscribe(uint8_t *out, uint16_t id, const char *filter, uint8_
 size_t hf_packet_publish(uint8_t *out, const struct hf_publish *publish)
 {
 	size_t id_size = publish->qos > 0 ? 2 : 0;
+	size_t response_size = publish->response_topic ? strlen(publish->response_topic) : 0;
+	size_t properties_size = response_size > 0 ? 1 + 2 + response_size : 0;
 	uint8_t *at = put_header(out, HF_PUBLISH, (unsigned)publish->qos << 1 | (publish->dup ? 0x08u : 0u),
-		2 + publish->topic_size + id_size + 1 + publish->payload_size);
+		2 + publish->topic_size + id_size + 1 + properties_size + publish->payload_size);
+
+	assert(properties_size < 0x80); /* its length takes the one byte that is counted above */
 
 	at = put_string(at, publish->topic, publish->topic_size);
 	if (id_size > 0) {
 		at = put_u16(at, publish->id);
 	}
-	at = put_length(at, 0);
+	at = put_length(at, properties_size);
+	if (properties_size > 0) {
+		*at++ = PROPERTY_RESPONSE_TOPIC;
+		at = put_string(at, publish->response_topic, response_size);
+	}
 	memcpy(at, publish->payload, publish->payload_size);
 	return (size_t)(at - out) + publish->payload_size;
 }
@@ -273,6 +282,7 @@ bool hf_packet_read_publish(const struct hf_packet *packet, struct hf_publish *p
 	publish->qos = (packet->flags >> 1) & 0x03;
 	publish->dup = packet->flags & 0x08;
 	publish->id = 0;
+	publish->response_topic = NULL;
 	if (packet->type != HF_PUBLISH || !take_text(&from, &topic, &topic_size)) {
 		return false;
 	}

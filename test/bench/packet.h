@@ -48,7 +48,8 @@ struct hf_publish {
 	size_t topic_size;
 	uint8_t qos;
 	bool dup;
-	uint16_t id; /* 0 at QoS 0 */
+	uint16_t id;                /* 0 at QoS 0 */
+	const char *response_topic; /* written where not NULL; not read */
 	const uint8_t *payload;
 	size_t payload_size;
 };

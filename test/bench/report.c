@@ -32,8 +32,8 @@ static void print_settings(const struct hf_options *options, const char *version
 	for (size_t i = 0; i < options->plugin_options.count; i++) {
 		printf("Holdfast with %s.\n", options->plugin_options.text[i]);
 	}
-	printf("catch-up: a session of %u entries. rest: %u sessions of one entry.\n", options->extent.entries,
-		options->extent.sessions);
+	printf("catch-up: a session of %u entries. history: one of %u. rest: %u sessions of one entry.\n",
+		options->extent.entries, options->extent.history, options->extent.sessions);
 }
 
 static bool is_measured(const struct hf_results *results, size_t which, enum hf_metric metric)

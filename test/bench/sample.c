@@ -22,6 +22,17 @@ const struct hf_metric_info hf_metric_info[HF_METRICS] = {
 	[HF_RSS_MIB] = {"rss_mib", "RSS\nMiB", 1, false},
 	[HF_RSS_EMPTY_MIB] = {"rss_empty_mib", "RSS MiB\nempty", 1, false},
 	[HF_RSS_REST_MIB] = {"rss_rest_mib", "RSS MiB\nat rest", 1, false},
+	[HF_PAGE_WORST_P50_MS] = {"page_worst_p50_ms", "worst\np50 ms", 2, false},
+	[HF_PAGE_P50_MS] = {"page_p50_ms", "offset\np50 ms", 2, false},
+	[HF_PAGE_P99_MS] = {"page_p99_ms", "\np99 ms", 2, false},
+	[HF_PAGE_FULL_P50_MS] = {"page_of_1000_p50_ms", "x1000\np50 ms", 2, false},
+	[HF_PAGE_FULL_P99_MS] = {"page_of_1000_p99_ms", "\np99 ms", 2, false},
+	[HF_PAGE_TIME_P50_MS] = {"page_by_time_p50_ms", "time\np50 ms", 2, false},
+	[HF_PAGE_TIME_P99_MS] = {"page_by_time_p99_ms", "\np99 ms", 2, false},
+	[HF_PAGE_BACK_P50_MS] = {"page_backwards_p50_ms", "back\np50 ms", 2, false},
+	[HF_PAGE_BACK_P99_MS] = {"page_backwards_p99_ms", "\np99 ms", 2, false},
+	[HF_PAGE_NONE_P50_MS] = {"page_of_rare_topic_p50_ms", "rare\np50 ms", 2, false},
+	[HF_PAGE_NONE_P99_MS] = {"page_of_rare_topic_p99_ms", "\np99 ms", 2, false},
 	[HF_BYTES_PER_SESSION] = {"rss_bytes_per_session", "bytes\n/session", 0, false},
 };
 

@@ -26,13 +26,17 @@ class History(Clients, harness.BrokerTest):
     def pages(self, client, session, request):
         """All entries from there on, page by page."""
         entries = []
+        step = -1 if request.get("order") == "backwards" else 1
         while True:
             page = self.ask(client, session, request)
             self.assertNotIn("reason", page)
             entries += page["entries"]
             if not page.get("next"):
                 return entries
-            self.assertEqual(page["next"], entries[-1]["offset"] + 1)
+            if "topic" in request:
+                request = {**request, "from": page["next"]}
+                continue
+            self.assertEqual(page["next"], entries[-1]["offset"] + step)
             self.assertTrue(page["entries"], "an empty page that says there is more")
             request = {**request, "from": page["next"]}
 
@@ -86,6 +90,28 @@ class History(Clients, harness.BrokerTest):
                 self.assertFalse(answer.get("next"))
         self.assertEqual(len(self.ask(bob)["entries"]), 20)  # an empty payload asks for the first page
 
+    def test_backwards_and_by_topic(self):
+        self.start_broker()
+        self.fill_mixed(100)
+        bob = self.client("bob-1")
+        everything = self.pages(bob, "s", {})
+        for limit in (1, 7, 100):
+            self.assertEqual(self.pages(bob, "s", {"order": "backwards", "limit": limit}), everything[::-1])
+        for one in ("tokens", "input", "shared", "shared/k", "notice"):
+            wanted = [e for e in everything if one in (e["topic"], e["topic"].split("/")[0])]
+            self.assertEqual(bool(wanted), one != "notice")
+            for limit in (1, 7, 100):
+                with self.subTest(topic=one, limit=limit):
+                    self.assertEqual(self.pages(bob, "s", {"topic": one, "limit": limit}), wanted)
+                    request = {"topic": one, "order": "backwards", "limit": limit}
+                    self.assertEqual(self.pages(bob, "s", request), wanted[::-1])
+        moment = everything[60]["time"]
+        self.assertEqual(
+            self.pages(bob, "s", {"order": "backwards", "from": f"@{moment}", "limit": 9}),
+            [e for e in everything if e["time"] <= moment][::-1],
+        )
+        self.assertEqual(self.pages(bob, "s", {"from": f"@{moment}", "limit": 9}), [e for e in everything if e["time"] >= moment])
+
     def test_limits(self):
         self.start_broker(options={"history_page": "10"})
         self.fill("s", 25)
@@ -93,7 +119,7 @@ class History(Clients, harness.BrokerTest):
         answer = self.ask(bob)
         self.assertEqual(([e["offset"] for e in answer["entries"]], answer["next"]), (list(range(1, 11)), 11))
         self.assertEqual(len(self.ask(bob, request={"limit": 10})["entries"]), 10)
-        for limit in (0, 11, 2**64 - 1):
+        for limit in (0, 11, 1_000_000_000, 2**64 - 1):
             self.assertEqual(self.ask(bob, request={"limit": limit})["reason"], "limit-invalid")
         self.assertEqual([e["offset"] for e in self.pages(bob, "s", {"from": 4, "limit": 9})], list(range(4, 26)))
 
@@ -112,6 +138,13 @@ class History(Clients, harness.BrokerTest):
             ({"colour": 1}, "payload-invalid"),
             ([], "payload-invalid"),
             ({"from": 7}, "position-ahead"),
+            ({"from": 6, "order": "backwards"}, "position-ahead"),
+            ({"from": "@-5"}, "position-invalid"),
+            ({"from": 2**63}, "position-invalid"),
+            ({"order": "sideways"}, "payload-invalid"),
+            ({"topic": "state"}, "topic-not-logged"),
+            ({"topic": "sessions/s/input"}, "topic-not-logged"),
+            ({"topic": "#"}, "topic-not-logged"),
         ):
             with self.subTest(request=request):
                 answer = self.ask(bob, request=request)

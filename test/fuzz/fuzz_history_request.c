@@ -38,6 +38,19 @@ static void check_same(const struct hf_history_request *request, struct hf_buffe
 	MUST(hf_history_request_decode(hf_buffer_slice(written), &back) == HF_OK);
 	MUST(
 		back.from.kind == request->from.kind && back.from.value == request->from.value && back.limit == request->limit);
+	MUST(
+		back.backwards == request->backwards && back.kinds == request->kinds && hf_slice_equal(back.key, request->key));
+}
+
+/* All but the position, for which there is room. */
+static void write_rest(const struct hf_history_request *request, struct hf_buffer *out)
+{
+	size_t pairs = 1u + (request->limit > 0) + request->backwards + (request->topic.len > 0);
+
+	MUST(hf_cbor_put_map(out, pairs));
+	MUST(request->limit == 0 || hf_cbor_pair_uint(out, "limit", request->limit));
+	MUST(!request->backwards || hf_cbor_pair_text(out, "order", hf_slice_of("backwards")));
+	MUST(request->topic.len == 0 || hf_cbor_pair_text(out, "topic", request->topic));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -47,20 +60,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	enum hf_reason reason = hf_history_request_decode(hf_slice_from(data, size), &request);
 	MUST(reason == HF_OK || reason == HF_PAYLOAD_MALFORMED || reason == HF_PAYLOAD_INVALID ||
-		 reason == HF_POSITION_INVALID || reason == HF_LIMIT_INVALID);
+		 reason == HF_POSITION_INVALID || reason == HF_LIMIT_INVALID || reason == HF_TOPIC_NOT_LOGGED);
 	if (reason != HF_OK)
 		return 0;
 
-	MUST(request.from.value <= INT64_MAX);
+	MUST(request.from.value <= INT64_MAX && request.kinds != 0 && (request.kinds & ~HF_KINDS_LOGGED) == 0);
 	write_position(&request.from, text, sizeof(text));
 	struct hf_buffer out = {0};
-	MUST(hf_cbor_put_map(&out, request.limit ? 2 : 1) && hf_cbor_pair_text(&out, "from", hf_slice_of(text)));
-	MUST(request.limit == 0 || hf_cbor_pair_uint(&out, "limit", request.limit));
+	write_rest(&request, &out);
+	MUST(hf_cbor_pair_text(&out, "from", hf_slice_of(text)));
 	check_same(&request, &out);
 	if (request.from.kind == HF_POSITION_OFFSET) {
 		hf_buffer_clear(&out);
-		MUST(hf_cbor_put_map(&out, request.limit ? 2 : 1) && hf_cbor_pair_uint(&out, "from", request.from.value));
-		MUST(request.limit == 0 || hf_cbor_pair_uint(&out, "limit", request.limit));
+		write_rest(&request, &out);
+		MUST(hf_cbor_pair_uint(&out, "from", request.from.value));
 		check_same(&request, &out);
 	}
 	hf_buffer_free(&out);

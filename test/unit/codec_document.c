@@ -585,6 +585,9 @@ END_TEST
 
 #define FROM "6466726f6d "
 #define LIMIT "656c696d6974 "
+#define ORDER "656f72646572 "
+#define TOPIC "65746f706963 "
+#define BACKWARDS "696261636b7761726473 "
 
 static const struct {
 	const char *what;
@@ -627,6 +630,18 @@ static const struct {
 	{.what = "from: 0", .hex = "a1" FROM "00", .reason = HF_POSITION_INVALID},
 	{.what = "from: -1", .hex = "a1" FROM "20", .reason = HF_POSITION_INVALID},
 	{.what = "from: beyond 63 bits", .hex = "a1" FROM "1b8000000000000000", .reason = HF_POSITION_INVALID},
+	{"backwards", "a1" ORDER BACKWARDS, HF_OK, {HF_POSITION_LATEST, 0}, 0},
+	{"backwards from 7", "a2" ORDER BACKWARDS FROM "07", HF_OK, {HF_POSITION_OFFSET, 7}, 0},
+	{"forwards", "a1" ORDER "68666f727761726473", HF_OK, {HF_POSITION_EARLIEST, 0}, 0},
+	{"a topic", "a1" TOPIC "65696e707574", HF_OK, {HF_POSITION_EARLIEST, 0}, 0},
+	{"a shared key", "a1" TOPIC "687368617265642f6b", HF_OK, {HF_POSITION_EARLIEST, 0}, 0},
+	{.what = "order: sideways", .hex = "a1" ORDER "687369646577617973", .reason = HF_PAYLOAD_INVALID},
+	{.what = "order: a number", .hex = "a1" ORDER "01", .reason = HF_PAYLOAD_INVALID},
+	{.what = "order twice", .hex = "a2" ORDER BACKWARDS ORDER BACKWARDS, .reason = HF_PAYLOAD_INVALID},
+	{.what = "topic: a number", .hex = "a1" TOPIC "01", .reason = HF_PAYLOAD_INVALID},
+	{.what = "topic: state", .hex = "a1" TOPIC "657374617465", .reason = HF_TOPIC_NOT_LOGGED},
+	{.what = "topic: shared/", .hex = "a1" TOPIC "677368617265642f", .reason = HF_TOPIC_NOT_LOGGED},
+	{.what = "topic: empty", .hex = "a1" TOPIC "60", .reason = HF_TOPIC_NOT_LOGGED},
 	{.what = "limit: 0", .hex = "a1" LIMIT "00", .reason = HF_LIMIT_INVALID},
 	{.what = "limit: -1", .hex = "a1" LIMIT "20", .reason = HF_LIMIT_INVALID},
 };

@@ -8,18 +8,27 @@
 
 static int64_t begun_ms;
 
-static struct hf_slice request_of(struct hf_buffer *out, const char *from, uint64_t limit)
+/* What is NULL or 0 is not asked for. */
+struct wish {
+	const char *from;
+	uint64_t limit;
+	const char *order, *topic;
+};
+
+static void put_text(struct hf_buffer *out, const char *key, const char *value)
+{
+	ck_assert(!value || hf_cbor_pair_text(out, key, hf_slice_of(value)));
+}
+
+static struct hf_slice request_of(struct hf_buffer *out, struct wish wish)
 {
 	hf_buffer_clear(out);
-	ck_assert(hf_cbor_put_map(out, (from ? 1u : 0u) + (limit > 0 ? 1u : 0u)));
-	if (from) {
-		ck_assert(hf_cbor_put_text(out, hf_slice_of("from")));
-		ck_assert(hf_cbor_put_text(out, hf_slice_of(from)));
-	}
-	if (limit > 0) {
-		ck_assert(hf_cbor_put_text(out, hf_slice_of("limit")));
-		ck_assert(hf_cbor_put_uint(out, limit));
-	}
+	ck_assert(hf_cbor_put_map(
+		out, (size_t)(wish.from != NULL) + (wish.limit > 0) + (wish.order != NULL) + (wish.topic != NULL)));
+	put_text(out, "from", wish.from);
+	ck_assert(wish.limit == 0 || hf_cbor_pair_uint(out, "limit", wish.limit));
+	put_text(out, "order", wish.order);
+	put_text(out, "topic", wish.topic);
 	return hf_buffer_slice(out);
 }
 
@@ -43,14 +52,24 @@ static enum hf_verdict ask_bytes(const char *device, const char *identity, const
 	return hf_publish(hub, &publish, reason);
 }
 
-static enum hf_verdict ask(const char *from, uint64_t limit)
+static enum hf_verdict ask_for(struct wish wish)
 {
 	struct hf_buffer request = {.data = NULL};
 	enum hf_reason reason;
-	enum hf_verdict verdict = ask_bytes("pc", "ann", "a", request_of(&request, from, limit), REPLY, &reason);
+	enum hf_verdict verdict = ask_bytes("pc", "ann", "a", request_of(&request, wish), REPLY, &reason);
 
 	hf_buffer_free(&request);
 	return verdict;
+}
+
+static enum hf_verdict ask(const char *from, uint64_t limit)
+{
+	return ask_for((struct wish){.from = from, .limit = limit});
+}
+
+static void ask_back(const char *from, uint64_t limit)
+{
+	ck_assert_int_eq(ask_for((struct wish){.from = from, .limit = limit, .order = "backwards"}), HF_VERDICT_STORED);
 }
 
 /* Entry `offset` of session a, as fill() made it. */
@@ -92,23 +111,40 @@ static void fill(unsigned count)
 	connect_as("pc", "ann", true);
 }
 
-/* The last answer has entries first..last of `head`, and says where to go on (0: this was all). */
-static void check_page(uint64_t head, uint64_t first, uint64_t last, uint64_t next)
+static void check_answer(struct hf_buffer *wanted)
 {
-	struct hf_buffer wanted = {.data = NULL};
-
 	ck_assert_uint_eq(fake.count, 1);
 	ck_assert_str_eq(fake.handed[0].device, "pc");
 	ck_assert_str_eq(fake.handed[0].topic, REPLY);
 	ck_assert_uint_eq(fake.handed[0].qos, 1);
 	ck_assert_str_eq(fake.last_correlation, "id-7");
+	ck_assert_uint_eq(fake.last_len, wanted->len);
+	ck_assert_mem_eq(fake.last, wanted->data, wanted->len);
+	hf_buffer_free(wanted);
+}
+
+/* The last answer has entries first..last of `head`, and says where to go on (0: this was all). */
+static void check_page(uint64_t head, uint64_t first, uint64_t last, uint64_t next)
+{
+	struct hf_buffer wanted = {.data = NULL};
+
 	ck_assert(hf_document_history_begin(&wanted, head, 1, next, last >= first ? last - first + 1 : 0));
 	for (uint64_t offset = first; offset <= last; offset++) {
 		put_entry(&wanted, offset);
 	}
-	ck_assert_uint_eq(fake.last_len, wanted.len);
-	ck_assert_mem_eq(fake.last, wanted.data, wanted.len);
-	hf_buffer_free(&wanted);
+	check_answer(&wanted);
+}
+
+/* The same from the newest to the oldest: entries last..first. */
+static void check_page_back(uint64_t head, uint64_t last, uint64_t first, uint64_t next)
+{
+	struct hf_buffer wanted = {.data = NULL};
+
+	ck_assert(hf_document_history_begin(&wanted, head, 1, next, last >= first ? last - first + 1 : 0));
+	for (uint64_t offset = last; offset >= first && offset > 0; offset--) {
+		put_entry(&wanted, offset);
+	}
+	check_answer(&wanted);
 }
 
 static void check_refused(enum hf_reason reason)
@@ -173,6 +209,186 @@ START_TEST(pages)
 }
 END_TEST
 
+START_TEST(backwards)
+{
+	char at[32];
+
+	fill(9);
+	ask_back(NULL, 0); /* from the newest, where nothing else is said */
+	check_page_back(9, 9, 1, 0);
+	ask_back("latest", 4);
+	check_page_back(9, 9, 6, 5);
+	ask_back("5", 4);
+	check_page_back(9, 5, 2, 1);
+	ask_back("1", 4);
+	check_page_back(9, 1, 1, 0);
+	ask_back("9", 9);
+	check_page_back(9, 9, 1, 0); /* just filled */
+	ask_back("-3", 0);
+	check_page_back(9, 7, 1, 0);
+	ask_back("earliest", 0);
+	check_page_back(9, 1, 1, 0);
+	snprintf(at, sizeof(at), "@%" PRId64, begun_ms + 5000);
+	ask_back(at, 2);
+	check_page_back(9, 6, 5, 4); /* entry 6 is of that very millisecond */
+	snprintf(at, sizeof(at), "@%" PRId64, begun_ms + 4999);
+	ask_back(at, 2);
+	check_page_back(9, 5, 4, 3);
+	ask_back("@9223372036854775807", 1);
+	check_page_back(9, 9, 9, 8);
+	snprintf(at, sizeof(at), "@%" PRId64, begun_ms - 1);
+	ask_back(at, 0);
+	check_page_back(9, 0, 1, 0); /* there was nothing yet */
+	ask_back("10", 0);
+	check_refused(HF_POSITION_AHEAD);
+	ask_for((struct wish){.order = "sideways"});
+	check_refused(HF_PAYLOAD_INVALID);
+	ask_for((struct wish){.order = "forwards"});
+	check_page(9, 1, 9, 0);
+}
+END_TEST
+
+/* ---- by topic */
+
+static void share(const char *key, const char *value)
+{
+	char topic[128];
+	enum hf_reason reason;
+
+	snprintf(topic, sizeof(topic), "sessions/a/shared/%s", key);
+	ck_assert_int_eq(publish_bytes("ann/pc", "ann", topic, hf_slice_of(value), &reason), HF_VERDICT_STORED);
+}
+
+static uint64_t number(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i + len < fake.last_len && i < 64; i++) { /* the numbers stand before the entries */
+		if (memcmp(fake.last + i, name, len) == 0) {
+			struct hf_cbor_reader reader =
+				hf_cbor_reader_of(hf_slice_from(fake.last + i + len, fake.last_len - i - len));
+			uint64_t value;
+			ck_assert_ok(hf_cbor_uint(&reader, &value));
+			return value;
+		}
+	}
+	return 0;
+}
+
+/* The offsets of the page, as "3 2", and where it goes on, as "3 2 >1". */
+static const char *offsets(void)
+{
+	static char text[1024];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i + 8 < fake.last_len; i++) {
+		if (memcmp(fake.last + i, "\x66offset", 7) == 0) {
+			struct hf_cbor_reader reader = hf_cbor_reader_of(hf_slice_from(fake.last + i + 7, fake.last_len - i - 7));
+			uint64_t offset;
+			ck_assert_ok(hf_cbor_uint(&reader, &offset));
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%" PRIu64, len > 0 ? " " : "", offset);
+		}
+	}
+	if (number("\x64next")) {
+		snprintf(text + len, sizeof(text) - len, "%s>%" PRIu64, len > 0 ? " " : "", number("\x64next"));
+	}
+	return text;
+}
+
+START_TEST(by_topic)
+{
+	static const char *const none[] = {"", "state", "presence/ann", "history", "inputs", "input/x", "shared/",
+		"shared/a/b", "#", "+", "control", "/input"};
+
+	connect_as("pc", "ann", true);
+	for (int i = 0; i < 3; i++) { /* 1 2 3, 4 5 6, 7 8 9 */
+		say("a", "x");
+		share("title", "t");
+		share("text", "t");
+	}
+	ask_for((struct wish){.topic = "input"});
+	ck_assert_str_eq(offsets(), "1 4 7");
+	ask_for((struct wish){.topic = "shared"});
+	ck_assert_str_eq(offsets(), "2 3 5 6 8 9");
+	ask_for((struct wish){.topic = "shared/title"});
+	ck_assert_str_eq(offsets(), "2 5 8");
+	ask_for((struct wish){.topic = "shared/title", .from = "3", .limit = 1});
+	ck_assert_str_eq(offsets(), "5 >6");
+	ask_for((struct wish){.topic = "shared/title", .order = "backwards", .limit = 2});
+	ck_assert_str_eq(offsets(), "8 5 >4");
+	ask_for((struct wish){.topic = "shared/title", .order = "backwards", .from = "4"});
+	ck_assert_str_eq(offsets(), "2");
+	ask_for((struct wish){.topic = "shared/tit"});
+	ck_assert_str_eq(offsets(), "");
+	ask_for((struct wish){.topic = "tokens", .order = "backwards"});
+	ck_assert_str_eq(offsets(), "");
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		ask_for((struct wish){.topic = none[i]});
+		check_refused(HF_TOPIC_NOT_LOGGED);
+	}
+}
+END_TEST
+
+/* One page looks at so much and no more, then says where it has come to: the next one goes on there. */
+START_TEST(a_rare_topic_takes_several_pages)
+{
+	enum hf_reason reason;
+	unsigned asked = 0, found = 0;
+	char from[32] = "latest";
+
+	connect_as("pc", "ann", true);
+	share("rare", "x");
+	for (int i = 0; i < 4500; i++) { /* records that must be read to know their key */
+		share("other", "y");
+	}
+	do {
+		ask_for((struct wish){.topic = "shared/rare", .order = "backwards", .from = from});
+		found += strncmp(offsets(), "1", 2) == 0 || strncmp(offsets(), "1 ", 2) == 0;
+		snprintf(from, sizeof(from), "%" PRIu64, number("\x64next"));
+		asked++;
+	} while (number("\x64next") > 0 && asked < 10);
+	ck_assert_uint_eq(asked, 3);
+	ck_assert_uint_eq(found, 1);
+
+	publish_bytes("ann/pc", "ann", "sessions/a/signal", hf_slice_of("x"), &reason);
+	for (int i = 0; i < 25000; i++) { /* that are passed over by the index */
+		say("a", "x");
+	}
+	ask_for((struct wish){.topic = "signal", .order = "backwards"});
+	ck_assert_str_eq(offsets(), ">4502");
+	ask_for((struct wish){.topic = "signal", .order = "backwards", .from = "4502"});
+	ck_assert_str_eq(offsets(), "4502");
+}
+END_TEST
+
+START_TEST(a_page_of_what_is_gone)
+{
+	hf_hub_close(hub);
+	options.retention.count = 100;
+	open_hub();
+	fill(400);
+	for (int i = 0; i < 5; i++) {
+		pass(1000);
+		tick();
+	}
+	ask("earliest", 1);
+	uint64_t tail = number("\x64tail"), head = number("\x64head");
+	ck_assert_uint_gt(tail, 1);
+	ck_assert_uint_ge(head, 400);
+	char at[32];
+	snprintf(at, sizeof(at), "%" PRIu64, tail - 1);
+	ask_back(at, 0);
+	ck_assert_str_eq(offsets(), ""); /* the tail in the answer says why */
+	ck_assert_uint_eq(number("\x64tail"), tail);
+	snprintf(at, sizeof(at), "%" PRIu64, tail + 1);
+	ask_back(at, 0);
+	char wanted[64];
+	snprintf(wanted, sizeof(wanted), "%" PRIu64 " %" PRIu64, tail + 1, tail);
+	ck_assert_str_eq(offsets(), wanted);
+}
+END_TEST
+
 START_TEST(an_empty_payload_is_the_first_page)
 {
 	enum hf_reason reason;
@@ -194,6 +410,8 @@ START_TEST(the_limit)
 	ask("earliest", 5);
 	check_page(8, 1, 5, 6);
 	ask("earliest", 6);
+	check_refused(HF_LIMIT_INVALID);
+	ask("earliest", 1000000000);
 	check_refused(HF_LIMIT_INVALID);
 }
 END_TEST
@@ -352,6 +570,10 @@ int main(void)
 
 	tcase_add_test(tests, positions);
 	tcase_add_test(tests, pages);
+	tcase_add_test(tests, backwards);
+	tcase_add_test(tests, by_topic);
+	tcase_add_test(tests, a_rare_topic_takes_several_pages);
+	tcase_add_test(tests, a_page_of_what_is_gone);
 	tcase_add_test(tests, an_empty_payload_is_the_first_page);
 	tcase_add_test(tests, the_limit);
 	tcase_add_test(tests, bad_requests);

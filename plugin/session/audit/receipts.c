@@ -238,26 +238,53 @@ void hf_receipt_forget(struct hf_handed *handed)
 	}
 }
 
+/* A record of these receipts, of one moment. */
+static void note_at_once(struct hf_hub *hub, const struct hf_device *device, struct hf_slice session, int64_t now_ms,
+	const struct hf_device_receipt *receipts, size_t count)
+{
+	struct hf_audit record = {.kind = HF_AUDIT_DELIVERED, .session = session, .first = UINT64_MAX};
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t last = receipts[i].first + receipts[i].count - 1;
+		record.first = receipts[i].first < record.first ? receipts[i].first : record.first;
+		record.last = last > record.last ? last : record.last;
+		record.count += receipts[i].count;
+	}
+	hf_buffer_clear(&hub->receipts);
+	if (hf_page_encode(now_ms, receipts, count, &hub->receipts) == HF_OK) {
+		record.page = hf_buffer_slice(&hub->receipts);
+		hf_note_of_device(hub, device, &record);
+	}
+}
+
+void hf_receipt_ranges(struct hf_hub *hub, const struct hf_device *device, struct hf_slice session,
+	const struct hf_offsets *ranges, size_t count, enum hf_receipt_state state)
+{
+	int64_t now = hub->broker.now_ms(hub->broker.context);
+	struct hf_device_receipt receipts[HF_PAGE_ROWS];
+
+	if (!hf_store_audits(hub->store)) {
+		return;
+	}
+	for (size_t i = 0, filled = 0; i < count; i++) {
+		receipts[filled++] = (struct hf_device_receipt){
+			.first = ranges[i].first,
+			.count = ranges[i].last - ranges[i].first + 1,
+			.state = state,
+			.sent_ms = now,
+		};
+		if (filled == HF_PAGE_ROWS || i + 1 == count) {
+			note_at_once(hub, device, session, now, receipts, filled);
+			filled = 0;
+		}
+	}
+}
+
 void hf_receipt_range(struct hf_hub *hub, const struct hf_device *device, struct hf_slice session, uint64_t first,
 	uint64_t last, enum hf_receipt_state state)
 {
-	int64_t now = hub->broker.now_ms(hub->broker.context);
-	struct hf_device_receipt receipt = {.first = first, .count = last - first + 1, .state = state, .sent_ms = now};
-
-	if (!hf_store_audits(hub->store) || last < first) {
-		return;
-	}
-	hf_buffer_clear(&hub->receipts);
-	if (hf_page_encode(now, &receipt, 1, &hub->receipts) == HF_OK) {
-		hf_note_of_device(hub, device,
-			&(struct hf_audit){
-				.kind = HF_AUDIT_DELIVERED,
-				.session = session,
-				.first = first,
-				.last = last,
-				.count = receipt.count,
-				.page = hf_buffer_slice(&hub->receipts),
-			});
+	if (first <= last) {
+		hf_receipt_ranges(hub, device, session, &(struct hf_offsets){.first = first, .last = last}, 1, state);
 	}
 }
 

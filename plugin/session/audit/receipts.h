@@ -66,7 +66,12 @@ void hf_receipt_forget(struct hf_handed *handed);
 /* The entry was not handed to the device, since it is too large for it. */
 void hf_receipt_missed(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry);
 
-/* All of these offsets, at once: GONE, ANSWERED. */
+/* All of these offsets, at once: GONE, ANSWERED. Ranges in any order. */
+struct hf_offsets {
+	uint64_t first, last;
+};
+void hf_receipt_ranges(struct hf_hub *hub, const struct hf_device *device, struct hf_slice session,
+	const struct hf_offsets *ranges, size_t count, enum hf_receipt_state state);
 void hf_receipt_range(struct hf_hub *hub, const struct hf_device *device, struct hf_slice session, uint64_t first,
 	uint64_t last, enum hf_receipt_state state);
 
