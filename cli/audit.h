@@ -7,6 +7,7 @@
 #include "store/audit.h"
 
 /* Each as hf_command_...: argv[0] is its whole name, such as "holdfast audit verify". */
+int hf_audit_command_list(int argc, char **argv); /* of no name: the queries */
 int hf_audit_command_verify(int argc, char **argv);
 int hf_audit_command_checkpoint(int argc, char **argv);
 int hf_audit_command_key(int argc, char **argv);

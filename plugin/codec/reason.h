@@ -63,6 +63,7 @@
 	X(LIMIT_INVALID,        0, "limit-invalid",        "a page holds at least one entry and at most as many as the option history_page allows") \
 	X(BRIDGE_UNSUPPORTED,   0, "bridge-unsupported",   "publishes under the root that were not checked by Holdfast are refused; mount points are not supported") \
 	X(ROLES_INVALID,        0, "roles-invalid",        "a line of the roles file is not 'identity-pattern role session-patterns'") \
+	X(QUERY_INVALID,        0, "query-invalid",        "the question to the audit makes no sense, or the place to go on from is none") \
 	X(RECORD_CORRUPT,       0, "record-corrupt",       "a stored record does not decode; see the broker's log") \
 	X(STORE_FAILED,         0, "store-failed",         "the store did not accept the write; see the broker's log") \
 	X(STORE_BUSY,           0, "store-busy",           "the store is locked by another process") \

@@ -88,7 +88,7 @@ static bool batch_one(struct hf_store *store, struct hf_added *added, struct hf_
 		return false;
 	end->number++;
 	if (!hf_audit_link(store->hasher, end->link, end->number, value, end->link) ||
-		!hf_block_touch(store, NULL, record.session, record.identity, record.time_ms, HF_CHAIN_AUDIT))
+		!hf_block_touch_record(store, &record))
 		return false;
 	hf_audit_set_link(added->value, end->link);
 	hf_put_be64(key, end->number);

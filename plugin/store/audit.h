@@ -5,9 +5,10 @@
  *
  *     audit        seq u64                                -> record (codec/audit.h)
  *     audit_index  'b' | number u64                       -> seal (codec/seal.h)
- *                  's' | session | 0x00 | seal number u64 -> u8: which chain has records of this session under the seal
- *                  'i' | identity | 0x00 | seal number    -> likewise, of this identity
- *                  'r' | session | 0x00 | offset / HF_RECEIPTS_EACH u64 | seq u64
+ *                  's' | session | 0x00 | seal number u64 -> u8: which chain has records of this session under the
+ * seal; where the session is empty: entries of whatever session 'i' | identity | 0x00 | seal number    -> likewise, of
+ * this identity 'd' | device | 0x00 | seal number      -> likewise, of this client id 'r' | session | 0x00 | offset /
+ * HF_RECEIPTS_EACH u64 | seq u64
  *                                                         -> nothing: this record has receipts of such offsets
  *                  'o' | session | 0x00 | number u64      -> an open page of receipts, as a record that is to be
  *
@@ -92,6 +93,21 @@ void hf_audit_reader_close(struct hf_audit_reader *reader); /* NULL allowed */
  * its bytes. HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED. */
 enum hf_reason hf_seal_get(
 	struct hf_store *store, uint64_t number, struct hf_seal *seal, unsigned char value[HF_SEAL_SIZE], bool *found);
+
+/* The first seal with a number greater than this one. As hf_seal_get. */
+enum hf_reason hf_seal_after(struct hf_store *store, uint64_t number, struct hf_seal *seal, bool *found);
+
+/* Find the seals that cover records of a session, identity or device, upwards. The empty session: those that cover
+ * entries of which nothing was noted, so that they may be anybody's. Short-lived, like hf_records. */
+enum hf_find { HF_FIND_SESSION = 's', HF_FIND_IDENTITY = 'i', HF_FIND_DEVICE = 'd' };
+#define HF_CHAIN_LOG 1u   /* entries */
+#define HF_CHAIN_AUDIT 2u /* records */
+struct hf_finder;
+enum hf_reason hf_finder_open(struct hf_store *store, enum hf_find what, struct hf_slice name, struct hf_finder **out);
+/* The first with a number greater than `number` (0 where there is none), and which chains have records of it there.
+ * HF_OK, HF_STORE_FAILED, HF_RECORD_CORRUPT. */
+enum hf_reason hf_finder_after(struct hf_finder *finder, uint64_t number, uint64_t *next, unsigned *chains);
+void hf_finder_close(struct hf_finder *finder); /* NULL allowed */
 
 /* The public key that a KEY record introduced. HF_OK, HF_RECORD_CORRUPT (also when it is no such record). */
 enum hf_reason hf_audit_public_key(struct hf_store *store, uint64_t key_seq, uint8_t public_key[HF_PUBLIC_KEY_SIZE]);

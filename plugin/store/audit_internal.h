@@ -5,6 +5,7 @@
  *     audit.c    records: added, written, read
  *     block.c    what no seal covers yet: chains, the sessions and identities in it; taking it up after a start
  *     seal.c     making seals, reading them
+ *     finder.c   which seals cover records of somebody or something
  *     key.c      the key that signs them: its file, its record, its successor
  *     receipts.c  pages of receipts, and finding those of an offset
  *     verify.c   walking everything
@@ -17,8 +18,6 @@
 
 #define HF_SEAL_KEY_SIZE 9
 #define HF_SEAL_PREFIX 'b'
-#define HF_CHAIN_LOG 1u /* bits in family "audit_index" */
-#define HF_CHAIN_AUDIT 2u
 
 /* The number of a key; 0 when it is none. */
 static inline uint64_t hf_key_number(struct hf_slice key)
@@ -44,12 +43,12 @@ struct hf_chain {
 	uint8_t link[HF_DIGEST_SIZE];
 };
 
-/* A session or identity that the block has records of. */
+/* A session, identity or device that the block has records of. */
 struct hf_touched {
 	UT_hash_handle hh;
 	uint8_t chains;
 	size_t key_len;
-	char key[]; /* 's' or 'i', and the name */
+	char key[]; /* enum hf_find, and the name */
 };
 
 /* A record that waits to be written. */
@@ -69,7 +68,8 @@ struct hf_audit_state {
 	uint8_t next_link[HF_DIGEST_SIZE]; /* of the entry that is being put */
 	int64_t latest_ms;                 /* of all in the block */
 	struct hf_touched *touched;
-	struct hf_touched *last_identity; /* publishes mostly come from the one of the publish before */
+	struct hf_touched *last_identity; /* publishes mostly come from those of the publish before */
+	struct hf_touched *last_device;
 
 	struct hf_added *added, **added_end;
 	size_t added_count, added_bytes;
@@ -103,9 +103,10 @@ void hf_audit_close(struct hf_store *store);
 enum hf_reason hf_audit_pause(struct hf_store *store);
 void hf_audit_resume_batch(struct hf_store *store);
 
-/* Note that the block has a record of this session and identity. `log` remembers the former. False: no memory. */
-bool hf_block_touch(struct hf_store *store, struct hf_log *log, struct hf_slice session, struct hf_slice identity,
-	int64_t time_ms, unsigned chain);
+/* Note that the block has this entry; `log` (NULL allowed) remembers that it has some of its session. Or this record.
+ * False: no memory. */
+bool hf_block_touch_entry(struct hf_store *store, struct hf_log *log, const struct hf_entry *entry);
+bool hf_block_touch_record(struct hf_store *store, const struct hf_audit *record);
 void hf_block_clear(struct hf_audit_state *state);
 
 /* Make store->record, of this entry, the next link of the log's chain; and, once it is in the database, the end of it.

@@ -37,32 +37,57 @@ static struct hf_touched *touch(struct hf_audit_state *state, char type, struct 
 	return touched;
 }
 
-static bool touch_identity(struct hf_audit_state *state, struct hf_slice identity, unsigned chain)
+/* As touch, but for what `last` may be already. */
+static bool touch_again(
+	struct hf_audit_state *state, struct hf_touched **last, char type, struct hf_slice name, unsigned chain)
 {
-	const struct hf_touched *last = state->last_identity;
+	const struct hf_touched *touched = *last;
 
-	if (last != NULL && (last->chains & chain) &&
-		hf_slice_equal(hf_slice_from(last->key + 1, last->key_len - 1), identity))
+	if (touched != NULL && (touched->chains & chain) &&
+		hf_slice_equal(hf_slice_from(touched->key + 1, touched->key_len - 1), name))
 		return true;
-	state->last_identity = touch(state, 'i', identity, chain);
-	return state->last_identity != NULL;
+	*last = touch(state, type, name, chain);
+	return *last != NULL;
 }
 
-bool hf_block_touch(struct hf_store *store, struct hf_log *log, struct hf_slice session, struct hf_slice identity,
-	int64_t time_ms, unsigned chain)
+static bool touch_people(struct hf_audit_state *state, struct hf_slice identity, struct hf_slice device, unsigned chain)
+{
+	return touch_again(state, &state->last_identity, HF_FIND_IDENTITY, identity, chain) &&
+		   (device.len == 0 || touch_again(state, &state->last_device, HF_FIND_DEVICE, device, chain));
+}
+
+static void note_time(struct hf_audit_state *state, int64_t time_ms)
+{
+	if (time_ms > state->latest_ms)
+		state->latest_ms = time_ms;
+}
+
+bool hf_block_touch_entry(struct hf_store *store, struct hf_log *log, const struct hf_entry *entry)
 {
 	struct hf_audit_state *state = store->audit;
 	const uint64_t block = state->seal.number + 1;
 
-	if (time_ms > state->latest_ms)
-		state->latest_ms = time_ms;
-	if (session.len > 0 && (log == NULL || log->block != block)) {
-		if (touch(state, 's', session, chain) == NULL)
+	note_time(state, entry->time_ms);
+	if (log == NULL || log->block != block) {
+		if (touch(state, HF_FIND_SESSION, entry->session, HF_CHAIN_LOG) == NULL)
 			return false;
 		if (log != NULL)
 			log->block = block;
 	}
-	return touch_identity(state, identity, chain);
+	return touch_people(state, entry->identity, entry->device, HF_CHAIN_LOG);
+}
+
+bool hf_block_touch_record(struct hf_store *store, const struct hf_audit *record)
+{
+	struct hf_audit_state *state = store->audit;
+
+	note_time(state, record->time_ms);
+	if (record->session.len > 0 && touch(state, HF_FIND_SESSION, record->session, HF_CHAIN_AUDIT) == NULL)
+		return false;
+	/* Of whose entries these are, nothing was noted: so of anybody's. */
+	if (record->kind == HF_AUDIT_UNCOVERED && touch(state, HF_FIND_SESSION, HF_SLICE_NONE, HF_CHAIN_LOG) == NULL)
+		return false;
+	return touch_people(state, record->identity, record->device, HF_CHAIN_AUDIT);
 }
 
 enum hf_reason hf_block_link(struct hf_store *store, struct hf_log *log, const struct hf_entry *entry)
@@ -70,7 +95,7 @@ enum hf_reason hf_block_link(struct hf_store *store, struct hf_log *log, const s
 	struct hf_audit_state *state = store->audit;
 
 	/* An index that has one too many is harmless, one too few is not: so before, not after. */
-	if (!hf_block_touch(store, log, entry->session, entry->identity, entry->time_ms, HF_CHAIN_LOG) ||
+	if (!hf_block_touch_entry(store, log, entry) ||
 		!hf_entry_link(store->hasher, state->log.link, entry->lsn, hf_buffer_slice(&store->record), state->next_link))
 		return HF_NO_MEMORY;
 	hf_entry_set_link(store->record.data, state->next_link);
@@ -94,6 +119,7 @@ void hf_block_clear(struct hf_audit_state *state)
 		free(touched);
 	}
 	state->last_identity = NULL;
+	state->last_device = NULL;
 }
 
 uint64_t hf_audit_unsealed(const struct hf_store *store)
@@ -122,7 +148,7 @@ static enum hf_reason take_entry(struct hf_store *store, const struct hf_entry *
 	if (entry->digest.len == 0 || entry->link.len == 0)
 		return broken(store, "LSN", entry->lsn);
 	if (!hf_entry_link(store->hasher, state->log.link, entry->lsn, record, link) ||
-		!hf_block_touch(store, NULL, entry->session, entry->identity, entry->time_ms, HF_CHAIN_LOG))
+		!hf_block_touch_entry(store, NULL, entry))
 		return HF_NO_MEMORY;
 	if (memcmp(link, entry->link.data, HF_LINK_SIZE) != 0)
 		return broken(store, "LSN", entry->lsn);
@@ -178,8 +204,7 @@ static enum hf_reason take_record(struct hf_store *store, uint64_t seq, struct h
 
 	if (seq != state->records.number + 1 || hf_audit_decode(value, &record) != HF_OK)
 		return broken(store, "record", state->records.number + 1);
-	if (!hf_audit_link(store->hasher, state->records.link, seq, value, link) ||
-		!hf_block_touch(store, NULL, record.session, record.identity, record.time_ms, HF_CHAIN_AUDIT))
+	if (!hf_audit_link(store->hasher, state->records.link, seq, value, link) || !hf_block_touch_record(store, &record))
 		return HF_NO_MEMORY;
 	if (!hf_audit_has_link(value, link))
 		return broken(store, "record", seq);

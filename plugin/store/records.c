@@ -173,6 +173,13 @@ enum hf_reason hf_records_after(struct hf_records *records, uint64_t lsn, struct
 	return reason;
 }
 
+enum hf_reason hf_records_next(struct hf_records *records, uint64_t lsn, struct hf_entry *entry, bool *found)
+{
+	let_go(records);
+	records->used = true;
+	return next_record(records, lsn, entry, found);
+}
+
 void hf_records_close(struct hf_records *records)
 {
 	if (records == NULL)

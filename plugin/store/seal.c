@@ -130,6 +130,25 @@ enum hf_reason hf_seal_get(
 	return reason;
 }
 
+enum hf_reason hf_seal_after(struct hf_store *store, uint64_t number, struct hf_seal *seal, bool *found)
+{
+	rocksdb_iterator_t *iterator = hf_database_iterate(store, HF_FAMILY_AUDIT_INDEX);
+	char key[HF_SEAL_KEY_SIZE];
+	enum hf_reason reason;
+
+	*found = false;
+	if (iterator == NULL)
+		return HF_STORE_FAILED;
+	hf_put_seal_key(key, number + 1);
+	rocksdb_iter_seek(iterator, key, sizeof key);
+	uint64_t next = rocksdb_iter_valid(iterator) ? hf_seal_number(hf_iterator_key(iterator)) : 0;
+	*found = next != 0;
+	reason =
+		*found ? take_value(store, next, hf_iterator_value(iterator), seal, NULL) : hf_iterator_check(store, iterator);
+	rocksdb_iter_destroy(iterator);
+	return reason;
+}
+
 enum hf_reason hf_audit_public_key(struct hf_store *store, uint64_t key_seq, uint8_t public_key[HF_PUBLIC_KEY_SIZE])
 {
 	rocksdb_pinnableslice_t *pinned;

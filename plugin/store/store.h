@@ -37,7 +37,7 @@
 #include "codec/entry.h"
 #include "codec/reason.h"
 
-#define HF_STORE_FORMAT 8
+#define HF_STORE_FORMAT 9
 #define HF_CHUNK_MAX 256
 #define HF_UNFLUSHED_MAX 8192
 #define HF_TRUNCATE_MAX 4096
@@ -191,6 +191,8 @@ enum hf_reason hf_records_open(struct hf_store *store, struct hf_records **out);
 enum hf_reason hf_records_at(struct hf_records *records, uint64_t lsn, struct hf_entry *entry);
 /* The first record with an LSN greater than `lsn` that was not removed; at the end *found is false. */
 enum hf_reason hf_records_after(struct hf_records *records, uint64_t lsn, struct hf_entry *entry, bool *found);
+/* The same, with those that were removed where the audit keeps them, stripped. */
+enum hf_reason hf_records_next(struct hf_records *records, uint64_t lsn, struct hf_entry *entry, bool *found);
 void hf_records_close(struct hf_records *records); /* NULL allowed */
 
 /* ---- derived data of the layers above ------------------------------------------------------------------- */

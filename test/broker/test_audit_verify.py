@@ -136,7 +136,6 @@ class Verify(Cli):
             for command in ("verify", "checkpoint export", "key export"):
                 run = self.run_cli("audit", *command.split(), "--store", path, expect=1)
                 self.assertIn(b"--store", run.err)
-        self.run_cli("audit", expect=2)
         self.run_cli("audit", "nonsense", expect=2)
         self.run_cli("audit", "checkpoint", expect=2)
         self.run_cli("audit", "key", "borrow", expect=2)

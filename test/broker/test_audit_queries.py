@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What `holdfast audit` says of real traffic, compared with what the clients themselves have seen."""
+
+import collections
+import csv
+import datetime
+import hashlib
+import io
+import json
+import time
+
+import harness
+from cli import Cli
+from client import batch, topic
+from harness import wait_until
+
+ISO = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+
+
+def iso(seconds):
+    """As the command writes it: UTC, with milliseconds."""
+    at = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+
+
+class Audit(Cli):
+    def ask(self, *arguments, store=None, **options):
+        return self.run_cli("audit", *arguments, "--store", store or self.broker.store, **options)
+
+    def rows(self, *arguments, **options):
+        """The answer as JSON lines, each checked to be an object with a time."""
+        rows = [json.loads(line) for line in self.ask(*arguments, "--format", "json", **options).out.decode().splitlines()]
+        for row in rows:
+            self.assertRegex(row["time"], ISO)
+        return rows
+
+    def settled(self, *arguments, count, what="receipts"):
+        """The answer, as soon as it has so many rows: acknowledgements are written some milliseconds after they came."""
+        return wait_until(lambda: (rows := self.rows(*arguments)) and len(rows) == count and rows, what=f"{count} {what}")
+
+
+class Queries(Audit):
+    def traffic(self):
+        """Two sessions, three readers. What each publisher sent and what each reader got is in the clients."""
+        self.start_broker()
+        self.began = time.time()
+        self.readers = [
+            self.device("bob-1").subscribe("$from/earliest/sessions/+/#"),
+            self.device("alice-1").subscribe("$from/earliest/sessions/one/input"),
+            self.client("olga-1").subscribe("$from/earliest/sessions/two/#", qos=0),
+        ]
+        self.sent = []
+        publishers = {user: self.client(f"{user}-pub", user=user) for user in ("alice", "oscar", "agent")}
+        for i in range(60):
+            user = self.random.choice(("alice", "oscar", "agent"))
+            session = self.random.choice(("one", "two"))
+            rest = "event" if user == "agent" else "input"
+            payload = self.random.randbytes(self.random.randrange(300))
+            publishers[user].publish(topic(session, rest), payload)
+            self.sent.append((session, user, f"{user}-pub", rest, payload))
+        counts = collections.Counter(session for session, *_ in self.sent)
+        self.readers[0].wait_entries(60)
+        self.readers[1].wait_entries(len([s for s in self.sent if s[0] == "one" and s[3] == "input"]))
+        self.readers[2].wait_entries(counts["two"])
+        self.ended = time.time()
+
+    def account(self, reader):
+        """(session, offset) of all that a reader got."""
+        return [(m.session, offset) for m in reader.entries() for offset in m.covers]
+
+    def test_publishes_are_those_that_were_sent(self):
+        self.traffic()
+        rows = self.rows("--kind", "published")
+        self.assertEqual(
+            [(r["session"], r["identity"], r["device"], r["topic"], r["bytes"], r["sha256"]) for r in rows],
+            [(s, u, d, rest, len(p), hashlib.sha256(p).hexdigest()) for s, u, d, rest, p in self.sent])
+        offsets = collections.Counter()
+        for row in rows:
+            offsets[row["session"]] += 1
+            self.assertEqual(row["offset"], offsets[row["session"]])
+            self.assertEqual(row["address"], "127.0.0.1")
+            self.assertLessEqual(iso(self.began), row["time"])
+            self.assertLessEqual(row["time"], iso(self.ended))
+        roles = {row["identity"]: row["role"] for row in rows}
+        self.assertEqual(roles, {"alice": "user", "oscar": "operator", "agent": "agent"})
+
+    def test_receipts_are_what_the_readers_got(self):
+        self.traffic()
+        for reader, state in zip(self.readers, ("acknowledged", "acknowledged", "sent")):
+            got = self.account(reader)
+            rows = self.settled("--device", reader.client_id, "--kind", state, count=len(got))
+            said = [(row["session"], offset) for row in rows
+                    for offset in range(row["offset"], row.get("last", row["offset"]) + 1)]
+            for session in ("one", "two"):  # what came in the same millisecond was in one order in each
+                self.assertEqual([one for one in said if one[0] == session], [one for one in got if one[0] == session])
+            for row in rows:
+                self.assertEqual((row["kind"], row["identity"]), ("delivered", reader.client_id.split("-")[0]))
+                self.assertEqual("acknowledged" in row, state == "acknowledged")
+                self.assertLessEqual(iso(self.began), row["time"])
+                self.assertLessEqual(row.get("acknowledged", row["time"]), iso(time.time()))
+
+    def test_filters(self):
+        self.traffic()
+        self.settled("--kind", "acknowledged", count=sum(len(self.account(r)) for r in self.readers[:2]))
+        everything = self.rows()
+        times = [row["time"] for row in everything]
+        self.assertEqual(times, sorted(times))
+        kinds = {row["kind"] for row in everything}
+        self.assertEqual(kinds, {"started", "roles", "key", "connected", "subscribed", "published", "delivered"})
+
+        def same(wanted, *arguments):
+            self.assertEqual(self.rows(*arguments), [row for row in everything if wanted(row)], arguments)
+
+        same(lambda r: r.get("session") == "one", "--session", "one")
+        same(lambda r: r.get("identity") == "bob", "--identity", "bob")
+        same(lambda r: r.get("device") == "alice-pub", "--device", "alice-pub")
+        same(lambda r: r.get("identity") == "alice" and r.get("session") == "one", "--identity", "alice", "--session", "one")
+        same(lambda r: r["kind"] == "connected", "--kind", "connected")
+        same(lambda r: r["kind"] in ("connected", "started"), "--kind", "connected,started")
+        same(lambda r: r["kind"] in ("connected", "started"), "--kind", "connected", "--kind", "started")
+        same(lambda r: r.get("topic") == "input" and r["kind"] == "published", "--kind", "input")
+        same(lambda r: r.get("state") == "sent", "--kind", "sent")
+        same(lambda r: r.get("session") == "two" and r.get("offset") == 7, "--session", "two", "--offset", "7")
+        same(lambda r: r.get("session") == "two" and r.get("offset") == 7 and r["kind"] == "published",
+             "--session", "two", "--offset", "7", "--kind", "published")
+        middle = times[len(times) // 2]
+        same(lambda r: r["time"] >= middle, "--from", middle)
+        same(lambda r: r["time"] <= middle, "--to", middle)
+        same(lambda r: r["time"] == middle, "--from", middle, "--to", middle)
+        day = middle[:10]
+        same(lambda r: r["time"].startswith(day), "--from", day, "--to", day)
+        same(lambda r: False, "--from", "2001", "--to", "2001-12")
+        same(lambda r: False, "--session", "none")
+        same(lambda r: False, "--session", "one", "--offset", "1000")
+        same(lambda r: False, "--identity", "bo")
+        same(lambda r: False, "--identity", "bob", "--device", "alice-1")
+        # Over several seals, after a clean stop and a kill, it is what it was.
+        self.broker.restart()
+        self.broker.restart(kill=True)
+        until = ("--to", times[-1])
+        self.assertEqual(self.rows(*until), everything)
+        self.assertEqual(self.rows("--session", "one", *until), [r for r in everything if r.get("session") == "one"])
+
+    def test_formats(self):
+        self.start_broker(options={"presence_notices": "none"})
+        hostile = 'a"b, c;=d\u202e \u00fc\\'
+        self.client("alice-1").publish(topic("s", "input"), b"one")
+        self.client(hostile, user="alice").publish(topic("s", "input"), b"two")
+        kinds = ("--kind", "published,connected,roles")
+        rows = self.rows(*kinds)
+        self.assertEqual([row["device"] for row in rows if row["kind"] == "published"], ["alice-1", hostile])
+        self.assertEqual([row["text"].count("\n") for row in rows if row["kind"] == "roles"], [7])
+        text = self.ask(*kinds, "--format", "csv").out.decode()
+        read = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        self.assertEqual([{k: v for k, v in row.items() if v} for row in read],
+                         [{k: str(v) for k, v in row.items()} for row in rows])
+        self.assertEqual(text.count("\r\n"), len(rows) + 1)
+        table = self.ask(*kinds).out.decode()
+        self.assertEqual(len(table.splitlines()), len(rows) + 1)
+        self.assertTrue(table.startswith("TIME "))
+        self.assertIn("input, 3 bytes", table)
+        # An empty answer has a heading in CSV, and nothing else.
+        self.assertEqual(self.ask("--session", "none", "--format", "csv").out, text.split("\r\n")[0].encode() + b"\r\n")
+        self.assertEqual(self.ask("--session", "none", "--format", "json").out, b"")
+
+    def test_what_makes_no_sense(self):
+        self.start_broker()
+        for arguments, words in (
+            (("--offset", "3"), "an offset is one of a session"),
+            (("--session", "s", "--offset", "0"), "--offset"),
+            (("--session", "s", "--offset", "three"), "--offset"),
+            (("--session", "a/b"), "session"),
+            (("--kind", "nonsense"), "there is no kind 'nonsense'. There are published, tokens, input"),
+            (("--from", "yesterday"), "'yesterday' is not a time"),
+            (("--from", "2026-02-30"), "'2026-02-30' is not a time"),
+            (("--from", "2026-02-02", "--to", "2026-02-01"), "the end lies before the beginning"),
+            (("--format", "xml"), "there are table, json and csv, not 'xml'"),
+            (("--session", "s", "--offset", "1", "--kind", "connected"), "leave the offset out"),
+            (("nonsense",), "there is no command 'nonsense'"),
+        ):
+            with self.subTest(arguments):
+                self.assertIn(words, self.ask(*arguments, expect=2).err.decode())
+
+    def test_stores_that_cannot_be_asked(self):
+        self.start_broker(options={"audit": "off"})
+        self.fill("s", 3)
+        self.assertIn(b"has no audit", self.ask(expect=1).err)
+        self.assertIn(b"no store there", self.ask(store=self.folder / "none", expect=1).err)
+        self.broker.stop()
+        for table in self.broker.store.glob("*.log"):
+            data = bytearray(table.read_bytes())
+            if len(data) > 100:
+                data[len(data) // 2] ^= 0x55
+                table.write_bytes(data)
+        self.assertIn(b"orrupt", self.ask(expect=1).err)
+
+
+if __name__ == "__main__":
+    harness.main()
