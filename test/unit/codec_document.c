@@ -13,6 +13,7 @@
 #include "codec/notice.h"
 #include "codec/presence.h"
 #include "codec/properties.h"
+#include "codec/signal.h"
 #include "codec/signature.h"
 #include "codec/token.h"
 
@@ -344,6 +345,19 @@ static bool write_answer(struct hf_buffer *out)
 	return hf_answer_encode(&answer, out);
 }
 
+static bool write_signal(struct hf_buffer *out)
+{
+	const struct hf_signal signal = {
+		.kind = HF_SIGNAL_STEER,
+		.response = hf_slice_of("r-7"),
+		.from = hf_slice_of("a"),
+		.text = hf_slice_of("!"),
+		.data = hf_slice_of("\x01"),
+	};
+
+	return hf_signal_encode(&signal, out);
+}
+
 static bool write_tokens_joined(struct hf_buffer *out)
 {
 	const struct hf_token_batch batch = {
@@ -456,6 +470,8 @@ static const struct {
 		"a7 626964 63612d32 62746f 81617a 6464617461 01 65726f6c6573 816475736572 6763686f69636573 816179 "
 		"687175657374696f6e 613f 6a657870697265732d696e 1b000000075cd78800"},
 	{"answer.full", write_answer, "a4 626964 63612d32 6464617461 01 6474657874 6121 6663686f696365 6179"},
+	{"signal.full", write_signal,
+		"a5 6464617461 01 6466726f6d 6161 6474657874 6121 667369676e616c 657374656572 68726573706f6e7365 63722d37"},
 	{"tokens.joined", write_tokens_joined,
 		"a6 626964 63722d37 63656e64 68636f6d706c657465 63736571 16 646b696e64 66616e73776572 646c617374 1818 "
 		"6474657874 6d48656c6c6f2c20776f726c642e"},
@@ -486,6 +502,7 @@ static enum hf_reason decode(const char *rule, struct hf_slice payload)
 	struct hf_token_batch batch;
 	struct hf_ask ask;
 	struct hf_answer answer;
+	struct hf_signal signal;
 	struct hf_history_request history;
 	struct hf_control_request control;
 	struct hf_slice status;
@@ -498,6 +515,8 @@ static enum hf_reason decode(const char *rule, struct hf_slice payload)
 		return hf_ask_decode(payload, &ask);
 	if (strcmp(rule, "answer") == 0)
 		return hf_answer_decode(payload, &answer);
+	if (strcmp(rule, "signal") == 0)
+		return hf_signal_decode(payload, &signal);
 	if (strcmp(rule, "control-request") == 0)
 		return hf_control_decode(payload, &control);
 	return hf_history_request_decode(payload, &history);

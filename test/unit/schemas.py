@@ -30,6 +30,7 @@ OPTIONAL = {
     "presence": {"status", "reason"},
     "ask": {"choices", "to", "roles", "expires-in", "data"},
     "answer": {"choice", "text", "data"},
+    "signal": {"response", "from", "text", "data"},
     "control-answer": {"expected", "by", "holder", "to"},
     "history-answer": {"next", "id", "type", "properties"},
     "receipt": {"expected", "offset", "time", "by"},
@@ -41,6 +42,8 @@ BATCH = {"id": "r", "seq": 0, "text": ""}
 ASK = {"id": "a", "question": "?"}
 CHOICE = {"id": "a", "choice": "yes"}
 TEXT = {"id": "a", "text": "yes"}
+STOP = {"signal": "interrupt"}
+STEER = {"signal": "steer", "text": "shorter"}
 
 TAKEN = {
     "tokens": [
@@ -74,6 +77,18 @@ TAKEN = {
         *({**CHOICE, "id": i} for i in ("x" * 64, "ä" * 32)),
         *({**CHOICE, "choice": c} for c in ("x" * 256, "ä" * 128)),
         {**TEXT, "text": "x" * 70000},
+    ],
+    "signal": [
+        STOP,
+        STEER,
+        {"signal": "steer", "data": None},
+        {"signal": "resume"},
+        *({**s, "response": r} for s in (STOP, STEER) for r in ("r", "x" * 64, "ä" * 32)),
+        *({**s, "from": f} for s in (STOP, STEER) for f in ("a", "ä€😀", "x" * 1024)),
+        *({**STOP, "text": t} for t in ("x", "\0", "x" * 70000)),
+        *({**STOP, "data": d} for d in (None, 0, [], {"a": [1, 2.5]})),
+        {**STEER, "response": "r", "from": "a", "data": [1]},
+        {"signal": "resume", "response": "r", "from": "a", "text": "go on", "data": 1},
     ],
     "presence-status": [
         *({"status": s} for s in ("", "x", "x" * 256, "ä" * 128, "\0")),
@@ -134,6 +149,17 @@ REFUSED = {
         *({**TEXT, "text": t} for t in ("", None, [])),
         {**CHOICE, "unknown": 1},
     ],
+    "signal": [
+        {},
+        [],
+        "interrupt",
+        [STOP],
+        *({"signal": s} for s in ("", "Interrupt", "stop", None, 1)),
+        *({**STOP, "response": r} for r in ("", "x" * 65, None, [])),
+        *({**STOP, "from": f} for f in ("", "x" * 1025, None, [])),
+        *({**s, "text": t} for s in (STOP, STEER) for t in ("", None, [])),
+        {**STOP, "unknown": 1},
+    ],
     "presence-status": [
         {},
         [],
@@ -193,6 +219,14 @@ REFUSED_BY_CODEC = {
         {"command": "claim", "mode": "cold"},
         {"command": "claim", "reason": "because"},
         {"command": "claim", 1: 2},
+    ],
+    "signal": [
+        {"signal": ["interrupt"]},
+        {"signal": "steer"},
+        {"signal": "steer", "response": "r"},
+        *({**STOP, "response": r} for r in (b"r", 1)),
+        *({**STOP, "from": f} for f in (b"a", "a\0b", 1)),
+        *({**STEER, "text": t} for t in (b"x", 1)),
     ],
     "presence-status": [
         *({"status": s} for s in (b"reading", 1)),
@@ -276,7 +310,7 @@ class Written(unittest.TestCase):
             rules,
             {
                 *("tokens", "state", "mark", "notice", "error", "receipt", "history-answer", "control-answer"),
-                *("ask", "answer", "audit", "presence"),
+                *("ask", "answer", "signal", "audit", "presence"),
             },
         )
 
