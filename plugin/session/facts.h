@@ -17,6 +17,7 @@ enum hf_fact {
 	HF_FACT_ACTIVE = 11,      /* sessions.c; of no session (its id is empty); name: a session that a kill of the broker
 								 would leave with somebody there, or with an open response */
 	HF_FACT_RETENTION = 12,   /* retention.c; name: empty */
+	HF_FACT_HELD = 13,        /* held.c; name: identity or nothing, 0, id of a response */
 };
 
 #endif

@@ -305,6 +305,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_SYNC] = sync_log,
 	[HF_TIMER_ASKS] = hf_asks_expire,
 	[HF_TIMER_LOST] = hf_losses_due,
+	[HF_TIMER_STOP] = hf_responses_stop_due,
 	[HF_TIMER_STALL] = hf_stalls_due,
 	[HF_TIMER_PRESENCE] = hf_presence_tell,
 	[HF_TIMER_AUDIENCE] = hf_sessions_look_at_audiences,

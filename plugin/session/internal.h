@@ -25,6 +25,7 @@
 #include "codec/filter.h"
 #include "codec/notice.h"
 #include "codec/presence.h"
+#include "codec/signal.h"
 #include "codec/token.h"
 #include "session/access.h"
 #include "session/audit/receipts.h"
@@ -67,7 +68,8 @@ struct hf_audience {
 };
 
 struct hf_response {
-	UT_hash_handle hh; /* key: identity, 0, id */
+	UT_hash_handle hh; /* of the session; key: identity, 0, id */
+	struct hf_session *session;
 	uint64_t next_seq;
 	uint64_t last_offset;
 	enum hf_end end;
@@ -76,6 +78,8 @@ struct hf_response {
 	bool streams;                                  /* is in there */
 	bool stalled;                                  /* or has been */
 	int64_t batch_ms;                              /* when the last batch came, on the monotonic clock */
+	int64_t stop_ms;                           /* interrupted: by then it is to end, by hf_hub_clock_ms; 0: it is not */
+	struct hf_response *stop_prev, *stop_next; /* of hub->stopping, by stop_ms */
 	size_t identity_len;
 	size_t key_len;
 	char key[];
@@ -117,6 +121,7 @@ struct hf_session {
 	struct hf_response *responses; /* the open ones, and those not yet written */
 	size_t open_count;
 	bool responses_dirty;
+	struct hf_held *held;                /* responses.h: interrupts of those that have not begun */
 	struct hf_open_ask *asks;            /* asks.h */
 	struct hf_participant *participants; /* presence.h: those that are there, or of whom something is to be told */
 	size_t changed_count;                /* of the latter */
@@ -299,6 +304,7 @@ enum hf_timer {
 	HF_TIMER_SYNC,       /* durability interval */
 	HF_TIMER_ASKS,       /* questions that expire */
 	HF_TIMER_LOST,       /* connections that have ended: they will not come back */
+	HF_TIMER_STOP,       /* responses that were interrupted: they should have ended */
 	HF_TIMER_STALL,      /* responses of which nothing comes */
 	HF_TIMER_PRESENCE,   /* tell how participants are */
 	HF_TIMER_AUDIENCE,   /* of the sessions that are shown: it may have changed */
@@ -340,6 +346,7 @@ struct hf_hub {
 	struct hf_lost *lost, *losses;          /* presence.h: by client id; by time */
 	struct hf_participant *changed, *later; /* presence.h */
 	struct hf_response *streams;            /* open ones, by when their last batch came */
+	struct hf_response *stopping;           /* those that are interrupted */
 	int64_t restart_grace_until_ms;         /* on the monotonic clock */
 	struct hf_device *recalls;              /* whose loans are to be called back */
 	struct hf_group *groups;

@@ -24,6 +24,7 @@ void hf_options_defaults(struct hf_options *options)
 		.share_expiry_s = 7 * 24 * 3600,
 		.ask_expiry_s = 86400,
 		.restart_grace_ms = 10000,
+		.interrupt_grace_ms = 2000,
 		.floor_lease_ms = 30000,
 		.stall_after_ms = 30000,
 	};
@@ -211,6 +212,11 @@ static bool set_restart_grace(struct hf_options *options, const char *value)
 	return set_number(&options->restart_grace_ms, value, 0, 3600000);
 }
 
+static bool set_interrupt_grace(struct hf_options *options, const char *value)
+{
+	return set_number(&options->interrupt_grace_ms, value, 0, 3600000);
+}
+
 static bool set_stall_after(struct hf_options *options, const char *value)
 {
 	return set_number(&options->stall_after_ms, value, 0, 3600000);
@@ -276,6 +282,7 @@ static const struct {
 	{"ask_expiry", set_ask_expiry, "seconds, 1 to 31622400"},
 	{"agent_grace", set_agent_grace, "milliseconds, 0 to 3600000"},
 	{"restart_grace", set_restart_grace, "milliseconds, 0 to 3600000"},
+	{"interrupt_grace", set_interrupt_grace, "milliseconds, 0 to 3600000"},
 	{"stall_after", set_stall_after, "milliseconds, 0 to 3600000"},
 	{"presence_notices", set_presence_notices, "all, agents or none"},
 	{"floor_lease", set_floor_lease, "seconds, 0 to 86400"},

@@ -41,6 +41,7 @@ struct hf_options {
 	unsigned int agent_grace_ms;
 	unsigned int stall_after_ms; /* 0: never */
 	unsigned int restart_grace_ms;
+	unsigned int interrupt_grace_ms;
 	enum hf_notices presence_notices;
 	unsigned int floor_lease_ms;
 };

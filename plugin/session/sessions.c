@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sessions in memory: those that somebody watches or has just written to. All others cost disk only. */
 #include "session/kinds/kinds.h"
+#include "session/kinds/responses.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
 
@@ -15,6 +16,7 @@ static void session_free(struct hf_hub *hub, struct hf_session *session)
 {
 	hf_participants_free(hub, session);
 	hf_responses_free(hub, session);
+	hf_held_free(session);
 	hf_asks_free(session);
 	hf_floor_free(hub, session);
 	if (session->log) {
@@ -36,6 +38,9 @@ static enum hf_reason open_log(struct hf_hub *hub, struct hf_session *session, b
 	reason = hf_participants_load(hub, session);
 	if (reason == HF_OK) {
 		reason = hf_responses_load(hub, session);
+	}
+	if (reason == HF_OK) {
+		reason = hf_held_load(hub, session);
 	}
 	if (reason == HF_OK) {
 		reason = hf_asks_load(hub, session);
@@ -198,9 +203,8 @@ static size_t list_open(const struct hf_session *session, struct hf_document_res
 			continue;
 		}
 		if (out) {
-			out[count].identity = hf_slice_from(response->key, response->identity_len);
-			out[count].id = hf_slice_from(
-				response->key + response->identity_len + 1, response->key_len - response->identity_len - 1);
+			out[count].identity = hf_response_identity(response);
+			out[count].id = hf_response_id(response);
 		}
 		count++;
 	}

@@ -42,6 +42,20 @@ def reply(ask, **more):
     return cbor2.dumps({"id": ask, **more})
 
 
+def interrupt(response=None, **more):
+    """The payload of S/signal that stops a response, or all; `sender` as the key "from": of which agent."""
+    return signal("interrupt", response, **more)
+
+
+def steer(text="shorter", response=None, **more):
+    return signal("steer", response, text=text, **more)
+
+
+def signal(name, response=None, sender=None, **more):
+    named = {key: value for key, value in (("response", response), ("from", sender)) if value is not None}
+    return cbor2.dumps({"signal": name, **named, **more})
+
+
 def state(head, open=(), tail=1, asks=(), audience=(0, 0, 0), floor=None):
     """The document on S/state; `audience`: people, devices, caught up; `floor`: without it, one that nobody has had yet."""
     return {

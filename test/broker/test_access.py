@@ -2,7 +2,7 @@
 """Who may publish what, and who may read: every role on every topic, default deny, wildcards, anonymous clients."""
 
 import harness
-from client import Clients, batch, question, reply, topic
+from client import Clients, batch, question, reply, steer, topic
 
 ROLE_USERS = {
     "agent": "agent",
@@ -46,7 +46,8 @@ READERS = ("agent", "user", "operator", "observer")
 
 def payload_for(rest, user):
     """What this user may publish there once, if anything. There is a question to each user."""
-    documents = {"tokens": batch(user, 0, "text"), "ask": question(user), "answer": reply(f"to-{user}", text="yes")}
+    documents = {"tokens": batch(user, 0, "text"), "ask": question(user)}
+    documents.update({"answer": reply(f"to-{user}", text="yes"), "signal": steer()})
     return documents.get(rest, b"anything")
 
 

@@ -4,7 +4,7 @@
 import time
 
 import harness
-from client import Clients, batch, publish_properties, question, topic
+from client import Clients, batch, interrupt, publish_properties, question, steer, topic
 
 
 class Stamps(Clients, harness.BrokerTest):
@@ -17,7 +17,7 @@ class Stamps(Clients, harness.BrokerTest):
         before = int(time.time() * 1000)
         self.client("alice-1").publish(topic("s", "input"), "hello")
         self.client("agent-1").publish(topic("s", "event"), "tool call")
-        self.client("oscar-1").publish(topic("s", "signal"), "stop")
+        self.client("oscar-1").publish(topic("s", "signal"), interrupt())
         after = int(time.time() * 1000)
         entries = self.reader.wait_entries(3).entries()
         seen = [(m.offset, m.sender, m.role, m.payload, m.topic) for m in entries]
@@ -26,7 +26,7 @@ class Stamps(Clients, harness.BrokerTest):
             [
                 (1, "alice", "user", b"hello", "sessions/s/input"),
                 (2, "agent", "agent", b"tool call", "sessions/s/event"),
-                (3, "oscar", "operator", b"stop", "sessions/s/signal"),
+                (3, "oscar", "operator", interrupt(), "sessions/s/signal"),
             ],
         )
         times = [m.time_ms for m in entries]
@@ -115,7 +115,7 @@ class Order(Clients, harness.BrokerTest):
             for writer in writers:
                 user = writer.client_id[:-2]
                 kind = self.random.choice(kinds.get(user, ("tokens", "event", "ask", "shared/k")))
-                documents = {"tokens": batch(f"{user}-{i}", 0, "t"), "ask": question(f"{user}-{i}")}
+                documents = {"tokens": batch(f"{user}-{i}", 0, "t"), "ask": question(f"{user}-{i}"), "signal": steer(f"signal {i}")}
                 payload = documents.get(kind, f"{user} {i}")
                 waiting.append((writer, writer.publish_nowait(topic("s", kind), payload, self.random.choice((1, 2)))))
         for writer, mid in waiting:
@@ -124,7 +124,7 @@ class Order(Clients, harness.BrokerTest):
         # each publisher's own order is kept, QoS 1 among QoS 1
         for user in ("alice", "oscar"):
             mine = [m for m in reference if m.sender == user and m.qos == 1]
-            numbers = [int(m.payload.split()[1]) for m in mine]
+            numbers = [int((m.document["text"] if m.kind == "signal" else m.payload.decode()).split()[1]) for m in mine]
             self.assertEqual(numbers, sorted(numbers))
         for reader in readers:
             reader.wait_offset(400).check_offsets(1, 400)

@@ -2,7 +2,7 @@
 """What filters match, overlap and grant: each entry once, in order, at the highest QoS granted."""
 
 import harness
-from client import Clients, batch, question, reply, topic
+from client import Clients, batch, question, reply, steer, topic
 
 
 class Filters(Clients, harness.BrokerTest):
@@ -14,7 +14,7 @@ class Filters(Clients, harness.BrokerTest):
                 (agent, "tokens", batch("r", i, "t")),
                 (alice, "input", f"{i}"),
                 (agent, "event", f"{i}"),
-                (alice, "signal", f"{i}"),
+                (alice, "signal", steer(f"{i}")),
                 (agent, "ask", question(f"a{i}")),
                 (alice, "answer", reply(f"a{i}", text="yes")),
                 (agent, "shared/k", f"{i}"),
@@ -97,7 +97,7 @@ class Filters(Clients, harness.BrokerTest):
         for qos in (0, 1, 2):
             alice.publish(topic("s", "input"), "x", qos)
             agent.publish(topic("s", "event"), "x", qos)
-            alice.publish(topic("s", "signal"), "x", qos)
+            alice.publish(topic("s", "signal"), steer(), qos)
             alice.settle()
         # a client hands out what came at QoS 2 only after the PUBREL: between QoS levels MQTT keeps no order
         reader.wait_entries(9).settle()
@@ -143,8 +143,8 @@ class Filters(Clients, harness.BrokerTest):
         self.start_broker()
         speaker = self.client("alice-1").subscribe("sessions/s/#", no_local=True).subscribe("sessions/s/input")
         speaker.publish(topic("s", "input"), "own")
-        speaker.publish(topic("s", "signal"), "own")
-        self.client("alice-2").publish(topic("s", "signal"), "other")
+        speaker.publish(topic("s", "signal"), steer("own"))
+        self.client("alice-2").publish(topic("s", "signal"), steer("other"))
         speaker.wait_offset(3).settle()
         self.assertEqual(speaker.offsets(), [1, 3])
 
@@ -155,18 +155,18 @@ class Filters(Clients, harness.BrokerTest):
         reader.subscribe("sessions/+/signal")
         alice = self.client("alice-1")
         for rest in ("input", "signal", "shared/k"):
-            alice.publish(topic("s", rest), "live")
+            alice.publish(topic("s", rest), steer("live"))
         reader.wait_offset(3).settle()
         reader.cut()
         for rest in ("input", "signal", "shared/k"):
-            alice.publish(topic("s", rest), "stored")
+            alice.publish(topic("s", rest), steer("stored"))
         back = self.device("bob-1").wait_offset(6).settle()
         wanted = [{7, 268435455}, {7}, {7}]
         for part in (reader, back):
             self.assertEqual([set(m.subscription_ids) for m in part.entries()], wanted)
         back.cut()
         for rest in ("input", "signal", "shared/k"):
-            alice.publish(topic("s", rest), "over a restart")
+            alice.publish(topic("s", rest), steer("over a restart"))
         self.broker.restart(kill=True)
         back = self.device("bob-1").wait_offset(9).settle()
         self.assertEqual([set(m.subscription_ids) for m in back.entries()], wanted)

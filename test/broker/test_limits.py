@@ -2,7 +2,7 @@
 """Receive Maximum, Maximum Packet Size, small queues, full sockets: limits slow a reader down, and lose nothing."""
 
 import harness
-from client import Clients, topic
+from client import Clients, steer, topic
 from raw import PUBLISH
 
 
@@ -77,7 +77,7 @@ class Limits(Clients, harness.BrokerTest):
         mids = []
         for i in range(200):
             rest = self.random.choice(("signal", "signal", "input", "shared/k"))
-            mids.append(alice.publish_nowait(topic("s", rest), f"{i}"))
+            mids.append(alice.publish_nowait(topic("s", rest), steer(f"{i}")))
         for mid in mids:
             alice.published(mid)
         readers[-1] = self.raw("bob-kept-1", clean=False, properties=kept)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What entries of a kind mean: responses, questions, shared state. */
+/* What entries of a kind mean: responses, signals, questions, shared state. */
 #ifndef HF_SESSION_KINDS_H
 #define HF_SESSION_KINDS_H
 
@@ -21,6 +21,17 @@ void hf_response_replay(struct hf_hub *hub, struct hf_session *session,
 	const struct hf_entry *entry); /* session: NULL when not in memory */
 void hf_response_replay_closed(
 	struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
+void hf_responses_stop_due(struct hf_hub *hub); /* those that were interrupted and have not ended in time */
+
+/* signals.c */
+enum hf_reason hf_signal_check(struct hf_hub *hub, struct hf_incoming *incoming);
+void hf_signal_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+void hf_signal_replay(
+	struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry); /* session: as above */
+
+/* held.c: interrupts of responses that nobody has begun, of a session that comes into memory, and that goes */
+enum hf_reason hf_held_load(struct hf_hub *hub, struct hf_session *session);
+void hf_held_free(struct hf_session *session);
 
 /* asks.c: questions and answers. Each kind's check and apply; what the facts say of a session that comes into memory;
  * replay; the timer. */

@@ -1,73 +1,41 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Responses: which batch comes next. Open ones are in memory; each has a value in the store, derived from the log
- * and written behind it:
+ * Responses: which batch comes next. Open ones are in memory; all have a fact in the store (response_facts.c).
  *
- *      0  u8   format, 1
- *      1  u8   enum hf_end
- *      2  u64  next seq, little-endian
- *     10  u64  offset of the last batch, little-endian
+ *     first batch ──► open ──┬── batch with `end` ───────────────────────────────► ended
+ *                            ├── its agent is lost, or has not the floor ─ notice ─┤
+ *                            └── interrupted ── option interrupt_grace ─── notice ─┘
  */
+#include "session/kinds/responses.h"
 #include "session/kinds/kinds.h"
 #include "session/log/log.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
 #include "session/publish/publish.h"
 
-#include <endian.h>
+#include <utlist.h>
 
-#define VALUE_SIZE 18
-#define VALUE_FORMAT 1
-#define KEY_MAX (HF_TOPIC_MAX + 1 + HF_RESPONSE_ID_MAX)
+#define STOP_AT_ONCE 64 /* before others get their turn */
 
-static void value_write(unsigned char value[VALUE_SIZE], enum hf_end end, uint64_t next_seq, uint64_t offset)
+struct hf_slice hf_response_identity(const struct hf_response *response)
 {
-	uint64_t next_le = htole64(next_seq), offset_le = htole64(offset);
-
-	value[0] = VALUE_FORMAT;
-	value[1] = (unsigned char)end;
-	memcpy(value + 2, &next_le, 8);
-	memcpy(value + 10, &offset_le, 8);
+	return hf_slice_from(response->key, response->identity_len);
 }
 
-static bool value_read(struct hf_slice value, struct hf_response *response)
+struct hf_slice hf_response_id(const struct hf_response *response)
 {
-	uint64_t next_le, offset_le;
-
-	if (value.len != VALUE_SIZE || value.data[0] != VALUE_FORMAT || (unsigned char)value.data[1] > HF_END_ERROR) {
-		return false;
-	}
-	memcpy(&next_le, value.data + 2, 8);
-	memcpy(&offset_le, value.data + 10, 8);
-	response->end = (enum hf_end)value.data[1];
-	response->next_seq = le64toh(next_le);
-	response->last_offset = le64toh(offset_le);
-	return true;
-}
-
-/* Neither has a zero in it (MQTT 5, 1.5.4; schemas/tokens.cddl). */
-static bool fits(struct hf_slice identity, struct hf_slice id)
-{
-	return identity.len <= HF_TOPIC_MAX && id.len <= HF_RESPONSE_ID_MAX;
-}
-
-static size_t make_key(char *key, struct hf_slice identity, struct hf_slice id)
-{
-	memcpy(key, identity.data, identity.len);
-	key[identity.len] = '\0';
-	memcpy(key + identity.len + 1, id.data, id.len);
-	return identity.len + 1 + id.len;
+	return hf_slice_from(response->key + response->identity_len + 1, response->key_len - response->identity_len - 1);
 }
 
 static struct hf_response *find(const struct hf_session *session, struct hf_slice identity, struct hf_slice id)
 {
-	char key[KEY_MAX];
+	char key[HF_RESPONSE_KEY_MAX];
 	struct hf_response *response;
 
-	if (!fits(identity, id)) {
+	if (!hf_response_key_fits(identity, id)) {
 		return NULL;
 	}
-	size_t len = make_key(key, identity, id);
+	size_t len = hf_response_key(key, identity, id);
 	HASH_FIND(hh, session->responses, key, len, response);
 	return response;
 }
@@ -77,8 +45,9 @@ static struct hf_response *add(struct hf_session *session, struct hf_slice ident
 	struct hf_response *response = calloc(1, sizeof(*response) + identity.len + 1 + id.len);
 
 	if (response) {
+		response->session = session;
 		response->identity_len = identity.len;
-		response->key_len = make_key(response->key, identity, id);
+		response->key_len = hf_response_key(response->key, identity, id);
 		HASH_ADD(hh, session->responses, key, response->key_len, response);
 		session->open_count++;
 	}
@@ -109,9 +78,18 @@ static void belongs_to(struct hf_hub *hub, struct hf_response *response, struct 
 	response->member = member;
 }
 
+static void unlist_stop(struct hf_hub *hub, struct hf_response *response)
+{
+	if (response->stop_ms != 0) {
+		DL_DELETE2(hub->stopping, response, stop_prev, stop_next);
+		response->stop_ms = 0;
+	}
+}
+
 static void ended(struct hf_hub *hub, struct hf_session *session, struct hf_response *response, enum hf_end end)
 {
 	hf_stall_end(hub, response);
+	unlist_stop(hub, response);
 	belongs_to(hub, response, NULL);
 	response->end = end;
 	session->open_count--;
@@ -125,26 +103,6 @@ static void drop(struct hf_session *session, struct hf_response *response)
 	free(response);
 }
 
-/* What the store knows of a response that is not in memory: one that has ended, or is new (next_seq 0). */
-static enum hf_reason recall(
-	struct hf_hub *hub, struct hf_slice session, struct hf_slice identity, struct hf_slice id, struct hf_response *out)
-{
-	char key[KEY_MAX];
-	bool found;
-
-	*out = (struct hf_response){.end = HF_END_NONE};
-	if (!fits(identity, id)) {
-		return HF_OK; /* nothing that long was ever stored */
-	}
-	hf_buffer_clear(&hub->scratch);
-	enum hf_reason reason = hf_fact_get(
-		hub->store, session, HF_FACT_RESPONSE, hf_slice_from(key, make_key(key, identity, id)), &hub->scratch, &found);
-	if (reason != HF_OK) {
-		return reason;
-	}
-	return !found || value_read(hf_buffer_slice(&hub->scratch), out) ? HF_OK : HF_RECORD_CORRUPT;
-}
-
 /* One more open response? */
 static bool too_many(const struct hf_session *session, const struct hf_device *device)
 {
@@ -155,33 +113,52 @@ static bool too_many(const struct hf_session *session, const struct hf_device *d
 		   (participant && participant->open >= HF_OPEN_RESPONSES_EACH_MAX);
 }
 
-static enum hf_reason check_place(struct hf_hub *hub, struct hf_incoming *incoming)
+static enum hf_reason close(
+	struct hf_hub *hub, struct hf_session *session, struct hf_response *response, enum hf_closed closed);
+
+/* Of one that is open, what memory knows; of others, the store. */
+static enum hf_reason recall(struct hf_hub *hub, struct hf_incoming *incoming, struct hf_response_fact *out)
 {
 	struct hf_session *session = incoming->session;
-	const struct hf_token_batch *batch = &incoming->batch;
-	const struct hf_response *response = find(session, incoming->identity, batch->id);
-	struct hf_response recalled = {.end = HF_END_NONE};
+	struct hf_response *response = find(session, incoming->identity, incoming->batch.id);
+	enum hf_reason reason = HF_OK;
 
-	if (!response) {
-		enum hf_reason reason =
-			session->log ? recall(hub, hf_session_id(session), incoming->identity, batch->id, &recalled) : HF_OK;
-		if (reason != HF_OK) {
-			return reason;
-		}
-		if (recalled.next_seq == 0 && too_many(session, incoming->device)) {
-			return HF_RESPONSES_TOO_MANY;
-		}
-		response = &recalled;
+	if (response && response->stop_ms != 0 && incoming->batch.seq >= response->next_seq &&
+		hf_hub_clock_ms(hub) >= response->stop_ms) { /* the timer is late */
+		reason = close(hub, session, response, HF_CLOSED_INTERRUPTED);
 	}
-	if (batch->seq < response->next_seq) {
+	*out = (struct hf_response_fact){.end = HF_END_NONE};
+	if (response) {
+		out->end = response->end;
+		out->next_seq = response->next_seq;
+		out->last_offset = response->last_offset;
+	} else if (session->log) {
+		reason = hf_response_fact_get(hub, hf_session_id(session), incoming->identity, incoming->batch.id, out);
+	}
+	return reason;
+}
+
+static enum hf_reason check_place(struct hf_hub *hub, struct hf_incoming *incoming)
+{
+	const struct hf_token_batch *batch = &incoming->batch;
+	struct hf_response_fact response;
+	enum hf_reason reason = recall(hub, incoming, &response);
+
+	if (reason != HF_OK) {
+		return reason;
+	}
+	if (response.next_seq == 0 && too_many(incoming->session, incoming->device)) {
+		return HF_RESPONSES_TOO_MANY;
+	}
+	if (batch->seq < response.next_seq) {
 		/* Each of the batches behind it has an entry of its own. */
-		return hf_repeat_of_batch(hub, incoming, response->last_offset - (response->next_seq - 1 - batch->seq));
+		return hf_repeat_of_batch(hub, incoming, response.last_offset - (response.next_seq - 1 - batch->seq));
 	}
-	if (response->end != HF_END_NONE) {
+	if (response.end != HF_END_NONE) {
 		return HF_RESPONSE_CLOSED;
 	}
-	if (batch->seq > response->next_seq) {
-		incoming->expected = response->next_seq;
+	if (batch->seq > response.next_seq) {
+		incoming->expected = response.next_seq;
 		incoming->refusal.expected = &incoming->expected;
 		return HF_SEQ_GAP;
 	}
@@ -211,6 +188,9 @@ static struct hf_response *apply(struct hf_hub *hub, struct hf_session *session,
 		}
 		hf_session_active(hub, session);
 		hf_session_state_changed(hub, session, true);
+		if (session->held && hf_held_take(hub, session, identity, batch->id)) {
+			hf_response_stop(hub, response, hf_hub_clock_ms(hub) + hub->options.interrupt_grace_ms);
+		}
 	}
 	response->next_seq = batch->seq + 1;
 	response->last_offset = offset;
@@ -233,23 +213,13 @@ void hf_tokens_apply(struct hf_hub *hub, const struct hf_incoming *incoming, con
 
 /* ---- closed by Holdfast */
 
-static struct hf_slice identity_of(const struct hf_response *response)
-{
-	return hf_slice_from(response->key, response->identity_len);
-}
-
-static struct hf_slice id_of(const struct hf_response *response)
-{
-	return hf_slice_from(response->key + response->identity_len + 1, response->key_len - response->identity_len - 1);
-}
-
 static enum hf_reason close(
 	struct hf_hub *hub, struct hf_session *session, struct hf_response *response, enum hf_closed closed)
 {
 	const struct hf_notice notice = {
 		.kind = HF_NOTICE_RESPONSE_CLOSED,
-		.id = id_of(response),
-		.from = identity_of(response),
+		.id = hf_response_id(response),
+		.from = hf_response_identity(response),
 		.reason = hf_slice_of(hf_closed_name(closed)),
 	};
 	enum hf_reason reason = hf_append_notice(hub, session, &notice);
@@ -285,11 +255,53 @@ enum hf_reason hf_responses_yield(struct hf_hub *hub, struct hf_session *session
 
 	HASH_ITER(hh, session->responses, response, next)
 	{
-		if (reason == HF_OK && response->end == HF_END_NONE && !hf_floor_allows(hub, session, identity_of(response))) {
+		if (reason == HF_OK && response->end == HF_END_NONE &&
+			!hf_floor_allows(hub, session, hf_response_identity(response))) {
 			reason = close(hub, session, response, HF_CLOSED_FLOOR_LOST);
 		}
 	}
 	return reason;
+}
+
+/* In its place by time: found from the end, since most have the same grace. */
+void hf_response_stop(struct hf_hub *hub, struct hf_response *response, int64_t stop_ms)
+{
+	struct hf_response *before;
+
+	unlist_stop(hub, response);
+	response->session->responses_dirty = true;
+	if (stop_ms == 0) {
+		return;
+	}
+	response->stop_ms = stop_ms;
+	before = hub->stopping ? hub->stopping->stop_prev : NULL; /* the last one */
+	while (before && before->stop_ms > stop_ms) {
+		before = before == hub->stopping ? NULL : before->stop_prev;
+	}
+	if (before) {
+		DL_APPEND_ELEM2(hub->stopping, before, response, stop_prev, stop_next);
+	} else {
+		DL_PREPEND2(hub->stopping, response, stop_prev, stop_next);
+	}
+	int64_t left = stop_ms - hf_hub_clock_ms(hub);
+	hf_hub_due_by(hub, HF_TIMER_STOP, left > 0 ? (unsigned int)left : 0);
+}
+
+void hf_responses_stop_due(struct hf_hub *hub)
+{
+	int64_t now = hf_hub_clock_ms(hub), next_ms = HF_RECOVER_MS;
+	enum hf_reason reason = HF_OK;
+
+	for (unsigned int left = STOP_AT_ONCE;
+		reason == HF_OK && left > 0 && hub->stopping && hub->stopping->stop_ms <= now; left--) {
+		reason = close(hub, hub->stopping->session, hub->stopping, HF_CLOSED_INTERRUPTED);
+	}
+	if (reason == HF_OK && hub->stopping) {
+		next_ms = hub->stopping->stop_ms > now ? hub->stopping->stop_ms - now : 0;
+	}
+	if (hub->stopping) {
+		hf_hub_due_by(hub, HF_TIMER_STOP, (unsigned int)next_ms);
+	}
 }
 
 void hf_responses_forget(struct hf_hub *hub, struct hf_member *member)
@@ -305,6 +317,7 @@ void hf_responses_forget(struct hf_hub *hub, struct hf_member *member)
 /* ---- in the store */
 
 struct load {
+	struct hf_hub *hub;
 	struct hf_session *session;
 	enum hf_reason reason;
 };
@@ -312,25 +325,26 @@ struct load {
 static bool load_one(void *context, struct hf_slice key, struct hf_slice value)
 {
 	struct load *load = context;
-	struct hf_response stored = {.end = HF_END_NONE};
-	const char *zero = memchr(key.data, '\0', key.len);
+	struct hf_response_fact stored;
+	struct hf_slice identity, id;
 
-	if (!zero || !value_read(value, &stored)) {
+	if (!hf_response_key_split(key, &identity, &id) || !hf_response_fact_read(value, &stored)) {
 		load->reason = HF_RECORD_CORRUPT;
 		return false;
 	}
 	if (stored.end != HF_END_NONE) {
 		return true;
 	}
-	size_t identity_len = (size_t)(zero - key.data);
-	struct hf_response *response =
-		add(load->session, hf_slice_from(key.data, identity_len), hf_slice_from(zero + 1, key.len - identity_len - 1));
+	struct hf_response *response = add(load->session, identity, id);
 	if (!response) {
 		load->reason = HF_NO_MEMORY;
 		return false;
 	}
 	response->next_seq = stored.next_seq;
 	response->last_offset = stored.last_offset;
+	if (stored.stop_ms != 0) {
+		hf_response_stop(load->hub, response, stored.stop_ms);
+	}
 	return true;
 }
 
@@ -374,7 +388,7 @@ static void adopt(struct hf_hub *hub, struct hf_session *session, struct hf_resp
 
 enum hf_reason hf_responses_load(struct hf_hub *hub, struct hf_session *session)
 {
-	struct load load = {.session = session, .reason = HF_OK};
+	struct load load = {.hub = hub, .session = session, .reason = HF_OK};
 	enum hf_reason reason = hf_fact_each(hub->store, hf_session_id(session), HF_FACT_RESPONSE, load_one, &load);
 
 	if (reason != HF_OK || load.reason != HF_OK) {
@@ -396,11 +410,14 @@ enum hf_reason hf_responses_write(struct hf_hub *hub, struct hf_session *session
 	}
 	HASH_ITER(hh, session->responses, response, next)
 	{
-		unsigned char bytes[VALUE_SIZE];
-		value_write(bytes, response->end, response->next_seq, response->last_offset);
-		struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
-		enum hf_reason reason = hf_fact_put(hub->store, hf_session_id(session), HF_FACT_RESPONSE,
-			hf_slice_from(response->key, response->key_len), &value);
+		const struct hf_response_fact fact = {
+			.end = response->end,
+			.next_seq = response->next_seq,
+			.last_offset = response->last_offset,
+			.stop_ms = response->stop_ms,
+		};
+		enum hf_reason reason =
+			hf_response_fact_put(hub, hf_session_id(session), hf_slice_from(response->key, response->key_len), &fact);
 		if (reason != HF_OK) {
 			return reason;
 		}
@@ -420,6 +437,7 @@ void hf_responses_free(struct hf_hub *hub, struct hf_session *session)
 	{
 		response->member = NULL; /* which may be gone */
 		hf_stall_end(hub, response);
+		unlist_stop(hub, response);
 		drop(session, response);
 	}
 	session->open_count = 0;
@@ -434,47 +452,52 @@ static void adopt_from(
 	free(id);
 }
 
+static void put_replayed(struct hf_hub *hub, const struct hf_entry *entry, struct hf_slice identity, struct hf_slice id,
+	const struct hf_response_fact *fact)
+{
+	char key[HF_RESPONSE_KEY_MAX];
+	struct hf_slice name = hf_slice_from(key, hf_response_key(key, identity, id));
+
+	if (hf_response_fact_put(hub, entry->session, name, fact) != HF_OK) {
+		hf_say(hub, HF_LOG_ERROR, "a response of session %.*s could not be taken up", (int)entry->session.len,
+			entry->session.data);
+	}
+}
+
 void hf_response_replay_closed(
 	struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice)
 {
 	struct hf_response *response = session ? find(session, notice->from, notice->id) : NULL;
-	struct hf_response stored;
-	unsigned char bytes[VALUE_SIZE];
-	char key[KEY_MAX];
+	struct hf_response_fact fact;
 
 	if (response && response->end == HF_END_NONE) {
 		ended(hub, session, response, HF_END_ERROR);
 	}
-	if (!fits(notice->from, notice->id) || recall(hub, entry->session, notice->from, notice->id, &stored) != HF_OK) {
-		return;
-	}
-	value_write(bytes, HF_END_ERROR, stored.next_seq, stored.last_offset);
-	struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
-	struct hf_slice name = hf_slice_from(key, make_key(key, notice->from, notice->id));
-	if (hf_fact_put(hub->store, entry->session, HF_FACT_RESPONSE, name, &value) != HF_OK) {
-		hf_say(hub, HF_LOG_ERROR, "a response of session %.*s could not be closed", (int)entry->session.len,
-			entry->session.data);
+	if (hf_response_key_fits(notice->from, notice->id) &&
+		hf_response_fact_get(hub, entry->session, notice->from, notice->id, &fact) == HF_OK) {
+		fact.end = HF_END_ERROR;
+		put_replayed(hub, entry, notice->from, notice->id, &fact);
 	}
 }
 
 void hf_response_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry)
 {
 	struct hf_token_batch batch;
-	char key[KEY_MAX];
+	struct hf_response_fact fact;
 
-	if (hf_token_decode(entry->payload, &batch) != HF_OK || !fits(entry->identity, batch.id)) {
+	if (hf_token_decode(entry->payload, &batch) != HF_OK || !hf_response_key_fits(entry->identity, batch.id) ||
+		hf_response_fact_get(hub, entry->session, entry->identity, batch.id, &fact) != HF_OK) {
 		return;
 	}
 	struct hf_response *response = session ? apply(hub, session, entry->identity, &batch, entry->offset) : NULL;
 	if (response) {
 		adopt_from(hub, session, response, entry->device);
+		fact.stop_ms = response->stop_ms;
+	} else if (fact.next_seq == 0 && hf_held_take_fact(hub, entry->session, entry->identity, batch.id)) {
+		fact.stop_ms = entry->time_ms + hub->options.interrupt_grace_ms;
 	}
-	unsigned char bytes[VALUE_SIZE];
-	value_write(bytes, batch.end, batch.seq + 1, entry->offset);
-	struct hf_slice value = hf_slice_from(bytes, sizeof(bytes));
-	struct hf_slice name = hf_slice_from(key, make_key(key, entry->identity, batch.id));
-	if (hf_fact_put(hub->store, entry->session, HF_FACT_RESPONSE, name, &value) != HF_OK) {
-		hf_say(hub, HF_LOG_ERROR, "a response of session %.*s could not be taken up", (int)entry->session.len,
-			entry->session.data);
-	}
+	fact.end = batch.end;
+	fact.next_seq = batch.seq + 1;
+	fact.last_offset = entry->offset;
+	put_replayed(hub, entry, entry->identity, batch.id, &fact);
 }

@@ -45,6 +45,9 @@ void hf_replay(void *context, const struct hf_entry *entry)
 	case HF_KIND_TOKENS:
 		hf_response_replay(hub, session && session->log ? session : NULL, entry);
 		break;
+	case HF_KIND_SIGNAL:
+		hf_signal_replay(hub, session && session->log ? session : NULL, entry);
+		break;
 	case HF_KIND_SHARED:
 		hf_shared_replay(hub, session && session->log ? session : NULL, entry);
 		break;

@@ -31,6 +31,7 @@ static const struct {
 	void (*apply)(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
 } kinds[HF_KIND_LOGGED_LAST + 1] = {
 	[HF_KIND_TOKENS] = {hf_tokens_check, hf_tokens_apply},
+	[HF_KIND_SIGNAL] = {hf_signal_check, hf_signal_apply},
 	[HF_KIND_ASK] = {hf_ask_check, hf_ask_apply},
 	[HF_KIND_ANSWER] = {hf_answer_check, hf_answer_apply},
 	[HF_KIND_SHARED] = {hf_shared_check, hf_shared_apply},

@@ -20,6 +20,7 @@ struct hf_incoming {
 		struct hf_token_batch batch;
 		struct hf_ask ask;
 		struct hf_answer answer;
+		struct hf_signal signal;
 	};
 	bool repeat;               /* set by a check: it is stored already, acknowledge it */
 	struct hf_receipt receipt; /* where it stands; of a repeat set by the check, which may not know */
