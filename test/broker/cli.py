@@ -8,22 +8,14 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 
 import harness
 from client import Clients
-from harness import WAIT_S, wait_until
+from harness import WAIT_S, find_cli, wait_until
 
 TEXT = "".join(f"{i}: Grüße an die 世界 🎉, naïve café — e\u0301\n" for i in range(300))
-
-
-def find_cli():
-    cli = harness.find_built("HOLDFAST_CLI", "holdfast")
-    if not cli or not cli.exists():
-        sys.exit("no holdfast command: build first, or name it in HOLDFAST_CLI")
-    return str(cli)
 
 
 class Proxy:

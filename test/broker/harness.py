@@ -15,6 +15,7 @@ From the environment, all optional:
 
 import atexit
 import ctypes
+import json
 import os
 import pathlib
 import pwd
@@ -64,6 +65,13 @@ def find_plugin():
     if not plugin or not plugin.exists():
         sys.exit("no mosquitto_holdfast.so: build first, or name it in HOLDFAST_PLUGIN")
     return plugin
+
+
+def find_cli():
+    cli = find_built("HOLDFAST_CLI", "holdfast")
+    if not cli or not cli.exists():
+        sys.exit("no holdfast command: build first, or name it in HOLDFAST_CLI")
+    return str(cli)
 
 
 def find_broker():
@@ -300,6 +308,14 @@ class Broker:
         """Memory that the broker has in use."""
         with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def check_audit(self):
+        """Its audit is whole, says `holdfast audit verify`; returns what that found. Running or not."""
+        command = [find_cli(), "audit", "verify", "--json", "--store", self.store]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"the audit is not whole: {done.stdout}{done.stderr}")
+        return json.loads(done.stdout)
 
     def close(self):
         """End it in whatever state it is and remove its folder; returns its log."""

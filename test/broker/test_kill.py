@@ -134,6 +134,7 @@ class Kill(Clients, harness.BrokerTest):
                 while reader.take():
                     pass
                 reader.broker_died = True
+            self.broker.check_audit()  # as the kill left it
             self.broker.start()
             self.check_account(publishers)
             for publisher in publishers.values():
