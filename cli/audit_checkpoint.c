@@ -10,8 +10,8 @@
 #include "audit.h"
 #include "cbor_json.h"
 #include "checkpoint.h"
+#include "codec/times.h"
 #include "store_option.h"
-#include "times.h"
 
 #define VERSION 1
 #define FILE_MAX 65536

@@ -8,10 +8,10 @@
 
 #include "audit.h"
 #include "codec/digest.h"
+#include "codec/times.h"
 #include "command.h"
 #include "options.h"
 #include "store_option.h"
-#include "times.h"
 
 /* ---- columns */
 

@@ -9,9 +9,9 @@
 #include "audit.h"
 #include "cbor_json.h"
 #include "checkpoint.h"
+#include "codec/times.h"
 #include "options.h"
 #include "store_option.h"
-#include "times.h"
 
 #define CHECKPOINTS_MAX 64
 #define KEY_FILE_MAX 65536

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "cbor_json.h"
+#include "codec/times.h"
 #include "command.h"
 #include "safe.h"
-#include "times.h"
 
 bool hf_format_parse(const char *name, enum hf_format *out)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "times.h"
+#include "codec/times.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Times for people and programs: ISO 8601, in UTC, always. */
-#ifndef HF_CLI_TIMES_H
-#define HF_CLI_TIMES_H
+#ifndef HF_CODEC_TIMES_H
+#define HF_CODEC_TIMES_H
 
 #include <stdbool.h>
 #include <stdint.h>
