@@ -17,6 +17,9 @@ static const struct {
 	const char *key, *value;
 	const char *words;
 } table[] = {
+	{HF_KIND_SIGNAL, "signal", "interrupt", "stop[ response {response}][, of {from}][: {text}]"},
+	{HF_KIND_SIGNAL, "signal", "steer", "go on otherwise[ with response {response}][, of {from}][: {text}]"},
+	{HF_KIND_SIGNAL, "signal", "resume", "do not stop[ response {response}][, of {from}][: {text}]"},
 	{HF_KIND_ANSWER, NULL, NULL, "{id}  {choice}[  {text}]"},
 	{HF_KIND_ANSWER, NULL, NULL, "{id}  {text}"},
 	{HF_KIND_ASK, NULL, NULL, "{id}  {question}[\nchoices: {choices}][\nfor: {to}][\nfor every: {roles}]"},
@@ -34,6 +37,8 @@ static const struct {
 	{HF_KIND_NOTICE, "notice", "presence", "{identity} ({role}) is {state}[: {reason}]"},
 	{HF_KIND_NOTICE, "notice", "response-closed", "response {id}[ of {from}] is closed: {reason}"},
 	{HF_KIND_PRESENCE, NULL, NULL, "{role}, {state}[: {reason}][, {devices} devices][\n{status}]"},
+	{HF_KIND_NOTICE, "mode", "reject", "while nobody is there to read, token batches are refused[, says {by}]"},
+	{HF_KIND_NOTICE, "mode", "allow", "also while nobody is there to read, token batches are taken[, says {by}]"},
 	{HF_KIND_NOTICE, "notice", "ask-expired", "nobody has answered question {id}[ of {from}] in time"},
 };
 

@@ -48,7 +48,7 @@ static void choose(struct argp_state *state, struct command *command, const char
 	if (strcmp(name, "show") == 0) {
 		return;
 	}
-	for (enum hf_command one = 0; one < HF_COMMAND_COUNT; one++) {
+	for (enum hf_command one = 0; one <= HF_COMMAND_RELEASE; one++) { /* those of the floor */
 		if (strcmp(name, hf_command_name(one)) == 0) {
 			command->request.command = one;
 			return;

@@ -42,13 +42,21 @@ static enum hf_reason get_identity(struct hf_cbor_reader *reader, struct hf_slic
 	return reason;
 }
 
-static enum hf_reason get_mode(struct hf_cbor_reader *reader, bool *cold)
+/* One key for two commands: which of them takes the mode, its field says. */
+static enum hf_reason get_mode(struct hf_cbor_reader *reader, struct hf_control_request *out)
 {
 	struct hf_slice mode;
 	enum hf_reason reason = hf_cbor_text(reader, &mode);
 
-	*cold = reason == HF_OK && hf_slice_is(mode, "cold");
-	return reason == HF_OK && !*cold && !hf_slice_is(mode, "warm") ? HF_PAYLOAD_INVALID : reason;
+	if (reason != HF_OK)
+		return reason;
+	out->cold = hf_slice_is(mode, "cold");
+	out->reject = hf_slice_is(mode, "reject");
+	if (out->reject || hf_slice_is(mode, "allow"))
+		out->fields ^= HF_CONTROL_MODE | HF_CONTROL_UNATTENDED;
+	else if (!out->cold && !hf_slice_is(mode, "warm"))
+		return HF_PAYLOAD_INVALID;
+	return HF_OK;
 }
 
 /* The field with this key; 0: there is none. */
@@ -69,14 +77,15 @@ static enum hf_reason get_field(struct hf_cbor_reader *reader, struct hf_slice k
 
 	if (hf_slice_is(key, "command"))
 		return out->command == HF_COMMAND_COUNT ? get_command(reader, out) : HF_PAYLOAD_INVALID;
-	if (field == 0 || (out->fields & field))
+	unsigned int taken = field == HF_CONTROL_MODE ? field | HF_CONTROL_UNATTENDED : field;
+	if (field == 0 || (out->fields & taken))
 		return HF_PAYLOAD_INVALID;
 	out->fields |= field;
 	switch (field) {
 	case HF_CONTROL_TO:
 		return get_identity(reader, &out->to);
 	case HF_CONTROL_MODE:
-		return get_mode(reader, &out->cold);
+		return get_mode(reader, out);
 	default:
 		return hf_cbor_uint(reader, &out->epoch);
 	}
@@ -111,9 +120,11 @@ enum hf_reason hf_control_decode(struct hf_slice payload, struct hf_control_requ
 bool hf_control_encode(const struct hf_control_request *request, struct hf_buffer *out)
 {
 	bool to = request->fields & HF_CONTROL_TO, mode = request->fields & HF_CONTROL_MODE,
-		 epoch = request->fields & HF_CONTROL_EPOCH;
+		 epoch = request->fields & HF_CONTROL_EPOCH, unattended = request->fields & HF_CONTROL_UNATTENDED;
 
-	return hf_cbor_put_map(out, 1u + to + mode + epoch) && (!to || hf_cbor_pair_text(out, "to", request->to)) &&
+	return hf_cbor_put_map(out, 1u + to + mode + epoch + unattended) &&
+		   (!to || hf_cbor_pair_text(out, "to", request->to)) &&
+		   (!unattended || hf_cbor_pair_text(out, "mode", hf_slice_of(request->reject ? "reject" : "allow"))) &&
 		   (!mode || hf_cbor_pair_text(out, "mode", hf_slice_of(request->cold ? "cold" : "warm"))) &&
 		   (!epoch || hf_cbor_pair_uint(out, "epoch", request->epoch)) &&
 		   hf_cbor_pair_text(out, "command", hf_slice_of(hf_command_name(request->command)));

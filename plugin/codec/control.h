@@ -13,9 +13,10 @@
 
 /* The fields of requests, by bit. */
 enum hf_control_field {
-	HF_CONTROL_TO = 1 << 0,    /* an identity */
-	HF_CONTROL_MODE = 1 << 1,  /* of a transfer */
-	HF_CONTROL_EPOCH = 1 << 2, /* do it only if this is the epoch of the floor */
+	HF_CONTROL_TO = 1 << 0,         /* an identity */
+	HF_CONTROL_MODE = 1 << 1,       /* of a transfer */
+	HF_CONTROL_EPOCH = 1 << 2,      /* do it only if this is the epoch of the floor */
+	HF_CONTROL_UNATTENDED = 1 << 6, /* mode, of what is published and nobody is there to read */
 };
 
 /* Number, name on the wire, fields that it must have, fields that it may have. Add, never rename. */
@@ -25,7 +26,8 @@ enum hf_control_field {
 	X(ACCEPT, "accept", 0, HF_CONTROL_EPOCH)                                                                           \
 	X(DECLINE, "decline", 0, HF_CONTROL_EPOCH)                                                                         \
 	X(HANDBACK, "handback", 0, HF_CONTROL_EPOCH)                                                                       \
-	X(RELEASE, "release", 0, HF_CONTROL_EPOCH)
+	X(RELEASE, "release", 0, HF_CONTROL_EPOCH)                                                                         \
+	X(UNATTENDED, "unattended", HF_CONTROL_UNATTENDED, 0)
 
 enum hf_command {
 #define HF_COMMAND_NUMBER(number, name, needs, may) HF_COMMAND_##number,
@@ -38,7 +40,8 @@ struct hf_control_request {
 	enum hf_command command;
 	unsigned int fields; /* which of these are there */
 	struct hf_slice to;
-	bool cold; /* mode; without it: warm */
+	bool cold;   /* mode of a transfer; without it: warm */
+	bool reject; /* mode of unattended */
 	uint64_t epoch;
 };
 

@@ -55,10 +55,18 @@ bool hf_document_floor_changed(
 
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state)
 {
-	return hf_cbor_put_map(out, 6) && put_asks(out, state->asks, state->ask_count) &&
+	return hf_cbor_put_map(out, 6u + state->rejects_unattended) && put_asks(out, state->asks, state->ask_count) &&
 		   hf_cbor_pair_uint(out, "head", state->head) && put_open(out, state->open, state->open_count) &&
 		   hf_cbor_pair_uint(out, "tail", state->tail) && put_floor(out, &state->floor) &&
-		   put_audience(out, state->people, state->devices, state->caught_up);
+		   put_audience(out, state->people, state->devices, state->caught_up) &&
+		   (!state->rejects_unattended || hf_cbor_pair_text(out, "unattended", hf_slice_of("reject")));
+}
+
+bool hf_document_unattended_changed(struct hf_buffer *out, const char *command, uint64_t offset, const char *mode)
+{
+	return hf_cbor_put_map(out, 3) && hf_cbor_pair_uint(out, "offset", offset) &&
+		   hf_cbor_pair_text(out, "command", hf_slice_of(command)) &&
+		   hf_cbor_pair_text(out, "unattended", hf_slice_of(mode));
 }
 
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head)

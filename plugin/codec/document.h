@@ -20,7 +20,7 @@ struct hf_document_floor {
 };
 
 /* S/state: { head, tail, open: [ * {id, from} ], asks: [ * {id, from, offset, expires} ], floor,
- * audience: {people, devices, caught-up} }. */
+ * audience: {people, devices, caught-up}, ? unattended: "reject" }. */
 struct hf_document_response {
 	struct hf_slice id;
 	struct hf_slice identity;
@@ -40,6 +40,7 @@ struct hf_document_state {
 	size_t ask_count;
 	uint32_t people, devices, caught_up;
 	struct hf_document_floor floor;
+	bool rejects_unattended; /* token batches that nobody is there to read */
 };
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state);
 
@@ -47,6 +48,10 @@ bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *st
  */
 bool hf_document_floor_changed(
 	struct hf_buffer *out, const char *command, uint64_t offset, const struct hf_document_floor *floor);
+
+/* Likewise after one that said what becomes of batches that nobody is there to read: { command, offset, unattended }.
+ */
+bool hf_document_unattended_changed(struct hf_buffer *out, const char *command, uint64_t offset, const char *mode);
 
 /* S/mark { mark: "caught-up", head } : after the last stored entry; from here on entries are live. */
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head);

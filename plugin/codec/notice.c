@@ -32,6 +32,7 @@ static const struct field {
 	{"to", FIELD_TEXT, offsetof(struct hf_notice, to)},
 	{"from", FIELD_TEXT, offsetof(struct hf_notice, from)},
 	{"last", FIELD_UINT, offsetof(struct hf_notice, last)},
+	{"mode", FIELD_TEXT, offsetof(struct hf_notice, mode)},
 	{"role", FIELD_TEXT, offsetof(struct hf_notice, role)},
 	{"epoch", FIELD_UINT, offsetof(struct hf_notice, epoch)},
 	{"first", FIELD_UINT, offsetof(struct hf_notice, first)},

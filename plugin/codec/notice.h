@@ -19,7 +19,8 @@
 	X(ASK_EXPIRED, "ask-expired")         /* nobody answered in time: id of the question, from whom it was */          \
 	X(PRESENCE, "presence")               /* a participant turned: identity, role, state, reason (codec/presence.h) */ \
 	X(RESPONSE_CLOSED, "response-closed") /* Holdfast ended a response: id, from, reason (enum hf_closed) */           \
-	X(FLOOR, "floor") /* the floor: change, by, epoch, holder, to, previous (session/people/floor.c) */
+	X(FLOOR, "floor")           /* the floor: change, by, epoch, holder, to, previous (session/people/floor.c) */      \
+	X(UNATTENDED, "unattended") /* what becomes of batches that nobody is there to read: by, mode */
 
 enum hf_notice_kind {
 #define HF_NOTICE_NUMBER(number, name) HF_NOTICE_##number,
@@ -46,6 +47,7 @@ struct hf_notice {
 	struct hf_slice to;
 	struct hf_slice previous;
 	uint64_t epoch;
+	struct hf_slice mode;
 };
 
 /* Why Holdfast ended a response. */

@@ -48,6 +48,7 @@
 	X(SEQ_GAP,              0, "seq-gap",              "the batch is not the next one of its response") \
 	X(RESPONSE_CLOSED,      0, "response-closed",      "the response has ended; begin another with a new id") \
 	X(RESPONSES_TOO_MANY,   1, "responses-too-many",   "this session has too many open responses") \
+	X(UNATTENDED,           0, "unattended",           "no user or operator is there to read it; end the response as cancelled, or go on when S/state says that somebody is back") \
 	X(ASK_EXISTS,           0, "ask-exists",           "the session has had a question with this id; ask with a new one") \
 	X(ASKS_TOO_MANY,        1, "asks-too-many",        "this identity has too many open questions in this session") \
 	X(ASK_UNKNOWN,          0, "ask-unknown",          "the session has no question with this id") \

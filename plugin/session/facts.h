@@ -18,6 +18,7 @@ enum hf_fact {
 								 would leave with somebody there, or with an open response */
 	HF_FACT_RETENTION = 12,   /* retention.c; name: empty */
 	HF_FACT_HELD = 13,        /* held.c; name: identity or nothing, 0, id of a response */
+	HF_FACT_UNATTENDED = 14,  /* unattended.c; name: empty */
 };
 
 #endif

@@ -128,6 +128,7 @@ struct hf_session {
 	size_t member_count;
 	bool active; /* the store knows it to be: HF_FACT_ACTIVE */
 	struct hf_floor floor;
+	enum hf_unattended unattended;
 	struct hf_shared shared;
 	bool state_dirty;                  /* differs from what the broker retains */
 	bool state_shown;                  /* the broker retains one ... */

@@ -27,6 +27,7 @@ void hf_options_defaults(struct hf_options *options)
 		.interrupt_grace_ms = 2000,
 		.floor_lease_ms = 30000,
 		.stall_after_ms = 30000,
+		.unattended = HF_UNATTENDED_ALLOW,
 	};
 }
 
@@ -247,6 +248,17 @@ static bool set_floor_lease(struct hf_options *options, const char *value)
 	return true;
 }
 
+static bool set_unattended(struct hf_options *options, const char *value)
+{
+	bool reject = strcmp(value, "reject") == 0;
+
+	if (!reject && strcmp(value, "allow") != 0) {
+		return false;
+	}
+	options->unattended = reject ? HF_UNATTENDED_REJECT : HF_UNATTENDED_ALLOW;
+	return true;
+}
+
 static bool set_rollup(struct hf_options *options, const char *value)
 {
 	return set_number(&options->rollup, value, 0, 1ul << 20);
@@ -286,6 +298,7 @@ static const struct {
 	{"stall_after", set_stall_after, "milliseconds, 0 to 3600000"},
 	{"presence_notices", set_presence_notices, "all, agents or none"},
 	{"floor_lease", set_floor_lease, "seconds, 0 to 86400"},
+	{"unattended", set_unattended, "allow or reject"},
 };
 
 bool hf_options_set(struct hf_options *options, const char *name, const char *value, char *message, size_t message_size)

@@ -13,6 +13,13 @@ enum hf_notices {
 	HF_NOTICES_NONE,
 };
 
+/* What becomes of token batches that nobody is there to read: people/unattended.c. The numbers are on disk. */
+enum hf_unattended {
+	HF_UNATTENDED_UNSET, /* of a session: as the option says */
+	HF_UNATTENDED_ALLOW,
+	HF_UNATTENDED_REJECT,
+};
+
 /* What is kept of a session: see retention.h. 0: without limit. */
 struct hf_retention {
 	uint64_t age_ms;
@@ -44,6 +51,7 @@ struct hf_options {
 	unsigned int interrupt_grace_ms;
 	enum hf_notices presence_notices;
 	unsigned int floor_lease_ms;
+	enum hf_unattended unattended;
 };
 
 /* The defaults; store stays "" (the caller knows the broker's persistence location). */

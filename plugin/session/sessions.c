@@ -49,6 +49,9 @@ static enum hf_reason open_log(struct hf_hub *hub, struct hf_session *session, b
 		reason = hf_floor_load(hub, session);
 	}
 	if (reason == HF_OK) {
+		reason = hf_unattended_load(hub, session);
+	}
+	if (reason == HF_OK) {
 		reason = hf_retention_load(hub, session);
 	}
 	if (reason != HF_OK) {
@@ -230,6 +233,7 @@ static bool write_state(struct hf_hub *hub, struct hf_session *session)
 			.people = session->state_audience.people,
 			.devices = session->state_audience.devices,
 			.caught_up = session->state_audience.caught_up,
+			.rejects_unattended = hf_unattended_rejects(hub, session),
 		};
 		hf_floor_show(session, &state.floor);
 		hf_buffer_clear(&hub->scratch);

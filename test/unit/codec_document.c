@@ -50,6 +50,12 @@ static bool write_state_empty(struct hf_buffer *out)
 	return hf_document_state(out, &(struct hf_document_state){.tail = 1, .floor = {.epoch = 1}});
 }
 
+static bool write_state_rejecting(struct hf_buffer *out)
+{
+	return hf_document_state(
+		out, &(struct hf_document_state){.tail = 1, .floor = {.epoch = 1}, .rejects_unattended = true});
+}
+
 static bool write_caught_up(struct hf_buffer *out)
 {
 	return hf_document_caught_up(out, 65536);
@@ -84,6 +90,19 @@ static bool write_floor_changed(struct hf_buffer *out)
 	const struct hf_document_floor floor = {.epoch = 24, .holder = hf_slice_of("oscar")};
 
 	return hf_document_floor_changed(out, "claim", 31, &floor);
+}
+
+static bool write_unattended_changed(struct hf_buffer *out)
+{
+	return hf_document_unattended_changed(out, "unattended", 31, "reject");
+}
+
+static bool write_notice_unattended(struct hf_buffer *out)
+{
+	const struct hf_notice notice = {
+		.kind = HF_NOTICE_UNATTENDED, .by = hf_slice_of("oscar"), .mode = hf_slice_of("reject")};
+
+	return hf_notice_encode(&notice, out);
 }
 
 static bool write_floor_open(struct hf_buffer *out)
@@ -389,6 +408,10 @@ static const struct {
 		"a6 6461736b73 80 6468656164 00 646f70656e 80 647461696c 01 65666c6f6f72 a2 6565706f6368 01 657374617465 "
 		"646f70656e "
 		"6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 6963617567 68742d7570 00"},
+	{"state.rejecting", write_state_rejecting,
+		"a7 6461736b73 80 6468656164 00 646f70656e 80 647461696c 01 65666c6f6f72 a2 6565706f6368 01 657374617465 "
+		"646f70656e 6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 6963617567 68742d7570 00 "
+		"6a756e617474656e646564 6672656a656374"},
 	{"audit.all", write_audit,
 		"b36262796174636163746174636b65795820010000000000000000000000000000000000000000000000000000000000"
 		"0000646c617374026470616765417464706f727404647465787461746474696d650165636f756e740365666972737401"
@@ -428,6 +451,10 @@ static const struct {
 	{"control-answer.changed", write_floor_changed,
 		"a3 65666c6f6f72 a3 6565706f6368 1818 657374617465 6468656c64 66686f6c646572 656f73636172 666f6666736574 181f "
 		"67636f6d6d616e64 65636c61696d"},
+	{"control-answer.unattended", write_unattended_changed,
+		"a3 666f6666736574 181f 67636f6d6d616e64 6a756e617474656e646564 6a756e617474656e646564 6672656a656374"},
+	{"notice.unattended", write_notice_unattended,
+		"a3 626279 656f73636172 646d6f6465 6672656a656374 666e6f74696365 6a756e617474656e646564"},
 	{"control-answer.open", write_floor_open,
 		"a3 65666c6f6f72 a3 62746f 656f73636172 6565706f6368 01 657374617465 646f70656e 666f6666736574 01 "
 		"67636f6d6d616e64 687472616e73666572"},

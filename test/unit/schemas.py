@@ -24,7 +24,7 @@ OPTIONAL = {
     "audit": {"identity", "device", "address", "session", "topic", "act", "reason", "detail", "text", "by", "protocol",
               "port", "count", "first", "last", "page", "key", "signature"},
     "tokens": {"kind", "data", "end", "last"},
-    "state": {"holder", "to"},
+    "state": {"holder", "to", "unattended"},
     "error": {"expected", "by", "offset"},
     "notice": {"by", "from", "holder", "to", "previous"},
     "presence": {"status", "reason"},
@@ -106,6 +106,7 @@ TAKEN = {
         *({"command": "transfer", "to": t} for t in ("o", "ä€😀", "x" * 1024)),
         *({"command": "transfer", "to": "o", "mode": m} for m in ("warm", "cold")),
         {"command": "transfer", "to": "o", "mode": "cold", "epoch": 1},
+        *({"command": "unattended", "mode": m} for m in ("allow", "reject")),
     ],
 }
 
@@ -184,6 +185,9 @@ REFUSED = {
         *({"command": "claim", "epoch": e} for e in (-1, "1", 1.5, None)),
         *({"command": "transfer", "to": t} for t in ("", "x" * 1025, None, [])),
         *({"command": "transfer", "to": "o", "mode": m} for m in ("", "hot", None, 1)),
+        {"command": "unattended"},
+        *({"command": "unattended", "mode": m} for m in ("", "warm", "cold", "Reject", None, True)),
+        *({"command": "transfer", "to": "o", "mode": m} for m in ("allow", "reject")),
         {"to": "o"},
         {"epoch": 1},
     ],
@@ -219,6 +223,7 @@ REFUSED_BY_CODEC = {
         {"command": "claim", "mode": "cold"},
         {"command": "claim", "reason": "because"},
         {"command": "claim", 1: 2},
+        {"command": "unattended", "mode": "reject", "epoch": 1},
     ],
     "signal": [
         {"signal": ["interrupt"]},

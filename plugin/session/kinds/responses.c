@@ -172,7 +172,11 @@ enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming)
 	if (reason == HF_OK && hf_token_is_joined(&incoming->batch)) {
 		reason = HF_PAYLOAD_INVALID; /* joining is ours to do */
 	}
-	return reason == HF_OK ? check_place(hub, incoming) : reason;
+	if (reason == HF_OK) {
+		reason = check_place(hub, incoming);
+	}
+	return reason == HF_OK && !incoming->repeat ? hf_unattended_check(hub, incoming->session, &incoming->batch)
+												: reason;
 }
 
 /* NULL: it is not open any more. */

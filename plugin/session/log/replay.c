@@ -26,6 +26,9 @@ static void replay_notice(struct hf_hub *hub, struct hf_session *session, const 
 	case HF_NOTICE_FLOOR:
 		hf_floor_replay(hub, session, entry, &notice);
 		break;
+	case HF_NOTICE_UNATTENDED:
+		hf_unattended_replay(hub, session, entry, &notice);
+		break;
 	default:
 		break;
 	}

@@ -16,6 +16,16 @@ void hf_audience_caught_up(struct hf_hub *hub, const struct hf_device *device);
 bool hf_attachment_watches(
 	const struct hf_attachment *attachment); /* is it one of the audience, by a filter that names the session? */
 
+/* unattended.c: is somebody there to read token batches, and what if not */
+enum hf_reason hf_unattended_command(struct hf_hub *hub, struct hf_incoming *incoming,
+	const struct hf_control_request *request, struct hf_buffer *answer);
+enum hf_reason hf_unattended_load(struct hf_hub *hub, struct hf_session *session);
+void hf_unattended_replay(
+	struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
+bool hf_unattended_rejects(const struct hf_hub *hub, const struct hf_session *session); /* those that nobody reads */
+enum hf_reason hf_unattended_check(
+	struct hf_hub *hub, const struct hf_session *session, const struct hf_token_batch *batch); /* HF_UNATTENDED */
+
 /* floor.c */
 enum hf_reason hf_floor_command(struct hf_hub *hub, struct hf_incoming *incoming,
 	const struct hf_control_request *request, struct hf_buffer *answer);

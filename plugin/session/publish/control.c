@@ -20,6 +20,7 @@ static const struct {
 	[HF_COMMAND_DECLINE] = {TALKERS, hf_floor_command},
 	[HF_COMMAND_HANDBACK] = {TALKERS, hf_floor_command},
 	[HF_COMMAND_RELEASE] = {TALKERS, hf_floor_command},
+	[HF_COMMAND_UNATTENDED] = {TALKERS, hf_unattended_command},
 };
 
 static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming, struct hf_control_request *request)
