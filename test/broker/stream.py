@@ -105,6 +105,8 @@ class Reader:
         for account in self.accounts.values():
             account.last = 0
         self.pending = []
+        if self.broker_died:
+            self._releases = {}  # a broker that was killed begins such a delivery again
         self._pings = []  # what was acknowledged before each ping that is on its way, and after the one before it
         self._unpinged = []  # (account, offsets)
         self.raw = self._connect(**arguments)
@@ -196,6 +198,10 @@ class Reader:
         self._pings.append(self._unpinged)
         self._unpinged = []
         return True
+
+    def settled(self):
+        """Has the broker certainly taken all that was acknowledged on this connection?"""
+        return not self._unpinged and not self._releases and not any(self._pings)
 
     def cut(self):
         self._note("cut")

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-kill -9 of the broker under load, again and again, with an account of the acknowledgements kept out here.
+kill -9 of the broker under load, again and again, with an account of the acknowledgements kept out here: of publishes and of
+what readers were sent. The log and the audit must agree with it each time.
 
-    HOLDFAST_ROUNDS=1000   more kills than the three of the default run
+    HOLDFAST_ROUNDS=200    more kills than the three of the default run
     HOLDFAST_SEED=17       the same choices again (the moments of the kills still vary by a little)
 """
 
 import collections
+import hashlib
+import json
 import os
 import random
+import subprocess
 import time
 
 import cbor2
@@ -74,6 +78,33 @@ class Kill(Clients, harness.BrokerTest):
                         self.assertLessEqual(twice, 1 + self.resent[item[1]], "stored more often than sent")
             self.assertEqual(set(stored) - known, set(), "records that nobody sent")
 
+    def audit(self, kind):
+        """Records of the audit, read from the store as it is on disk."""
+        command = [harness.find_cli(), "audit", "--kind", kind, "--format", "json", "--store", self.broker.store]
+        done = subprocess.run(command, capture_output=True, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def check_audit(self, publishers, readers):
+        """While the broker is dead: the audit is whole, has each publish that was acknowledged, and claims nothing that was not."""
+        entries = self.broker.check_audit()["entries"]
+        stored = collections.Counter((row["session"], row["identity"], row["sha256"]) for row in self.audit("published"))
+        self.assertEqual(stored.total(), entries)
+        sent = set()
+        for user, publisher in publishers.items():
+            for (name, payload, _), reason in publisher.acknowledged:
+                self.assertLess(reason, 0x80)
+                self.assertIn((name.split("/")[1], user, hashlib.sha256(payload).hexdigest()), stored, "acknowledged, no record")
+            sent |= {(item[0].split("/")[1], user, hashlib.sha256(item[1]).hexdigest()) for item in self.sent[user]}
+        self.assertEqual(set(stored) - sent, set(), "records of what nobody sent")
+        said = collections.defaultdict(set)
+        for row in self.audit("delivered"):
+            if "acknowledged" in row:
+                said[row["device"], row["session"]].update(range(row["offset"], row.get("last", row["offset"]) + 1))
+        for reader in readers:
+            claimed = said[reader.name, reader.session]
+            self.assertLessEqual(claimed, reader.account(reader.session).acked, f"{reader.name} did not acknowledge that")
+        return said
+
     def check_responses(self):
         """The batches of each response are there without a hole and in order."""
         for session in SESSIONS:
@@ -134,7 +165,7 @@ class Kill(Clients, harness.BrokerTest):
                 while reader.take():
                     pass
                 reader.broker_died = True
-            self.broker.check_audit()  # as the kill left it
+            self.check_audit(publishers, readers)
             self.broker.start()
             self.check_account(publishers)
             for publisher in publishers.values():
@@ -145,12 +176,18 @@ class Kill(Clients, harness.BrokerTest):
             self.assertTrue(publisher.drain(), f"{user} was disconnected")
         self.check_account(publishers)
         self.check_responses()
-        for session in SESSIONS:
-            head = len(self.read_log(session))
-            for reader in readers:
-                if reader.session == session:
-                    self.assertTrue(reader.read_until({session: head}), f"{reader.name} was disconnected")
-                    reader.check_complete({session: head})
+        heads = {session: len(self.read_log(session)) for session in SESSIONS}
+        for reader in readers:
+            head = {reader.session: heads[reader.session]}
+            self.assertTrue(reader.read_until(head), f"{reader.name} was disconnected")
+            reader.check_complete(head)
+            while not reader.settled():
+                self.assertTrue(reader.ping() and reader.take(0.05), f"{reader.name} was disconnected")
+        self.broker.stop()
+        said = self.check_audit(publishers, readers)
+        for reader in readers:
+            everything = set(range(1, heads[reader.session] + 1))
+            self.assertEqual(said[reader.name, reader.session], everything, f"what {reader.name} acknowledged has no receipt")
         total = sum(len(publisher.acknowledged) for publisher in publishers.values())
         self.assertGreater(total, 100 * ROUNDS, "hardly any load")
         print(f"{ROUNDS} kills, {total} acknowledged publishes, {sum(r.repeats for r in readers)} repeats to readers", flush=True)
