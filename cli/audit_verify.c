@@ -21,6 +21,7 @@ struct verify {
 	const char *public_key; /* a file; NULL: none given */
 	const char *checkpoints[CHECKPOINTS_MAX];
 	size_t checkpoint_count;
+	uint64_t checkpoints_removed; /* of them: with the blocks that they were made of */
 	bool json;
 
 	struct hf_store *store;
@@ -58,16 +59,22 @@ static bool compare(struct verify *verify, const char *path)
 	unsigned char value[HF_SEAL_SIZE];
 	char *bad = verify->verified.bad;
 	size_t size = sizeof(verify->verified.bad);
-	bool found;
+	bool found, removed = false;
 
 	if (!hf_checkpoint_read(path, &checkpoint)) {
 		return false;
 	}
-	if (hf_seal_get(verify->store, checkpoint.seal.number, &seal, value, &found) != HF_OK) {
+	enum hf_reason reason = hf_seal_get(verify->store, checkpoint.seal.number, &seal, value, &found);
+	if (reason == HF_OK && !found) {
+		reason = hf_audit_removed(verify->store, checkpoint.seal.number, &removed);
+	}
+	if (reason != HF_OK) {
 		hf_complain("%s", hf_store_error(verify->store));
 		return false;
 	}
-	if (!found) {
+	if (removed) {
+		verify->checkpoints_removed++;
+	} else if (!found) {
 		snprintf(bad, size, "seal %" PRIu64 " is missing, which the checkpoint %s knows: the end was cut off, with %s",
 			checkpoint.seal.number, path, "all that it covers");
 	} else if (memcmp(value, checkpoint.value, sizeof(value)) != 0) {
@@ -79,8 +86,10 @@ static bool compare(struct verify *verify, const char *path)
 
 /* ---- the verdict */
 
-static void print_text(const struct hf_verified *verified)
+static void print_text(const struct verify *verify)
 {
+	const struct hf_verified *verified = &verify->verified;
+
 	if (verified->bad[0]) {
 		printf("BAD: %s\n", verified->bad);
 		printf("     %" PRIu64 " entries, %" PRIu64 " records and %" PRIu64 " seals before it are good\n",
@@ -89,6 +98,12 @@ static void print_text(const struct hf_verified *verified)
 	}
 	printf("good: %" PRIu64 " entries and %" PRIu64 " records, under %" PRIu64 " seals and %" PRIu64 " keys\n",
 		verified->entries, verified->records, verified->seals, verified->keys);
+	if (verified->removed > 0) {
+		printf("      %" PRIu64
+			   " blocks were removed, as the audit is kept for so long; of what they covered, sessions "
+			   "still have %" PRIu64 " entries, for which only their digests speak\n",
+			verified->removed, verified->outlived);
+	}
 	if (verified->stripped > 0) {
 		printf("      %" PRIu64 " entries have lost their payload, by retention or erasure\n", verified->stripped);
 	}
@@ -99,6 +114,10 @@ static void print_text(const struct hf_verified *verified)
 	if (verified->unsealed_entries + verified->unsealed_records > 0) {
 		printf("      %" PRIu64 " entries and %" PRIu64 " records are not sealed yet\n", verified->unsealed_entries,
 			verified->unsealed_records);
+	}
+	if (verify->checkpoints_removed > 0) {
+		printf("note: %" PRIu64 " checkpoints are of blocks that were removed: there is nothing left to compare\n",
+			verify->checkpoints_removed);
 	}
 	if (verified->unsigned_keys > 0) {
 		printf("note: %" PRIu64 " keys were not signed by the one before: a lost key, or somebody who never had it\n",
@@ -116,8 +135,9 @@ static bool add(cJSON *object, const char *name, cJSON *value)
 	return added;
 }
 
-static bool print_json(const struct hf_verified *verified)
+static bool print_json(const struct verify *verify)
 {
+	const struct hf_verified *verified = &verify->verified;
 	cJSON *object = cJSON_CreateObject();
 	bool made = add(object, "good", cJSON_CreateBool(!verified->bad[0])) &&
 				add(object, "entries", hf_json_from_u64(verified->entries)) &&
@@ -125,8 +145,11 @@ static bool print_json(const struct hf_verified *verified)
 				add(object, "seals", hf_json_from_u64(verified->seals)) &&
 				add(object, "keys", hf_json_from_u64(verified->keys)) &&
 				add(object, "unsigned_keys", hf_json_from_u64(verified->unsigned_keys)) &&
+				add(object, "removed", hf_json_from_u64(verified->removed)) &&
+				add(object, "outlived", hf_json_from_u64(verified->outlived)) &&
 				add(object, "stripped", hf_json_from_u64(verified->stripped)) &&
 				add(object, "uncovered", hf_json_from_u64(verified->uncovered)) &&
+				add(object, "checkpoints_removed", hf_json_from_u64(verify->checkpoints_removed)) &&
 				add(object, "unsealed_entries", hf_json_from_u64(verified->unsealed_entries)) &&
 				add(object, "unsealed_records", hf_json_from_u64(verified->unsealed_records)) &&
 				(!verified->bad[0] || add(object, "bad", cJSON_CreateString(verified->bad)));
@@ -156,10 +179,10 @@ static enum hf_exit run(struct verify *verify)
 			return HF_EXIT_FAILED;
 		}
 	}
-	if (verify->json && !print_json(verified)) {
+	if (verify->json && !print_json(verify)) {
 		return HF_EXIT_FAILED;
 	} else if (!verify->json) {
-		print_text(verified);
+		print_text(verify);
 	}
 	enum hf_exit status = hf_output_end();
 	return verified->bad[0] ? HF_EXIT_FAILED : status;

@@ -24,6 +24,7 @@ static const struct hf_field fields[] = {
 	FIELD("count", UINT, count),
 	FIELD("first", UINT, first),
 	FIELD("topic", TEXT, topic),
+	FIELD("blocks", BYTES, blocks),
 	FIELD("detail", TEXT, detail),
 	FIELD("device", TEXT, device),
 	FIELD("reason", TEXT, reason),

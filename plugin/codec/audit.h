@@ -33,7 +33,8 @@
 	X(ROLES, 9, "roles")          /* the roles file was read */                                                        \
 	X(KEY, 10, "key")             /* seals are signed with this one from here on */                                    \
 	X(LOST, 11, "lost")           /* records that could not be kept */                                                 \
-	X(UNCOVERED, 12, "uncovered") /* a part of the log that was written while the audit was off */
+	X(UNCOVERED, 12, "uncovered") /* a part of the log that was written while the audit was off */                     \
+	X(REMOVED, 15, "removed")     /* blocks of the audit itself that are gone, or are to go now */
 
 enum hf_audit_kind {
 #define HF_AUDIT_NUMBER(id, number, name) HF_AUDIT_##id = number,
@@ -59,6 +60,7 @@ struct hf_audit {
 	struct hf_slice key;
 	struct hf_slice signature;
 	struct hf_slice page;
+	struct hf_slice blocks; /* codec/runs.h */
 	uint64_t first, last, count, port;
 };
 

@@ -133,10 +133,9 @@ static enum hf_reason next_of_all(struct hf_blocks *blocks, uint64_t *next)
 /* Where the block of a seal begins: at the end of the one before. */
 static enum hf_reason begin(struct hf_blocks *blocks, struct hf_block *block)
 {
-	struct hf_seal before = {.number = 0};
-	bool found = false;
-	enum hf_reason reason =
-		block->number > 1 ? hf_seal_get(blocks->store, block->number - 1, &before, NULL, &found) : HF_OK;
+	struct hf_seal before; /* not always by one: those between may have been removed */
+	bool found;
+	enum hf_reason reason = hf_seal_before(blocks->store, block->number, &before, &found);
 
 	block->lsn = found ? before.lsn : 0;
 	block->seq = found ? before.seq : 0;

@@ -135,6 +135,7 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 	hf_note_started(hub);
 	hf_note_roles(hub);
 	hf_retention_soon(hub);
+	hf_audit_keep_soon(hub);
 	*out = hub;
 	return HF_OK;
 }
@@ -314,6 +315,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_RECEIPTS] = hf_receipts_age,
 	[HF_TIMER_REFUSALS] = hf_refusals_pass,
 	[HF_TIMER_SEAL] = hf_audit_seal_now,
+	[HF_TIMER_AUDIT_KEEP] = hf_audit_keep_look,
 	[HF_TIMER_REST] = rest,
 	[HF_TIMER_SWEEP] = hf_retention_sweep,
 	[HF_TIMER_GROUPS] = hf_groups_retry,

@@ -314,6 +314,7 @@ enum hf_timer {
 	HF_TIMER_RECEIPTS,   /* close pages that have been open for long */
 	HF_TIMER_REFUSALS,   /* write down how many there were */
 	HF_TIMER_SEAL,       /* the audit */
+	HF_TIMER_AUDIT_KEEP, /* remove what of it is too old */
 	HF_TIMER_REST,       /* look for sessions to put to rest */
 	HF_TIMER_SWEEP,      /* retention of sessions at rest, and by age */
 	HF_TIMER_GROUPS,     /* workers may have room */

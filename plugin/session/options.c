@@ -157,6 +157,13 @@ static bool set_audit_key(struct hf_options *options, const char *value)
 	return set_text(options->audit_key, sizeof(options->audit_key), value);
 }
 
+static const struct unit ages[] = {{'s', 1}, {'m', 60}, {'h', 60}, {'d', 24}, {'w', 7}, {'\0', 0}};
+
+static bool set_audit_keep(struct hf_options *options, const char *value)
+{
+	return set_limit(&options->audit_keep_ms, value, 1000, ages);
+}
+
 static bool set_ack_flush(struct hf_options *options, const char *value)
 {
 	return set_number(&options->ack_flush_ms, value, 1, 60000);
@@ -179,9 +186,7 @@ static bool set_history_page(struct hf_options *options, const char *value)
 
 static bool set_retention_age(struct hf_options *options, const char *value)
 {
-	static const struct unit units[] = {{'s', 1}, {'m', 60}, {'h', 60}, {'d', 24}, {'w', 7}, {'\0', 0}};
-
-	return set_limit(&options->retention.age_ms, value, 1000, units);
+	return set_limit(&options->retention.age_ms, value, 1000, ages);
 }
 
 static bool set_retention_bytes(struct hf_options *options, const char *value)
@@ -282,6 +287,7 @@ static const struct {
 	{"durability", set_durability, "process, interval:N (milliseconds, 1 to 60000) or power"},
 	{"audit", set_audit, "on or off"},
 	{"audit_key", set_audit_key, "the path of a file, at most 4095 bytes"},
+	{"audit_keep", set_audit_keep, "seconds, or a number with the unit s, m, h, d or w, such as 365d; or none"},
 	{"ack_flush", set_ack_flush, "milliseconds, 1 to 60000"},
 	{"window", set_window, "a number of entries, 1 to 1000"},
 	{"payload_max", set_payload_max, "a number of bytes, 1 to 67108864"},

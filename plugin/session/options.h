@@ -36,7 +36,8 @@ struct hf_options {
 	enum hf_durability durability;
 	unsigned int sync_interval_ms; /* of HF_DURABILITY_INTERVAL */
 	bool audit;
-	char audit_key[4096]; /* "": beside the store, under its name and ".key" */
+	char audit_key[4096];   /* "": beside the store, under its name and ".key" */
+	uint64_t audit_keep_ms; /* how long what the audit has is kept; 0: for ever */
 	unsigned int ack_flush_ms;
 	unsigned int window;
 	unsigned int payload_max;

@@ -95,6 +95,8 @@ static bool batch_one(struct hf_store *store, struct hf_added *added, struct hf_
 	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_AUDIT], key, sizeof key, value.data, value.len);
 	if (record.kind == HF_AUDIT_DELIVERED)
 		hf_receipts_batch(store, end->number, &record);
+	if (record.kind == HF_AUDIT_REMOVED)
+		store->audit->batch_removal = end->number;
 	return true;
 }
 
@@ -105,6 +107,7 @@ enum hf_reason hf_audit_batch(struct hf_store *store)
 	if (state == NULL)
 		return HF_OK;
 	struct hf_chain end = state->records;
+	state->batch_removal = 0;
 	for (struct hf_added *added = state->added; added != NULL; added = added->next) {
 		if (!batch_one(store, added, &end))
 			return HF_NO_MEMORY;
@@ -133,6 +136,8 @@ void hf_audit_written(struct hf_store *store)
 	if (state->added == NULL)
 		state->added_end = &state->added;
 	state->records = state->batch_end;
+	if (state->batch_removal != 0)
+		state->expiry.coming = state->batch_removal;
 }
 
 enum hf_reason hf_audit_write(struct hf_store *store)

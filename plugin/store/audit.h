@@ -6,14 +6,17 @@
  *     audit        seq u64                                -> record (codec/audit.h)
  *     audit_index  'b' | number u64                       -> seal (codec/seal.h)
  *                  's' | session | 0x00 | seal number u64 -> u8: which chain has records of this session under the
- * seal; where the session is empty: entries of whatever session 'i' | identity | 0x00 | seal number    -> likewise, of
- * this identity 'd' | device | 0x00 | seal number      -> likewise, of this client id 'r' | session | 0x00 | offset /
- * HF_RECEIPTS_EACH u64 | seq u64
- *                                                         -> nothing: this record has receipts of such offsets
- *                  'o' | session | 0x00 | number u64      -> an open page of receipts, as a record that is to be
+ *                                                            seal; where it is empty: entries of whatever session
+ *                  'i' | identity | 0x00 | seal number    -> likewise, of this identity
+ *                  'd' | device | 0x00 | seal number      -> likewise, of this client id
+ *                  'r' | session | 0x00 | bucket | seq    -> nothing: this record has receipts of offsets in the
+ * bucket, offset / HF_RECEIPTS_EACH; both u64 'o' | session | 0x00 | number u64      -> an open page of receipts, as a
+ * record that is to be 'n'                                    -> u64 LE, seq of the newest sealed REMOVED record 'x' ->
+ * u32 LE, length of the first of two sets (codec/runs.h): blocks of which nothing is left to remove; their LSNs
  *
  * A seal makes a block of what was written since the one before: the entries and records up to its LSN and seq. The
  * index tells which blocks to look into. What no seal covers yet is one more block; after a kill it is found again.
+ * A block has the number of its seal.
  *
  * Records are added in memory and written together by hf_audit_write, hf_store_commit or hf_store_flush, the latter two
  * in one batch with all else that is pending.
@@ -79,6 +82,44 @@ typedef bool (*hf_receipts_fn)(void *context, const struct hf_audit *record);
 enum hf_reason hf_receipts_each(
 	struct hf_store *store, struct hf_slice session, uint64_t offset, hf_receipts_fn fn, void *context);
 
+/* ---- retention of the audit itself --------------------------------------------------------------------------- */
+
+/*
+ * What is removed of the audit are whole blocks: their records, but for those of keys, and what retention or erasure
+ * has left of entries that their sessions no longer have. Of a run of blocks that were removed the last seal stays,
+ * since both chains go on from what it says. A REMOVED record says which blocks these are, all that ever were. It is
+ * written and sealed before any of them goes; what is to go then is removed in steps, also after a kill in between.
+ */
+
+/* What must stay: blocks with records of a session, or of an identity. One of the two is empty. */
+struct hf_hold {
+	struct hf_slice session;
+	struct hf_slice identity;
+};
+
+struct hf_expire {
+	int64_t before_ms; /* blocks that were sealed before */
+	const struct hf_hold *holds;
+	size_t hold_count;
+	struct hf_slice why; /* a text for the record */
+	int64_t now_ms;
+};
+
+#define HF_RUNS_MAX 8192 /* as many may lie between what is held; beyond them nothing goes until a hold is lifted */
+
+/* Write down which blocks are to go now, if there are any, and nothing is unfinished. *unfinished: hf_audit_remove has
+ * work. HF_OK, HF_NO_MEMORY, HF_STORE_FAILED, HF_RECORD_CORRUPT (a seal that would have to stay is not sound: nothing
+ * is removed). */
+enum hf_reason hf_audit_expire(struct hf_store *store, const struct hf_expire *expire, bool *unfinished);
+
+/* Go on removing them: look at about `limit` records and entries. *unfinished: there are more. HF_OK, HF_NO_MEMORY,
+ * HF_STORE_FAILED, HF_RECORD_CORRUPT (what does not decode is not removed, nor anything behind it). */
+enum hf_reason hf_audit_remove(struct hf_store *store, unsigned limit, bool *unfinished);
+
+/* Was the block with this number removed, as the newest sealed record says? Also of a store that was opened read only.
+ * HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED, HF_NO_MEMORY. */
+enum hf_reason hf_audit_removed(struct hf_store *store, uint64_t number, bool *removed);
+
 /* ---- reading: also of a store that was opened read only ---------------------------------------------------- */
 
 /* Records by seq, upwards. Short-lived, like hf_records. */
@@ -94,11 +135,13 @@ void hf_audit_reader_close(struct hf_audit_reader *reader); /* NULL allowed */
 enum hf_reason hf_seal_get(
 	struct hf_store *store, uint64_t number, struct hf_seal *seal, unsigned char value[HF_SEAL_SIZE], bool *found);
 
-/* The first seal with a number greater than this one. As hf_seal_get. */
+/* The newest seal with a number less than this one, where its block begins; *seal is all zeros when there is none. And
+ * the first with a greater one. As hf_seal_get. */
+enum hf_reason hf_seal_before(struct hf_store *store, uint64_t number, struct hf_seal *seal, bool *found);
 enum hf_reason hf_seal_after(struct hf_store *store, uint64_t number, struct hf_seal *seal, bool *found);
 
 /* Find the seals that cover records of a session, identity or device, upwards. The empty session: those that cover
- * entries of which nothing was noted, so that they may be anybody's. Short-lived, like hf_records. */
+ * entries of which nothing was noted, or not any more, so that they may be anybody's. Short-lived, like hf_records. */
 enum hf_find { HF_FIND_SESSION = 's', HF_FIND_IDENTITY = 'i', HF_FIND_DEVICE = 'd' };
 #define HF_CHAIN_LOG 1u   /* entries */
 #define HF_CHAIN_AUDIT 2u /* records */
@@ -120,13 +163,17 @@ struct hf_verified {
 	uint64_t unsealed_entries,
 		unsealed_records;         /* of them: behind the last seal, so that only their links speak for them */
 	uint64_t keys, unsigned_keys; /* keys; of them, not signed by the one before, though it was not the first */
+	uint64_t removed;             /* blocks that were removed, as a sealed record says */
+	uint64_t outlived;            /* entries that are kept, though the block that covered them was removed */
 	char bad[512];                /* what is wrong with the first bad record, in words; "" when nothing is */
 };
 
 /*
  * Walk everything: each entry and record is there, decodes, has the digest of its payload and its link; each seal
- * matches both chains and is signed by the key in force. `first_key` (NULL: whatever the store says) is the public key
- * that the first seal must have. HF_OK: *out says what was found; else the store could not be read.
+ * matches both chains and is signed by the key in force. Where blocks were removed, as a record says that itself is
+ * found good, the last seal of them stands for them: it is signed, and both chains go on from it. `first_key` (NULL:
+ * whatever the store says) is the public key that the first seal must have. HF_OK: *out says what was found; else the
+ * store could not be read.
  */
 enum hf_reason hf_audit_verify(
 	struct hf_store *store, const uint8_t first_key[HF_PUBLIC_KEY_SIZE], struct hf_verified *out);

@@ -2,17 +2,19 @@
 /*
  * What the files of the audit share.
  *
- *     audit.c    records: added, written, read
- *     block.c    what no seal covers yet: chains, the sessions and identities in it; taking it up after a start
- *     seal.c     making seals, reading them
- *     finder.c   which seals cover records of somebody or something
- *     key.c      the key that signs them: its file, its record, its successor
+ *     audit.c     records: added, written, read
+ *     block.c     what no seal covers yet: chains, the sessions and identities in it; taking it up after a start
+ *     seal.c      making seals, reading them
+ *     finder.c    which seals cover records of somebody or something
+ *     key.c       the key that signs them: its file, its record, its successor
  *     receipts.c  pages of receipts, and finding those of an offset
- *     verify.c   walking everything
+ *     expiry.c    removing whole blocks
+ *     verify.c    walking everything
  */
 #ifndef HF_STORE_AUDIT_INTERNAL_H
 #define HF_STORE_AUDIT_INTERNAL_H
 
+#include "codec/runs.h"
 #include "store/audit.h"
 #include "store/store_internal.h"
 
@@ -58,6 +60,19 @@ struct hf_added {
 	unsigned char value[];
 };
 
+/* Which blocks are gone: expiry.c. */
+struct hf_expiry {
+	uint64_t coming; /* the REMOVED record in the block, which counts with its seal; 0: none */
+	struct hf_runs removed;
+	struct hf_runs done;  /* of them */
+	struct hf_runs lsns;  /* what those covered of the log */
+	struct hf_runs to_do; /* the others; set while a walk over them is under way */
+	size_t run;           /* of `to_do`, at which the walk is */
+	struct hf_seal lower; /* the seal below the block at which it is ... */
+	struct hf_seal upper; /* ... and that block's own; number 0: it has yet to be found */
+	uint64_t seq, lsn;    /* the newest ones that were looked at */
+};
+
 struct hf_audit_state {
 	char *key_path;
 	struct hf_signer *signer;
@@ -75,10 +90,12 @@ struct hf_audit_state {
 	size_t added_count, added_bytes;
 	size_t in_batch;           /* the first so many are in the store's batch, or were when it failed ... */
 	struct hf_chain batch_end; /* ... and where the chain ends with them */
+	uint64_t batch_removal;    /* seq of a REMOVED record among them; 0: none is */
 	bool closing;              /* what is pending removes open pages that are added as records */
 	bool skipped;              /* the start passed over entries without links */
 	bool resuming;             /* the next batch ends the note that the audit was off */
 	uint64_t lost;
+	struct hf_expiry expiry;
 };
 
 /* ---- audit.c */
@@ -119,8 +136,24 @@ enum hf_reason hf_block_catch_up(struct hf_store *store);
 
 /* ---- receipts.c */
 
-/* Put the index of a DELIVERED record into the store's batch. */
+/* Put the index of a DELIVERED record into the store's batch; or its removal. */
 void hf_receipts_batch(struct hf_store *store, uint64_t seq, const struct hf_audit *record);
+void hf_receipts_unbatch(struct hf_store *store, uint64_t seq, const struct hf_audit *record);
+
+/* ---- expiry.c */
+
+/* What the store says about removed blocks, when the audit is taken up. HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED,
+ * HF_NO_MEMORY. */
+enum hf_reason hf_expiry_open(struct hf_store *store);
+void hf_expiry_free(struct hf_expiry *expiry);
+
+/* A seal is written: that the record in its block counts from now on, into the same batch; and once that is written. */
+void hf_expiry_batch(struct hf_store *store);
+enum hf_reason hf_expiry_sealed(struct hf_store *store);
+
+/* The blocks that the newest sealed record says are gone, into an empty set, and its seq; 0: there is none. HF_OK,
+ * HF_RECORD_CORRUPT, HF_STORE_FAILED, HF_NO_MEMORY. */
+enum hf_reason hf_expiry_read(struct hf_store *store, struct hf_runs *removed, uint64_t *seq);
 
 /* ---- key.c */
 

@@ -210,6 +210,8 @@ static enum hf_reason take_record(struct hf_store *store, uint64_t seq, struct h
 		return broken(store, "record", seq);
 	state->records.number = seq;
 	memcpy(state->records.link, link, sizeof link);
+	if (record.kind == HF_AUDIT_REMOVED)
+		state->expiry.coming = seq;
 	if (record.kind == HF_AUDIT_UNCOVERED) {
 		found->uncovered_first = record.first;
 		found->uncovered_last = record.last;
@@ -375,6 +377,8 @@ enum hf_reason hf_audit_open(struct hf_store *store, const char *key_path, int64
 		reason = take_up_log(store, &found, now_ms);
 	if (reason == HF_OK)
 		reason = hf_audit_write(store);
+	if (reason == HF_OK)
+		reason = hf_expiry_open(store);
 	/* At once, so that no two stretches without an audit lie in one block with something in between. */
 	return reason == HF_OK && state->skipped ? hf_audit_seal(store, now_ms) : reason;
 }
@@ -387,6 +391,7 @@ void hf_audit_close(struct hf_store *store)
 		return;
 	hf_audit_drop_added(state);
 	hf_block_clear(state);
+	hf_expiry_free(&state->expiry);
 	hf_signer_free(state->signer);
 	free(state->key_path);
 	free(state);

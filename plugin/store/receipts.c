@@ -43,14 +43,19 @@ enum hf_reason hf_receipts_keep(
 	return hf_pending_put(store, HF_FAMILY_AUDIT_INDEX, hf_slice_from(key, len + 8), &value);
 }
 
-static void batch_bucket(struct hf_store *store, char *key, size_t len, uint64_t bucket, uint64_t seq)
+static void batch_bucket(struct hf_store *store, char *key, size_t len, uint64_t bucket, uint64_t seq, bool put)
 {
+	rocksdb_column_family_handle_t *family = store->families[HF_FAMILY_AUDIT_INDEX];
+
 	hf_put_be64(key + len, bucket);
 	hf_put_be64(key + len + 8, seq);
-	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_AUDIT_INDEX], key, len + 16, "", 0);
+	if (put)
+		rocksdb_writebatch_put_cf(store->batch, family, key, len + 16, "", 0);
+	else
+		rocksdb_writebatch_delete_cf(store->batch, family, key, len + 16);
 }
 
-void hf_receipts_batch(struct hf_store *store, uint64_t seq, const struct hf_audit *record)
+static void batch_buckets(struct hf_store *store, uint64_t seq, const struct hf_audit *record, bool put)
 {
 	char key[INDEX_KEY_SIZE];
 	uint64_t first = record->first / HF_RECEIPTS_EACH;
@@ -60,8 +65,18 @@ void hf_receipts_batch(struct hf_store *store, uint64_t seq, const struct hf_aud
 		return;
 	size_t len = begin_key(INDEX_PREFIX, record->session, key);
 	for (uint64_t bucket = first; bucket < last && bucket - first < BUCKETS_MAX; bucket++)
-		batch_bucket(store, key, len, bucket, seq);
-	batch_bucket(store, key, len, last, seq);
+		batch_bucket(store, key, len, bucket, seq, put);
+	batch_bucket(store, key, len, last, seq, put);
+}
+
+void hf_receipts_batch(struct hf_store *store, uint64_t seq, const struct hf_audit *record)
+{
+	batch_buckets(store, seq, record, true);
+}
+
+void hf_receipts_unbatch(struct hf_store *store, uint64_t seq, const struct hf_audit *record)
+{
+	batch_buckets(store, seq, record, false);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------- */

@@ -67,12 +67,13 @@ enum hf_reason hf_audit_seal(struct hf_store *store, int64_t now_ms)
 	reason = batch_seal(store, &seal);
 	if (reason != HF_OK)
 		return reason;
+	hf_expiry_batch(store);
 	rocksdb_write(store->db, store->write_options, store->batch, &error);
 	if (error != NULL)
 		return hf_store_fail(store, "cannot write a seal", error);
 	state->seal = seal;
 	hf_block_clear(state);
-	return HF_OK;
+	return hf_expiry_sealed(store);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------- */
@@ -90,8 +91,9 @@ static enum hf_reason take_value(struct hf_store *store, uint64_t number, struct
 	return HF_OK;
 }
 
+/* The newest one up to this number. */
 static enum hf_reason newest_seal(
-	struct hf_store *store, struct hf_seal *seal, unsigned char value[HF_SEAL_SIZE], bool *found)
+	struct hf_store *store, uint64_t number, struct hf_seal *seal, unsigned char value[HF_SEAL_SIZE], bool *found)
 {
 	rocksdb_iterator_t *iterator = hf_database_iterate(store, HF_FAMILY_AUDIT_INDEX);
 	char last[HF_SEAL_KEY_SIZE];
@@ -99,9 +101,9 @@ static enum hf_reason newest_seal(
 
 	if (iterator == NULL)
 		return HF_STORE_FAILED;
-	hf_put_seal_key(last, UINT64_MAX);
+	hf_put_seal_key(last, number);
 	rocksdb_iter_seek_for_prev(iterator, last, sizeof last);
-	uint64_t number = rocksdb_iter_valid(iterator) ? hf_seal_number(hf_iterator_key(iterator)) : 0;
+	number = rocksdb_iter_valid(iterator) ? hf_seal_number(hf_iterator_key(iterator)) : 0;
 	*found = number != 0;
 	if (*found)
 		reason = take_value(store, number, hf_iterator_value(iterator), seal, value);
@@ -119,7 +121,7 @@ enum hf_reason hf_seal_get(
 
 	*found = false;
 	if (number == 0)
-		return newest_seal(store, seal, value, found);
+		return newest_seal(store, UINT64_MAX, seal, value, found);
 	hf_put_seal_key(key, number);
 	enum hf_reason reason = hf_database_get(store, HF_FAMILY_AUDIT_INDEX, hf_slice_from(key, sizeof key), &pinned);
 	if (reason != HF_OK || pinned == NULL)
@@ -128,6 +130,13 @@ enum hf_reason hf_seal_get(
 	reason = take_value(store, number, hf_pinned_slice(pinned), seal, value);
 	rocksdb_pinnableslice_destroy(pinned);
 	return reason;
+}
+
+enum hf_reason hf_seal_before(struct hf_store *store, uint64_t number, struct hf_seal *seal, bool *found)
+{
+	*found = false;
+	*seal = (struct hf_seal){.number = 0};
+	return number > 1 ? newest_seal(store, number - 1, seal, NULL, found) : HF_OK;
 }
 
 enum hf_reason hf_seal_after(struct hf_store *store, uint64_t number, struct hf_seal *seal, bool *found)

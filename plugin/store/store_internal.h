@@ -319,6 +319,11 @@ enum hf_reason hf_truncate_settle(struct hf_store *store);
 /* Read the newest stamp. HF_OK, HF_STORE_FAILED. */
 enum hf_reason hf_stamp_read(struct hf_store *store);
 
+/* ---- expiry.c -------------------------------------------------------------------------------------------- */
+
+/* Has the audit let go of the block that covered this entry, so that no chain needs what is left of it? */
+bool hf_expiry_covers(const struct hf_store *store, uint64_t lsn);
+
 /* ---- flush.c --------------------------------------------------------------------------------------------- */
 
 /* Put what the index on disk lacks of a log into the store's batch, and `record`. HF_OK, HF_NO_MEMORY. */

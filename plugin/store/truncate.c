@@ -9,7 +9,7 @@
 #include "store/store_internal.h"
 
 /* What the log has of an entry; its index goes with the chunk. What is a link of the audit's chain only loses its
- * payload. */
+ * payload, unless the audit itself has let go of that part of it. */
 static enum hf_reason remove_record(struct hf_store *store, uint64_t lsn)
 {
 	rocksdb_pinnableslice_t *pinned = NULL;
@@ -22,7 +22,8 @@ static enum hf_reason remove_record(struct hf_store *store, uint64_t lsn)
 	if (reason != HF_OK || pinned == NULL)
 		return reason == HF_RECORD_CORRUPT ? HF_OK
 										   : reason; /* damaged or missing: there is nothing to take out of it */
-	if (hf_entry_decode(hf_pinned_slice(pinned), &entry) != HF_OK || entry.link.len == 0) {
+	if (hf_entry_decode(hf_pinned_slice(pinned), &entry) != HF_OK || entry.link.len == 0 ||
+		hf_expiry_covers(store, lsn)) {
 		rocksdb_writebatch_delete_cf(store->batch, store->families[HF_FAMILY_LOG], key, sizeof key);
 	} else {
 		hf_buffer_clear(&store->record);

@@ -17,6 +17,9 @@ struct walk {
 	uint8_t key[HF_PUBLIC_KEY_SIZE];
 	uint64_t key_seq;                         /* of the record that introduced it; 0: none yet */
 	uint64_t uncovered_first, uncovered_last; /* LSNs that were last said not to be covered */
+	struct hf_runs removed;                   /* blocks that may be missing ... */
+	uint64_t removal;                         /* ... as the record with this seq says; 0: there is none ... */
+	bool removal_good;                        /* ... which was found good, in its place */
 };
 
 /* The first of them counts. Always false. */
@@ -66,6 +69,7 @@ static bool check_record(struct walk *walk, uint64_t seq, struct hf_slice value)
 			"record %" PRIu64 " of the audit (%s) was changed, or is not in its place: the chain breaks there", seq,
 			hf_audit_kind_name(record.kind));
 	walk->audit.number = seq;
+	walk->removal_good = walk->removal_good || seq == walk->removal;
 	if (record.kind == HF_AUDIT_KEY && record.key.len == HF_PUBLIC_KEY_SIZE)
 		take_key(walk, &record);
 	if (record.kind == HF_AUDIT_UNCOVERED) {
@@ -91,7 +95,7 @@ static bool walk_records(struct walk *walk, uint64_t last)
 
 /* ---- entries --------------------------------------------------------------------------------------------- */
 
-static bool check_linked(struct walk *walk, const struct hf_entry *entry, struct hf_slice value)
+static bool check_digest(struct walk *walk, const struct hf_entry *entry)
 {
 	uint8_t digest[HF_DIGEST_SIZE];
 
@@ -102,6 +106,13 @@ static bool check_linked(struct walk *walk, const struct hf_entry *entry, struct
 			"LSN %" PRIu64 " (session %.*s, offset %" PRIu64 "): its payload is not what was published: its SHA-256 "
 			"differs",
 			entry->lsn, (int)entry->session.len, entry->session.data, entry->offset);
+	return true;
+}
+
+static bool check_linked(struct walk *walk, const struct hf_entry *entry, struct hf_slice value)
+{
+	if (!check_digest(walk, entry))
+		return false;
 	if (!hf_entry_link(walk->hasher, walk->log.link, entry->lsn, value, walk->log.link))
 		return bad(walk, "out of memory");
 	if (memcmp(entry->link.data, walk->log.link, HF_LINK_SIZE) != 0)
@@ -151,6 +162,60 @@ static bool walk_entries(struct walk *walk, uint64_t last)
 	return true;
 }
 
+/* ---- blocks that were removed ------------------------------------------------------------------------------ */
+
+/* Of their records only those of keys are there, for what comes behind. */
+static bool pass_records(struct walk *walk, uint64_t last)
+{
+	for (; rocksdb_iter_valid(walk->records); rocksdb_iter_next(walk->records)) {
+		struct hf_audit record = {.seq = hf_key_number(hf_iterator_key(walk->records))};
+		if (record.seq > last)
+			break;
+		if (hf_audit_decode(hf_iterator_value(walk->records), &record) != HF_OK)
+			return bad(walk, "record %" PRIu64 " of the audit does not decode: it was changed", record.seq);
+		if (record.kind == HF_AUDIT_KEY && record.key.len == HF_PUBLIC_KEY_SIZE)
+			take_key(walk, &record);
+	}
+	return true;
+}
+
+/* What sessions still have: nothing but the digest speaks for it. */
+static bool pass_entries(struct walk *walk, uint64_t last)
+{
+	for (; rocksdb_iter_valid(walk->entries); rocksdb_iter_next(walk->entries)) {
+		struct hf_entry entry = {.lsn = hf_key_number(hf_iterator_key(walk->entries))};
+		if (entry.lsn > last)
+			break;
+		if (hf_entry_decode(hf_iterator_value(walk->entries), &entry) != HF_OK)
+			return bad(walk, "LSN %" PRIu64 " does not decode: it was changed", entry.lsn);
+		if (entry.digest.len > 0 && !check_digest(walk, &entry))
+			return false;
+		walk->out->outlived++;
+	}
+	return true;
+}
+
+/* A seal of a run of removed blocks: the last one stands for them, others may be left of a removal that is not
+ * finished. */
+static bool check_last_seal(struct walk *walk, struct hf_slice value, const struct hf_seal *seal)
+{
+	if (seal->seq < walk->audit.number || seal->lsn < walk->log.number)
+		return bad(walk, "seal %" PRIu64 " does not follow the one before it", seal->number);
+	if (!pass_records(walk, seal->seq) || !pass_entries(walk, seal->lsn))
+		return false;
+	if (walk->key_seq == 0 || seal->key_seq != walk->key_seq || !hf_seal_verify(value, seal->number, walk->key))
+		return bad(walk,
+			"seal %" PRIu64 ", which stands for blocks that were removed, is not signed by the key in force",
+			seal->number);
+	walk->audit.number = seal->seq;
+	walk->log.number = seal->lsn;
+	memcpy(walk->audit.link, seal->audit_link, HF_DIGEST_SIZE);
+	memcpy(walk->log.link, seal->log_link, HF_DIGEST_SIZE);
+	walk->uncovered_last = 0;
+	walk->out->seals++;
+	return true;
+}
+
 /* ---- seals ----------------------------------------------------------------------------------------------- */
 
 static bool check_seal(struct walk *walk, struct hf_slice value, const struct hf_seal *seal)
@@ -183,20 +248,34 @@ static bool is_at_seal(const rocksdb_iterator_t *seals)
 	return rocksdb_iter_valid(seals) && hf_seal_number(hf_iterator_key(seals)) != 0;
 }
 
+/* `next` is the block that the walk has come to, `number` the seal that it found. */
+static bool is_missing(const struct walk *walk, uint64_t next, uint64_t number)
+{
+	const struct hf_run *run = hf_runs_find(&walk->removed, next);
+
+	return number != next && (run == NULL || number > run->last);
+}
+
 static bool walk_seals(struct walk *walk, rocksdb_iterator_t *seals)
 {
 	uint64_t next = 1;
 
-	for (; is_at_seal(seals); rocksdb_iter_next(seals), next++) {
+	for (; is_at_seal(seals); rocksdb_iter_next(seals)) {
 		struct hf_seal seal = {.number = hf_seal_number(hf_iterator_key(seals))};
-		if (seal.number != next)
-			return bad(walk, "seal %" PRIu64 " is missing", next);
+		if (is_missing(walk, next, seal.number)) {
+			const struct hf_run *run = hf_runs_find(&walk->removed, next);
+			return bad(walk, "seal %" PRIu64 " is missing", run != NULL ? run->last : next);
+		}
 		if (!hf_seal_decode(hf_iterator_value(seals), &seal))
-			return bad(walk, "seal %" PRIu64 " does not decode: it was changed", next);
-		if (!check_seal(walk, hf_iterator_value(seals), &seal))
+			return bad(walk, "seal %" PRIu64 " does not decode: it was changed", seal.number);
+		bool removed = hf_runs_find(&walk->removed, seal.number) != NULL;
+		if (removed ? !check_last_seal(walk, hf_iterator_value(seals), &seal)
+					: !check_seal(walk, hf_iterator_value(seals), &seal))
 			return false;
+		next = seal.number + 1;
 	}
-	return true;
+	const struct hf_run *run = hf_runs_find(&walk->removed, next);
+	return run == NULL || bad(walk, "seal %" PRIu64 " is missing", run->last);
 }
 
 static void walk_all(struct walk *walk, rocksdb_iterator_t *seals)
@@ -207,6 +286,12 @@ static void walk_all(struct walk *walk, rocksdb_iterator_t *seals)
 	}
 	if (!walk_seals(walk, seals))
 		return;
+	/* Behind the last seal anybody could have written it. */
+	if (walk->removal != 0 && !walk->removal_good) {
+		(void)bad(walk, "record %" PRIu64 " of the audit, by which blocks were removed, is not sealed", walk->removal);
+		return;
+	}
+	walk->out->removed = hf_runs_sum(&walk->removed);
 	uint64_t entries = walk->out->entries;
 	uint64_t records = walk->out->records;
 	if (!walk_records(walk, UINT64_MAX) || !walk_entries(walk, UINT64_MAX))
@@ -221,6 +306,14 @@ static bool has_first_key(struct hf_store *store, const uint8_t first_key[HF_PUB
 
 	/* The record of the first key is the first of all. */
 	return hf_audit_public_key(store, 1, key) == HF_OK && memcmp(key, first_key, sizeof key) == 0;
+}
+
+/* What may be missing. A record about it that cannot be read allows nothing: then what is missing is bad. */
+static enum hf_reason read_removed(struct walk *walk)
+{
+	enum hf_reason reason = hf_expiry_read(walk->store, &walk->removed, &walk->removal);
+
+	return reason == HF_RECORD_CORRUPT ? HF_OK : reason;
 }
 
 enum hf_reason hf_audit_verify(
@@ -239,11 +332,13 @@ enum hf_reason hf_audit_verify(
 		rocksdb_iter_seek(seals, first, sizeof first);
 		rocksdb_iter_seek_to_first(walk.entries);
 		rocksdb_iter_seek_to_first(walk.records);
+		reason = read_removed(&walk);
 		if (first_key != NULL && !has_first_key(store, first_key))
 			(void)bad(&walk, "the store was not begun with this key");
-		else
+		else if (reason == HF_OK)
 			walk_all(&walk, seals);
-		reason = hf_iterator_check(store, seals);
+		if (reason == HF_OK)
+			reason = hf_iterator_check(store, seals);
 		if (reason == HF_OK)
 			reason = hf_iterator_check(store, walk.entries);
 		if (reason == HF_OK)
@@ -252,5 +347,6 @@ enum hf_reason hf_audit_verify(
 	rocksdb_iter_destroy(seals);
 	rocksdb_iter_destroy(walk.entries);
 	rocksdb_iter_destroy(walk.records);
+	hf_runs_free(&walk.removed);
 	return reason;
 }

@@ -192,6 +192,7 @@ START_TEST(kinds_keep_their_numbers_and_names)
 		{10, "key"},
 		{11, "lost"},
 		{12, "uncovered"},
+		{15, "removed"},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -22,7 +22,7 @@ PROGRAM = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "unit_codec_doc
 
 OPTIONAL = {
     "audit": {"identity", "device", "address", "session", "topic", "act", "reason", "detail", "text", "by", "protocol",
-              "port", "count", "first", "last", "page", "key", "signature"},
+              "port", "count", "first", "last", "page", "blocks", "key", "signature"},
     "tokens": {"kind", "data", "end", "last"},
     "state": {"holder", "to", "unattended"},
     "error": {"expected", "by", "offset"},

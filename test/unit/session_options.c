@@ -110,7 +110,7 @@ START_TEST(limits)
 {
 	static const char *const bad[] = {"", " ", "-1", "+1", "1 ", " 1", "x", "1x", "0x10", "1.5", "None",
 		"99999999999999999999", "9223372036854775807", NULL};
-	static const char *const names[] = {"retention_age", "retention_bytes", "retention_count"};
+	static const char *const names[] = {"retention_age", "retention_bytes", "retention_count", "audit_keep"};
 
 	ck_assert_uint_eq(options.retention.age_ms, 0);
 	ck_assert_uint_eq(options.retention.bytes, 0);
@@ -122,6 +122,9 @@ START_TEST(limits)
 	check_limit("retention_age", &options.retention.age_ms, "30d", UINT64_C(2592000000));
 	check_limit("retention_age", &options.retention.age_ms, "2w", UINT64_C(1209600000));
 	check_limit("retention_age", &options.retention.age_ms, "none", 0);
+	ck_assert_uint_eq(options.audit_keep_ms, 0);
+	check_limit("audit_keep", &options.audit_keep_ms, "365d", UINT64_C(31536000000));
+	check_limit("audit_keep", &options.audit_keep_ms, "none", 0);
 	check_limit("retention_bytes", &options.retention.bytes, "1000", 1000);
 	check_limit("retention_bytes", &options.retention.bytes, "1k", 1024);
 	check_limit("retention_bytes", &options.retention.bytes, "3M", 3145728);

@@ -30,4 +30,8 @@ void hf_audit_due(struct hf_hub *hub);     /* there is something to seal */
 void hf_audit_seal_now(struct hf_hub *hub);
 void hf_audit_take_next_key(struct hf_hub *hub); /* if there is one */
 
+/* keep.c: what of the audit is too old goes. */
+void hf_audit_keep_look(struct hf_hub *hub);
+void hf_audit_keep_soon(struct hf_hub *hub); /* it shall be looked at: at start, and when a hold was lifted */
+
 #endif
