@@ -312,6 +312,15 @@ static void announce(void *context, struct hf_slice session, struct hf_slice res
 	}
 }
 
+static void send_live(void *context, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
+{
+	const char *topic = topic_of(context, session, rest);
+
+	if (topic) {
+		mosquitto_broker_publish_copy(NULL, topic, (int)payload.len, payload.data, 1, false, NULL);
+	}
+}
+
 static void unretain(void *context, struct hf_slice session, struct hf_slice rest)
 {
 	const char *topic = topic_of(context, session, rest);
@@ -422,6 +431,7 @@ void hf_port(struct hf_plugin *plugin, struct hf_broker *out)
 		.retain = retain,
 		.retain_entry = retain_entry,
 		.announce = announce,
+		.send = send_live,
 		.unretain = unretain,
 		.wake = wake,
 		.now_ms = now_ms,

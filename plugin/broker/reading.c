@@ -5,9 +5,9 @@
 
 /*
  * The broker's own fan-out, or a retained message. It never carries an entry: hf_may_receive says no to those, also
- * for clients that are away, whose queue stays empty. One exception: a client that comes back is checked for what the
- * broker has in flight for it (database.c, db__client_messages_check_acl), and a no would delete that. Then the new
- * connection is not in the broker's table of clients yet, and the old one has left it.
+ * for clients that are away, whose queue stays empty (but for wake-ups). One exception: a client that comes back is
+ * checked for what the broker has in flight for it (database.c, db__client_messages_check_acl), and a no would delete
+ * that. Then the new connection is not in the broker's table of clients yet, and the old one has left it.
  */
 static int acl_read(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event)
 {
@@ -30,7 +30,7 @@ static int acl_read(struct hf_plugin *plugin, const struct mosquitto_evt_acl_che
 		plugin->resuming = event->client;
 		return hf_may_keep(plugin->hub, identity, event->topic) == HF_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
 	}
-	return MOSQ_ERR_ACL_DENIED;
+	return hf_may_wait(plugin->hub, identity, event->topic) == HF_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
 }
 
 /* Between the check above and CONNECT, what a client had in flight is sent to it again. And port.c may want to know at

@@ -69,6 +69,8 @@ struct hf_broker {
 	void (*retain_entry)(void *context, const struct hf_entry *entry);
 	/* Set it, and send it to them. */
 	void (*announce)(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload);
+	/* Send it to them, and do not retain it. QoS 1. */
+	void (*send)(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload);
 	/* Remove it, silently. */
 	void (*unretain)(void *context, struct hf_slice session, struct hf_slice topic);
 

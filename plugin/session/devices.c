@@ -5,6 +5,7 @@
 #include "session/groups/group.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
+#include "session/people/wake.h"
 #include "session/publish/publish.h"
 
 #include <utlist.h>
@@ -22,6 +23,21 @@ static bool is_identity(const struct hf_device *device, const char *identity)
 	return identity && device->identity ? strcmp(identity, device->identity) == 0 : identity == device->identity;
 }
 
+static void come_online(struct hf_hub *hub, struct hf_device *device, bool online)
+{
+	if (device->online != online) {
+		device->online = online;
+		hf_wake_online(hub, device->person, online);
+	}
+}
+
+static void count_device(struct hf_device *device, int more)
+{
+	if (device->person) {
+		device->person->devices += (size_t)more;
+	}
+}
+
 static bool set_identity(struct hf_hub *hub, struct hf_device *device, const char *identity)
 {
 	struct hf_person *person = NULL;
@@ -35,9 +51,12 @@ static bool set_identity(struct hf_hub *hub, struct hf_device *device, const cha
 			return false;
 		}
 	}
+	come_online(hub, device, false);
+	count_device(device, -1);
 	hf_floor_person_gone(hub, device->person);
 	hf_person_release(hub, device->person);
 	device->person = person;
+	count_device(device, 1);
 	device->identity = person ? person->identity : NULL;
 	device->facts.identity = device->identity;
 	device->role_session[0] = '\0';
@@ -111,6 +130,8 @@ void hf_device_forget(struct hf_hub *hub, struct hf_device *device)
 		LL_DELETE2(hub->dirty, device, dirty_next);
 	}
 	HASH_DEL(hub->devices, device);
+	come_online(hub, device, false);
+	count_device(device, -1);
 	hf_floor_person_gone(hub, device->person);
 	hf_person_release(hub, device->person);
 	free(device->address);
@@ -302,7 +323,7 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 	}
 	hf_connection_back(hub, device);
 	device->token = connection->token;
-	device->online = true;
+	come_online(hub, device, true);
 	hf_device_set_address(device, connection->address);
 	hf_note_connected(hub, device, connection);
 	hf_subscriptions_allow(hub, device);
@@ -346,7 +367,7 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token, enum
 	device->noted = false;
 	hf_device_dirty(hub, device);
 	device->at_head = false;
-	device->online = false;
+	come_online(hub, device, false);
 	device->token = NULL;
 	hf_floor_person_gone(hub, device->person);
 	hf_subscriptions_detach(hub, device);

@@ -19,6 +19,8 @@ enum hf_fact {
 	HF_FACT_RETENTION = 12,   /* retention.c; name: empty */
 	HF_FACT_HELD = 13,        /* held.c; name: identity or nothing, 0, id of a response */
 	HF_FACT_UNATTENDED = 14,  /* unattended.c; name: empty */
+	HF_FACT_WOKEN = 15,       /* wake.c; name: identity */
+	HF_FACT_BACK = 16,        /* wake.c; of no session (its id is empty); name: identity */
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "session/log/log.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
+#include "session/people/wake.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,6 +93,9 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 		store.now_ms = broker->now_ms(broker->context);
 	}
 	enum hf_reason reason = hf_access_load(options->roles, &hub->access, message, message_size);
+	if (reason == HF_OK && !hf_wake_open(hub)) {
+		reason = HF_NO_MEMORY;
+	}
 	if (reason == HF_OK) {
 		reason = hf_store_open(&store, hf_replay, hub, &hub->store, message, message_size);
 	}
@@ -166,6 +170,7 @@ void hf_hub_close(struct hf_hub *hub)
 	hf_losses_free(hub);
 	hf_groups_free(hub);
 	hf_sessions_rest(hub, true);
+	hf_wake_close(hub);
 	if (hub->store) {
 		hf_devices_write(hub); /* the last receipts */
 		hf_refusals_pass(hub);
@@ -376,7 +381,9 @@ enum hf_reason hf_hub_restore(struct hf_hub *hub, const struct hf_restore *resto
 	{
 		bool under_root = false;
 		for (size_t i = 0; i < device->subscription_count; i++) {
-			under_root = under_root || !device->subscriptions[i].outside || device->subscriptions[i].worker;
+			const struct hf_subscription *subscription = &device->subscriptions[i];
+			under_root = under_root || !subscription->outside || subscription->worker ||
+						 hf_wake_names(hub, subscription->filter);
 		}
 		if (!under_root || !restore->client(restore->context, &device->facts)) {
 			hf_device_forget(hub, device); /* nothing of ours to come back to */

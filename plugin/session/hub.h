@@ -165,6 +165,9 @@ void hf_packet_sent(struct hf_hub *hub, const char *device);
 /* May a client that is just coming back keep a message under the root that the broker has in flight for it? */
 enum hf_reason hf_may_keep(struct hf_hub *hub, const char *identity, const char *topic);
 
+/* May the broker keep a message for a client that is away? Of what is under the root only wake-ups (people/wake.h). */
+enum hf_reason hf_may_wait(struct hf_hub *hub, const char *identity, const char *topic);
+
 /* The broker sends a message on this topic once more to a client that is coming back; the entry has this offset. */
 void hf_resent(struct hf_hub *hub, const char *device, const char *address, const char *topic, uint64_t offset);
 

@@ -126,6 +126,9 @@ struct hf_session {
 	struct hf_participant *participants; /* presence.h: those that are there, or of whom something is to be told */
 	size_t changed_count;                /* of the latter */
 	size_t member_count;
+	struct hf_sleeper *sleepers; /* wake.h: who has taken part ... */
+	size_t asleep;               /* ... and is to be woken by the next entry */
+	bool sleepers_known;
 	bool active; /* the store knows it to be: HF_FACT_ACTIVE */
 	struct hf_floor floor;
 	enum hf_unattended unattended;
@@ -146,8 +149,11 @@ struct hf_session {
 struct hf_person {
 	UT_hash_handle hh;
 	size_t references;
-	size_t floors;    /* that it holds, of sessions in memory */
-	uint64_t counted; /* by which walk over an audience last */
+	size_t floors;               /* that it holds, of sessions in memory */
+	size_t devices;              /* connected, or durable */
+	size_t online;               /* connected */
+	struct hf_sleeper *sleepers; /* wake.h */
+	uint64_t counted;            /* by which walk over an audience last */
 	char identity[];
 };
 
@@ -339,6 +345,7 @@ struct hf_hub {
 	struct hf_device *devices;
 	struct hf_session *sessions;
 	struct hf_person *people;
+	struct hf_person *gateway; /* wake.h; NULL: none */
 	struct hf_device *wild;
 	struct hf_shown *shown; /* shared.c */
 	uint64_t counting;      /* which walk over an audience it is */

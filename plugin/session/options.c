@@ -264,6 +264,11 @@ static bool set_unattended(struct hf_options *options, const char *value)
 	return true;
 }
 
+static bool set_wake_identity(struct hf_options *options, const char *value)
+{
+	return set_text(options->wake_identity, sizeof(options->wake_identity), value);
+}
+
 static bool set_rollup(struct hf_options *options, const char *value)
 {
 	return set_number(&options->rollup, value, 0, 1ul << 20);
@@ -305,6 +310,7 @@ static const struct {
 	{"presence_notices", set_presence_notices, "all, agents or none"},
 	{"floor_lease", set_floor_lease, "seconds, 0 to 86400"},
 	{"unattended", set_unattended, "allow or reject"},
+	{"wake_identity", set_wake_identity, "an identity, at most 1024 bytes"},
 };
 
 bool hf_options_set(struct hf_options *options, const char *name, const char *value, char *message, size_t message_size)

@@ -53,6 +53,7 @@ struct hf_options {
 	enum hf_notices presence_notices;
 	unsigned int floor_lease_ms;
 	enum hf_unattended unattended;
+	char wake_identity[1025]; /* of the push gateway; "": none */
 };
 
 /* The defaults; store stays "" (the caller knows the broker's persistence location). */

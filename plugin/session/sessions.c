@@ -4,6 +4,7 @@
 #include "session/kinds/responses.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
+#include "session/people/wake.h"
 
 #include <utlist.h>
 
@@ -14,6 +15,7 @@ struct hf_slice hf_session_id(const struct hf_session *session)
 
 static void session_free(struct hf_hub *hub, struct hf_session *session)
 {
+	hf_wake_forget(hub, session);
 	hf_participants_free(hub, session);
 	hf_responses_free(hub, session);
 	hf_held_free(session);

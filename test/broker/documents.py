@@ -20,7 +20,7 @@ violations = []  # of the test that runs; what is wrong, in words
 _answers = {}  # Response Topic -> rules, one of which an answer there must follow
 _seen = {}  # rule -> how many documents were checked, in this process
 
-OWN = {"state", "mark", "error", "notice", "presence", "receipt"}  # and all answers
+OWN = {"state", "mark", "error", "notice", "presence", "receipt", "wake"}  # and all answers
 FOLDER = None  # schemas/; set by the harness
 
 
@@ -66,6 +66,8 @@ def check(port, topic, payload):
         return
     if topic in _answers:
         _validate(topic, payload, _answers[topic])
+    elif topic.startswith(root + "/$wake/"):
+        _validate(topic, payload, {("wake", "wake")})
     elif topic.startswith(root + "/"):
         kind = (topic[len(root) :].split("/") + ["", ""])[2]
         if schema(kind):

@@ -516,6 +516,15 @@ static void announce(void *unused, struct hf_slice session, struct hf_slice rest
 	own_last = &own->next;
 }
 
+static void send_live(void *unused, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
+{
+	(void)unused;
+	(void)session;
+	(void)rest;
+	(void)payload;
+	must(false, "there is no push gateway to be told");
+}
+
 /* Shared values are there only while a subscription is looked after: the newest of each key that was written. */
 static bool shown[SESSIONS][SHARED_KEYS];
 
@@ -709,6 +718,7 @@ void fake_broker(struct hf_broker *out)
 		.retain = retain,
 		.retain_entry = retain_entry,
 		.announce = announce,
+		.send = send_live,
 		.unretain = unretain,
 		.wake = wake,
 		.now_ms = now_ms,

@@ -16,6 +16,7 @@
 #include "codec/signal.h"
 #include "codec/signature.h"
 #include "codec/token.h"
+#include "codec/wake.h"
 
 /* ---- one of each ---------------------------------------------------------------------------------------- */
 
@@ -378,6 +379,20 @@ static bool write_signal(struct hf_buffer *out)
 	return hf_signal_encode(&signal, out);
 }
 
+static bool write_wake(struct hf_buffer *out)
+{
+	const struct hf_wake_document document = {
+		.session = hf_slice_of("trip"),
+		.identity = hf_slice_of("alice"),
+		.offset = 41,
+		.time_ms = 1767225600000,
+		.kind = HF_KIND_ASK,
+		.from = hf_slice_of("agent-1"),
+	};
+
+	return hf_wake_encode(&document, out);
+}
+
 static bool write_tokens_joined(struct hf_buffer *out)
 {
 	const struct hf_token_batch batch = {
@@ -501,6 +516,9 @@ static const struct {
 	{"answer.full", write_answer, "a4 626964 63612d32 6464617461 01 6474657874 6121 6663686f696365 6179"},
 	{"signal.full", write_signal,
 		"a5 6464617461 01 6466726f6d 6161 6474657874 6121 667369676e616c 657374656572 68726573706f6e7365 63722d37"},
+	{"wake.ask", write_wake,
+		"a6 6466726f6d 676167656e742d31 646b696e64 6361736b 6474696d65 1b0000019b76daa800 666f6666736574 1829 "
+		"6773657373696f6e 6474726970 686964656e74697479 65616c696365"},
 	{"tokens.joined", write_tokens_joined,
 		"a6 626964 63722d37 63656e64 68636f6d706c657465 63736571 16 646b696e64 66616e73776572 646c617374 1818 "
 		"6474657874 6d48656c6c6f2c20776f726c642e"},

@@ -33,6 +33,7 @@ OPTIONAL = {
     "signal": {"response", "from", "text", "data"},
     "control-answer": {"expected", "by", "holder", "to"},
     "history-answer": {"next", "id", "type", "properties"},
+    "wake": {"from"},
     "receipt": {"expected", "offset", "time", "by"},
 }
 
@@ -315,7 +316,7 @@ class Written(unittest.TestCase):
             rules,
             {
                 *("tokens", "state", "mark", "notice", "error", "receipt", "history-answer", "control-answer"),
-                *("ask", "answer", "signal", "audit", "presence"),
+                *("ask", "answer", "signal", "audit", "presence", "wake"),
             },
         )
 

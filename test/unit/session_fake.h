@@ -69,6 +69,9 @@ struct fake {
 	char state[512];
 	size_t state_len;
 	unsigned announced, retained, unretained;
+	char sent[16384]; /* topics without root, of what was sent to whoever is subscribed, one behind another */
+	char sent_last[512];
+	size_t sent_len;
 	struct {
 		char topic[128]; /* S/presence/..., without root */
 		char document[512];
@@ -274,6 +277,18 @@ static inline void fake_announce(void *context, struct hf_slice session, struct 
 	fake.announced++;
 }
 
+static inline void fake_send(void *context, struct hf_slice session, struct hf_slice topic, struct hf_slice payload)
+{
+	size_t len = strlen(fake.sent);
+
+	(void)context;
+	snprintf(fake.sent + len, sizeof(fake.sent) - len, "%s%.*s/%.*s", len > 0 ? " " : "", (int)session.len,
+		session.data, (int)topic.len, topic.data);
+	ck_assert_uint_le(payload.len, sizeof(fake.sent_last));
+	memcpy(fake.sent_last, payload.data, payload.len);
+	fake.sent_len = payload.len;
+}
+
 static inline void fake_unretain(void *context, struct hf_slice session, struct hf_slice topic)
 {
 	char name[128];
@@ -354,6 +369,7 @@ static inline enum hf_reason try_open(void)
 		.retain = fake_retain,
 		.retain_entry = fake_retain_entry,
 		.announce = fake_announce,
+		.send = fake_send,
 		.unretain = fake_unretain,
 		.wake = fake_wake,
 		.now_ms = fake_now,

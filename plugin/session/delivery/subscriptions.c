@@ -6,6 +6,7 @@
 #include "session/kinds/kinds.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
+#include "session/people/wake.h"
 
 #include <utlist.h>
 
@@ -304,6 +305,12 @@ enum hf_reason hf_may_subscribe(struct hf_hub *hub, const char *id, const char *
 	if (reason == HF_TOPIC_OUTSIDE) {
 		return reason;
 	}
+	if (hf_wake_names(hub, text)) {
+		if (device && hf_wake_reads(hub, device->identity)) {
+			return HF_OK; /* the broker serves it */
+		}
+		reason = HF_NOT_PERMITTED;
+	}
 	if (reason == HF_OK && filter.verb == HF_VERB_PLAIN && !filter.named) {
 		/* "#" and the like: others decide on it; what it may see of the root is decided entry by entry. */
 		if (device && filter.group.len == 0 && hf_identity_reads_some(hub, device->identity)) {
@@ -504,7 +511,8 @@ enum hf_reason hf_subscribe(
 {
 	struct hf_device *device = hf_device_find(hub, id);
 	struct hf_filter filter;
-	enum hf_reason reason = hf_filter_parse(hub->options.root, text, &filter);
+	enum hf_reason reason =
+		hf_wake_names(hub, text) ? HF_TOPIC_OUTSIDE : hf_filter_parse(hub->options.root, text, &filter);
 
 	if (reason != HF_OK || !device || !device->online) {
 		return reason == HF_OK ? HF_TOPIC_OUTSIDE : reason;

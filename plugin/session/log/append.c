@@ -4,6 +4,7 @@
 #include "session/delivery/delivery.h"
 #include "session/log/log.h"
 #include "session/people/presence.h"
+#include "session/people/wake.h"
 #include "session/publish/publish.h"
 
 static enum hf_reason store(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry)
@@ -51,6 +52,7 @@ enum hf_reason hf_append(
 	writes_are_due(hub);
 	hf_session_state_changed(hub, session, false);
 	hf_fan_out(hub, session, entry);
+	hf_wake(hub, session, entry);
 	return HF_OK;
 }
 

@@ -13,6 +13,7 @@
  */
 #include "session/people/people.h"
 #include "session/people/presence.h"
+#include "session/people/wake.h"
 
 #include <endian.h>
 
@@ -95,6 +96,7 @@ void hf_participant_counted(struct hf_hub *hub, struct hf_participant *participa
 	hf_participant_turn(hub, participant, participant->stalled > 0 ? HF_PRESENCE_STALLED : HF_PRESENCE_ONLINE,
 		participant->stalled > 0 ? HF_WHY_NO_BATCH : HF_WHY_NONE);
 	hf_presence_changed(hub, participant); /* so many devices */
+	hf_wake_joined(participant);
 }
 
 /* What it is without the last of its devices. */
@@ -162,6 +164,11 @@ static bool decode(struct hf_slice value, struct hf_participant *participant)
 	participant->since_ms = (int64_t)le64toh(since_le);
 	hf_buffer_clear(&participant->status);
 	return hf_buffer_append(&participant->status, value.data + HEADER_SIZE, value.len - HEADER_SIZE);
+}
+
+enum hf_role hf_participant_role_of(struct hf_slice value)
+{
+	return value.len >= HEADER_SIZE && value.data[0] == FORMAT ? (enum hf_role)value.data[1] : HF_ROLE_NONE;
 }
 
 static enum hf_reason put(

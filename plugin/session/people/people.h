@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Identities, the audience of a session, and its floor. Who takes part, and how they are: presence.h. */
+/* Identities, the audience of a session, and its floor. Who takes part, and how they are: presence.h; wake-ups: wake.h.
+ */
 #ifndef HF_SESSION_PEOPLE_H
 #define HF_SESSION_PEOPLE_H
 

@@ -129,6 +129,7 @@ void hf_participant_dispose(struct hf_hub *hub, struct hf_participant *participa
 enum hf_reason hf_participants_load(
 	struct hf_hub *hub, struct hf_session *session); /* those that were there when the broker ended */
 enum hf_reason hf_participants_load_all(struct hf_hub *hub, struct hf_session *session, size_t most);
+enum hf_role hf_participant_role_of(struct hf_slice value);                 /* of its fact in the store */
 void hf_participants_begin(struct hf_hub *hub, struct hf_session *session); /* the session has its first entry */
 void hf_participants_free(struct hf_hub *hub, struct hf_session *session);
 void hf_presence_replay(

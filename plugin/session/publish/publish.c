@@ -7,6 +7,7 @@
 #include "session/log/log.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
+#include "session/people/wake.h"
 
 static enum hf_reason check_topic(const struct hf_topic *topic, enum hf_role role, bool anonymous)
 {
@@ -226,6 +227,9 @@ enum hf_reason hf_may_receive(
 	struct hf_topic topic;
 	enum hf_reason reason = hf_topic_parse(hub->options.root, text, &topic);
 
+	if (hf_wake_names(hub, text)) {
+		return hf_wake_reads(hub, identity) ? HF_OK : HF_NOT_PERMITTED;
+	}
 	if (reason != HF_OK) {
 		return reason;
 	}
@@ -243,8 +247,16 @@ enum hf_reason hf_may_keep(struct hf_hub *hub, const char *identity, const char 
 	struct hf_topic topic;
 	enum hf_reason reason = hf_topic_parse(hub->options.root, text, &topic);
 
+	if (hf_wake_names(hub, text)) {
+		return hf_wake_reads(hub, identity) ? HF_OK : HF_NOT_PERMITTED;
+	}
 	if (reason != HF_OK) {
 		return reason;
 	}
 	return hf_role_may_read(hf_identity_role(hub, identity, topic.session)) ? HF_OK : HF_NOT_PERMITTED;
+}
+
+enum hf_reason hf_may_wait(struct hf_hub *hub, const char *identity, const char *text)
+{
+	return hf_wake_names(hub, text) && hf_wake_reads(hub, identity) ? HF_OK : HF_NOT_PERMITTED;
 }
