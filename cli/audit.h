@@ -8,6 +8,9 @@
 
 /* Each as hf_command_...: argv[0] is its whole name, such as "holdfast audit verify". */
 int hf_audit_command_list(int argc, char **argv); /* of no name: the queries */
+int hf_audit_command_receipts(int argc, char **argv);
+int hf_audit_command_seen(int argc, char **argv);
+int hf_audit_command_report(int argc, char **argv);
 int hf_audit_command_verify(int argc, char **argv);
 int hf_audit_command_checkpoint(int argc, char **argv);
 int hf_audit_command_key(int argc, char **argv);

@@ -83,9 +83,12 @@ static const struct argp argp = {
 		"order of time, all of it or what the options say."
 		"\vThe store is opened read-only: this works while the broker runs and without one, and puts no load on it.\n\n"
 		"Commands:\n\n"
-		"  verify         check that nothing was changed, removed or put in another place\n"
-		"  checkpoint     export a proof of what is there now, to be kept elsewhere\n"
-		"  key            export the public key; change the key that seals the audit\n\n"
+		"  receipts SESSION OFFSET   who got an entry, and who did not, and why\n"
+		"  seen-by IDENTITY          all that an identity was sent\n"
+		"  report                    how much was published, sent, acknowledged, refused\n"
+		"  verify                    check that nothing was changed, removed or put in another place\n"
+		"  checkpoint                export a proof of what is there now, to be kept elsewhere\n"
+		"  key                       export the public key; change the key that seals the audit\n\n"
 		"'holdfast audit COMMAND --help' tells more about one, holdfast(1) about all.\n\n"
 		"Exit status: 0 done, 1 failed, 2 wrong usage.",
 };

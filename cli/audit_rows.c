@@ -284,8 +284,38 @@ struct hf_store *hf_audit_store_open(const struct hf_audit_options *options)
 
 enum { KEY_FORMAT = 0x100, KEY_FROM, KEY_TO };
 
-static const struct argp_option options[] = {
+static error_t parse_format(int key, char *arg, struct argp_state *state)
+{
+	struct hf_audit_options *audit = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		audit->query = hf_query_any();
+		audit->format = HF_FORMAT_TABLE;
+		state->child_inputs[0] = &audit->store;
+		return 0;
+	case KEY_FORMAT:
+		if (!hf_format_parse(arg, &audit->format)) {
+			argp_error(state, "--format: there are table, json and csv, not '%s'", arg);
+		}
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option format_options[] = {
 	{.name = "format", .key = KEY_FORMAT, .arg = "FORMAT", .doc = "table, json (an object a line) or csv"},
+	{0},
+};
+
+const struct argp hf_audit_format_argp = {
+	.options = format_options,
+	.parser = parse_format,
+	.children = (const struct argp_child[]){{.argp = &hf_store_argp}, {0}},
+};
+
+static const struct argp_option options[] = {
 	{.name = "from", .key = KEY_FROM, .arg = "TIME", .doc = "What happened at this time or later"},
 	{.name = "to",
 		.key = KEY_TO,
@@ -312,14 +342,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		audit->query = hf_query_any();
-		audit->format = HF_FORMAT_TABLE;
-		state->child_inputs[0] = &audit->store;
-		return 0;
-	case KEY_FORMAT:
-		if (!hf_format_parse(arg, &audit->format)) {
-			argp_error(state, "--format: there are table, json and csv, not '%s'", arg);
-		}
+		state->child_inputs[0] = audit;
 		return 0;
 	case KEY_FROM:
 		audit->query.from_ms = time_argument(state, "from", arg, false);
@@ -340,5 +363,5 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 const struct argp hf_audit_argp = {
 	.options = options,
 	.parser = parse,
-	.children = (const struct argp_child[]){{.argp = &hf_store_argp}, {0}},
+	.children = (const struct argp_child[]){{.argp = &hf_audit_format_argp}, {0}},
 };

@@ -15,8 +15,9 @@ struct hf_audit_options {
 	struct hf_query query;
 };
 
-/* A child for the argp of a command, with --store, --format, --from and --to; its input is a struct hf_audit_options,
- * which it fills in. */
+/* Children for the argp of a command; their input is a struct hf_audit_options, which they fill in. One has --store and
+ * --format, the other --from and --to, too. */
+extern const struct argp hf_audit_format_argp;
 extern const struct argp hf_audit_argp;
 
 /* Open the store of these options to ask its audit. NULL: it cannot be, or there is none, and standard error says why.

@@ -184,8 +184,7 @@ static int width_of(struct hf_slice text)
 	return width;
 }
 
-/* In one line, whatever it has. */
-static void put_text(struct hf_slice text)
+void hf_rows_put_text(struct hf_slice text)
 {
 	size_t start = 0;
 
@@ -220,7 +219,7 @@ static void put_table(const struct hf_rows *rows, const struct hf_cell *cells)
 		}
 		if (text.len > 0) {
 			printf("%*s", owed, "");
-			put_text(text);
+			hf_rows_put_text(text);
 			owed = 0;
 		}
 		int width = width_of(text);

@@ -55,6 +55,9 @@ struct hf_rows {
  * (it is said), or standard output takes no more. */
 bool hf_rows_put(struct hf_rows *rows, const struct hf_cell *cells);
 
+/* Text of others on standard output, in one line, harmless to a terminal. */
+void hf_rows_put_text(struct hf_slice text);
+
 /* Print the heading where no row did: of an empty CSV file. */
 void hf_rows_end(struct hf_rows *rows);
 

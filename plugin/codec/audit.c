@@ -64,6 +64,16 @@ enum hf_audit_kind hf_audit_kind_parse(struct hf_slice name)
 	return (enum hf_audit_kind)0;
 }
 
+struct hf_slice *hf_audit_slice(struct hf_audit *record, size_t i)
+{
+	for (size_t field = 0; field < FIELD_COUNT; field++) {
+		bool is_slice = fields[field].type == HF_FIELD_TEXT || fields[field].type == HF_FIELD_BYTES;
+		if (is_slice && i-- == 0)
+			return (struct hf_slice *)((char *)record + fields[field].at);
+	}
+	return NULL;
+}
+
 bool hf_audit_encode(const struct hf_audit *record, struct hf_buffer *out)
 {
 	size_t before = out->len;

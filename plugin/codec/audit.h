@@ -42,6 +42,11 @@ enum hf_audit_kind {
 #undef HF_AUDIT_NUMBER
 };
 
+/* What details say that programs read. */
+#define HF_AUDIT_CLEAN "clean start" /* connected: nothing of before is left */
+#define HF_AUDIT_KEPT "session kept" /* disconnected, and in subscribed: its subscriptions stay when it goes */
+#define HF_AUDIT_NO_LOCAL "no local" /* in subscribed: not to what it publishes itself */
+
 struct hf_audit {
 	uint64_t seq; /* the key */
 	enum hf_audit_kind kind;
@@ -67,6 +72,9 @@ struct hf_audit {
 /* The name; "" for a number that none has. And the reverse; 0 when unknown. */
 const char *hf_audit_kind_name(enum hf_audit_kind kind);
 enum hf_audit_kind hf_audit_kind_parse(struct hf_slice name);
+
+/* The i-th text, or run of bytes, of a record; NULL when it has no more. To copy one without naming them all. */
+struct hf_slice *hf_audit_slice(struct hf_audit *record, size_t i);
 
 /* Append the value, its link zeros. False: no memory, nothing appended. */
 bool hf_audit_encode(const struct hf_audit *record, struct hf_buffer *out);

@@ -24,52 +24,28 @@ int hf_item_key_compare(const struct hf_item_key *a, const struct hf_item_key *b
 
 /* ---- records */
 
-/* The texts of a record: all its slices but the page. */
-#define SLICE(member) offsetof(struct hf_audit, member)
-static const size_t slices[] = {
-	SLICE(identity),
-	SLICE(device),
-	SLICE(address),
-	SLICE(session),
-	SLICE(topic),
-	SLICE(act),
-	SLICE(reason),
-	SLICE(detail),
-	SLICE(text),
-	SLICE(protocol),
-	SLICE(by),
-	SLICE(key),
-	SLICE(signature),
-};
-#define SLICE_COUNT (sizeof(slices) / sizeof(slices[0]))
-
-static struct hf_slice *slice_of(struct hf_audit *record, size_t i)
-{
-	return (struct hf_slice *)((char *)record + slices[i]);
-}
-
 struct hf_kept *hf_kept_make(const struct hf_audit *record)
 {
 	struct hf_audit copy = *record;
 	size_t len = 0;
 
-	for (size_t i = 0; i < SLICE_COUNT; i++) {
-		len += slice_of(&copy, i)->len;
+	copy.page = HF_SLICE_NONE;
+	for (size_t i = 0; hf_audit_slice(&copy, i); i++) {
+		len += hf_audit_slice(&copy, i)->len;
 	}
 	struct hf_kept *kept = malloc(sizeof(*kept) + len);
 	if (!kept) {
 		return NULL;
 	}
 	char *at = kept->texts;
-	for (size_t i = 0; i < SLICE_COUNT; i++) {
-		struct hf_slice *slice = slice_of(&copy, i);
+	for (size_t i = 0; hf_audit_slice(&copy, i); i++) {
+		struct hf_slice *slice = hf_audit_slice(&copy, i);
 		if (slice->len > 0) {
 			memcpy(at, slice->data, slice->len);
 		}
 		*slice = hf_slice_from(at, slice->len);
 		at += slice->len;
 	}
-	copy.page = HF_SLICE_NONE;
 	kept->record = copy;
 	kept->users = 1;
 	return kept;

@@ -7,6 +7,7 @@
  *     gather.c   what a block has that the query asks for
  *     items.c    items found, sorted
  *     cursor.c   handing them out; resuming
+ *     readers.c  who got an entry, and who did not
  */
 #ifndef HF_QUERY_QUERY_INTERNAL_H
 #define HF_QUERY_QUERY_INTERNAL_H

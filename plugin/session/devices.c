@@ -420,6 +420,7 @@ void hf_durable_end(struct hf_hub *hub, const char *id)
 		return;
 	}
 	if (!device->online) {
+		hf_note_session_ended(hub, device);
 		hf_device_forget(hub, device);
 		return;
 	}

@@ -97,7 +97,7 @@ static bool batch_one(struct hf_store *store, struct hf_added *added, struct hf_
 		hf_receipts_batch(store, end->number, &record);
 	if (record.kind == HF_AUDIT_REMOVED)
 		store->audit->batch_removal = end->number;
-	return true;
+	return hf_notes_batch(store, end->number, &record);
 }
 
 enum hf_reason hf_audit_batch(struct hf_store *store)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* clang-format off */
 /*
  * The audit in the store: its records, the chains over them and over the log, and the seals. A store that was opened
  * with a key keeps one (hf_store_options); without, the functions that write do nothing and say HF_OK.
@@ -9,10 +10,15 @@
  *                                                            seal; where it is empty: entries of whatever session
  *                  'i' | identity | 0x00 | seal number    -> likewise, of this identity
  *                  'd' | device | 0x00 | seal number      -> likewise, of this client id
- *                  'r' | session | 0x00 | bucket | seq    -> nothing: this record has receipts of offsets in the
- * bucket, offset / HF_RECEIPTS_EACH; both u64 'o' | session | 0x00 | number u64      -> an open page of receipts, as a
- * record that is to be 'n'                                    -> u64 LE, seq of the newest sealed REMOVED record 'x' ->
- * u32 LE, length of the first of two sets (codec/runs.h): blocks of which nothing is left to remove; their LSNs
+ *                  'r' | session | 0x00 | bucket | seq    -> nothing: this record has receipts of offsets in the bucket,
+ *                                                            offset / HF_RECEIPTS_EACH; both u64
+ *                  'o' | session | 0x00 | number u64      -> an open page of receipts, as a record that is to be
+ *                  'u' | session | 0x00 | seq u64         -> nothing: this record is of a subscription to the session;
+ *                                                            where it is empty: to none by name, or about all of them
+ *                  'c' | device | 0x00 | seq u64          -> nothing: this record is about what the device reads
+ *                  'n'                                    -> u64 LE, seq of the newest sealed REMOVED record
+ *                  'x'                                    -> u32 LE, length of the first of two sets (codec/runs.h):
+ *                                                            blocks of which nothing is left to remove; their LSNs
  *
  * A seal makes a block of what was written since the one before: the entries and records up to its LSN and seq. The
  * index tells which blocks to look into. What no seal covers yet is one more block; after a kill it is found again.
@@ -21,6 +27,7 @@
  * Records are added in memory and written together by hf_audit_write, hf_store_commit or hf_store_flush, the latter two
  * in one batch with all else that is pending.
  */
+/* clang-format on */
 #ifndef HF_STORE_AUDIT_H
 #define HF_STORE_AUDIT_H
 
@@ -151,6 +158,16 @@ enum hf_reason hf_finder_open(struct hf_store *store, enum hf_find what, struct 
  * HF_OK, HF_STORE_FAILED, HF_RECORD_CORRUPT. */
 enum hf_reason hf_finder_after(struct hf_finder *finder, uint64_t number, uint64_t *next, unsigned *chains);
 void hf_finder_close(struct hf_finder *finder); /* NULL allowed */
+
+/*
+ * Visit the records that say who could read: in the order they were written, those behind `seq`. HF_NOTES_SESSION:
+ * SUBSCRIBED and UNSUBSCRIBED with this session; where it is empty, with none, and ROLES and STARTED. HF_NOTES_DEVICE:
+ * CONNECTED, DISCONNECTED, SUBSCRIBED, UNSUBSCRIBED of this client id. Return false to stop. As hf_receipts_each.
+ */
+enum hf_notes { HF_NOTES_SESSION = 'u', HF_NOTES_DEVICE = 'c' };
+typedef bool (*hf_note_fn)(void *context, const struct hf_audit *record);
+enum hf_reason hf_notes_each(
+	struct hf_store *store, enum hf_notes what, struct hf_slice name, uint64_t seq, hf_note_fn fn, void *context);
 
 /* The public key that a KEY record introduced. HF_OK, HF_RECORD_CORRUPT (also when it is no such record). */
 enum hf_reason hf_audit_public_key(struct hf_store *store, uint64_t key_seq, uint8_t public_key[HF_PUBLIC_KEY_SIZE]);

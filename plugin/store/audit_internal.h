@@ -7,6 +7,7 @@
  *     seal.c      making seals, reading them
  *     finder.c    which seals cover records of somebody or something
  *     key.c       the key that signs them: its file, its record, its successor
+ *     notes.c     finding the records that say who could read
  *     receipts.c  pages of receipts, and finding those of an offset
  *     expiry.c    removing whole blocks
  *     verify.c    walking everything
@@ -154,6 +155,16 @@ enum hf_reason hf_expiry_sealed(struct hf_store *store);
 /* The blocks that the newest sealed record says are gone, into an empty set, and its seq; 0: there is none. HF_OK,
  * HF_RECORD_CORRUPT, HF_STORE_FAILED, HF_NO_MEMORY. */
 enum hf_reason hf_expiry_read(struct hf_store *store, struct hf_runs *removed, uint64_t *seq);
+
+/* Visit one record by its seq, unless it was removed. */
+enum hf_reason hf_record_visit(struct hf_store *store, uint64_t seq,
+	bool (*fn)(void *context, const struct hf_audit *record), void *context, bool *go_on);
+
+/* ---- notes.c */
+
+/* Put the index of a record that says who could read into the store's batch; or its removal. False: no memory. */
+bool hf_notes_batch(struct hf_store *store, uint64_t seq, const struct hf_audit *record);
+bool hf_notes_unbatch(struct hf_store *store, uint64_t seq, const struct hf_audit *record);
 
 /* ---- key.c */
 

@@ -123,7 +123,7 @@ enum hf_reason hf_receipts_open_each(struct hf_store *store, struct hf_slice ses
 	return reason;
 }
 
-static enum hf_reason visit_record(struct hf_store *store, uint64_t seq, hf_receipts_fn fn, void *context, bool *go_on)
+enum hf_reason hf_record_visit(struct hf_store *store, uint64_t seq, hf_receipts_fn fn, void *context, bool *go_on)
 {
 	rocksdb_pinnableslice_t *pinned;
 	char key[HF_LSN_KEY_SIZE];
@@ -173,7 +173,7 @@ enum hf_reason hf_receipts_each(
 	struct hf_slice begin = hf_slice_from(key, len + 8);
 	rocksdb_iter_seek(iterator, begin.data, begin.len);
 	for (; reason == HF_OK && go_on && is_at(iterator, begin, 8); rocksdb_iter_next(iterator))
-		reason = visit_record(store, hf_get_be64(hf_iterator_key(iterator).data + begin.len), fn, context, &go_on);
+		reason = hf_record_visit(store, hf_get_be64(hf_iterator_key(iterator).data + begin.len), fn, context, &go_on);
 	if (reason == HF_OK && go_on)
 		reason = hf_iterator_check(store, iterator);
 	rocksdb_iter_destroy(iterator);

@@ -13,6 +13,7 @@ import harness
 from cli import Cli
 from client import batch, topic
 from harness import wait_until
+from raw import PUBLISH, PUBREC
 
 ISO = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
@@ -33,6 +34,13 @@ class Audit(Cli):
         for row in rows:
             self.assertRegex(row["time"], ISO)
         return rows
+
+    def become(self, ask, wanted):
+        """Acknowledgements are written some milliseconds after they came: ask until it is so."""
+        end = time.monotonic() + harness.WAIT_S
+        while (seen := ask()) != wanted and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertEqual(seen, wanted)
 
     def settled(self, *arguments, count, what="receipts"):
         """The answer, as soon as it has so many rows: acknowledgements are written some milliseconds after they came."""
@@ -194,6 +202,179 @@ class Queries(Audit):
                 table.write_bytes(data)
         self.assertIn(b"orrupt", self.ask(expect=1).err)
 
+
+ROLES = harness.ROLES + "carl user elsewhere\n"
+
+
+class Receipts(Audit):
+    def setUp(self):
+        super().setUp()
+        self.start_broker(roles=ROLES, users=(*harness.USERS, "carl"))
+
+    def readers(self, offset, session="s"):
+        """device -> (state, times sent) of an entry."""
+        rows = [json.loads(line) for line in
+                self.ask("receipts", session, offset, "--format", "json").out.decode().splitlines()]
+        self.assertEqual(len({row["device"] for row in rows}), len(rows))
+        return {row["device"]: (row["state"], row["times"]) for row in rows}
+
+    def wait_readers(self, offset, wanted):
+        self.become(lambda: self.readers(offset), wanted)
+
+    def test_every_fate(self):
+        def everything(device, **options):
+            return device.subscribe("sessions/s/#", **options)
+
+        bob = everything(self.device("bob-1"))
+        olga = everything(self.client("olga-0"), qos=0)
+        olga_kept_not = everything(self.client("olga-1"))
+        silent = everything(self.device("bob-silent", manual=True))
+        everything(self.device("bob-away")).disconnect()
+        everything(self.device("bob-gave-up")).unsubscribe("sessions/s/#")
+        everything(self.client("olga-gone")).disconnect()
+        everything(self.device("bob-began-anew")).disconnect()
+        everything(self.device("bob-small", maximum_packet_size=400))
+        self.device("carl-1").subscribe("sessions/#")
+        self.client("bob-other").subscribe("sessions/s/tokens")
+        refusing = self.raw("oscar-raw", properties={"session_expiry": 600})
+        refusing.subscribe("sessions/s/input", 2)
+        alice = everything(self.client("alice-1"), no_local=True)
+        alice.publish(topic("s", "input"), b"x" * 1000)
+        packet = refusing.recv(PUBLISH)
+        self.assertEqual(packet.qos, 2)
+        refusing.send(PUBREC, 0, packet.mid.to_bytes(2, "big") + b"\x97\x00")  # quota exceeded
+        for reader in (bob, olga, olga_kept_not, silent):
+            reader.wait_offset(1)
+        wanted = {
+            "bob-1": ("acknowledged", 1),
+            "olga-0": ("sent", 1),
+            "olga-1": ("sent", 1),
+            "bob-silent": ("unacknowledged", 1),
+            "bob-away": ("offline", 0),
+            "bob-began-anew": ("offline", 0),
+            "bob-small": ("too-large", 0),
+            "carl-1": ("withheld", 0),
+            "oscar-raw": ("rejected", 1),
+        }
+        self.wait_readers(1, wanted)
+        # One comes back as if it had never been there, one asks the history; one is sent it again.
+        self.client("bob-began-anew").disconnect()
+        asker = self.client("oscar-asks")
+        asker.ask(topic("s", "history"))
+        silent.cut()
+        silent = self.device("bob-silent").wait_offset(1)
+        self.assertTrue(silent.entries()[0].dup)
+        wanted.update({"bob-began-anew": ("left", 0), "oscar-asks": ("answered", 1), "bob-silent": ("acknowledged", 2)})
+        self.wait_readers(1, wanted)
+        self.assertEqual([row["resent"] for row in self.rows("--device", "bob-silent", "--kind", "resent")], [True])
+        # Who was away gets it when he is back. After a kill of the broker, nobody is there who is not.
+        self.device("bob-away").wait_offset(1)
+        wanted["bob-away"] = ("acknowledged", 1)
+        self.wait_readers(1, wanted)
+        everything(self.client("olga-2"))
+        self.broker.restart(kill=True)
+        self.client("alice-2").publish(topic("s", "input"), b"two")
+        wanted = {device: ("offline", 0) for device in ("bob-1", "bob-away", "bob-small", "bob-silent", "oscar-raw")}
+        wanted["carl-1"] = ("withheld", 0)
+        self.wait_readers(2, wanted)
+        self.assertIn(b"no offset 3", self.ask("receipts", "s", 3, expect=1).err)
+        self.assertIn(b"no offset 1", self.ask("receipts", "t", 1, expect=1).err)
+        for arguments in ((), ("s",), ("s", "0"), ("s", "x"), ("a/b", "1"), ("s", "1", "2")):
+            self.ask("receipts", *arguments, expect=2)
+        table = self.ask("receipts", "s", 2).out.decode()
+        self.assertIn("offset 2 of s, input, published by alice (user) at ", table)
+        self.assertIn("it had no right to read the session", table)
+
+    def test_roles_are_those_of_the_time(self):
+        reader = self.device("carl-1").subscribe("sessions/#")
+        alice = self.client("alice-1")
+        alice.publish(topic("s", "input"), b"one")
+        alice.publish(topic("elsewhere", "input"), b"one")
+        reader.wait_offset(1, "elsewhere")
+        self.broker.roles_file.write_text(harness.ROLES + "carl user s\n")
+        self.broker.reload()
+        wait_until(lambda: len(self.rows("--kind", "roles")) == 2, what="the new roles")
+        alice.publish(topic("s", "input"), b"two")
+        reader.wait_offset(2, "s")
+        alice.publish(topic("elsewhere", "input"), b"two")
+        self.wait_readers(2, {"carl-1": ("acknowledged", 1)})
+        self.assertEqual(self.readers(1), {"carl-1": ("withheld", 0)})
+        self.assertEqual(self.readers(2, "elsewhere"), {"carl-1": ("withheld", 0)})
+        self.assertEqual(self.readers(1, "elsewhere"), {"carl-1": ("acknowledged", 1)})
+
+    def test_seen_by(self):
+        phone = self.device("bob-1").subscribe("sessions/+/#")
+        tablet = self.client("bob-2").subscribe("sessions/s/#", qos=0)
+        other = self.device("olga-1").subscribe("sessions/+/#")
+        alice = self.client("alice-1")
+        sent = {}
+        for i in range(40):
+            session = self.random.choice("st")
+            payload = self.random.randbytes(20)
+            alice.publish(topic(session, "input"), payload)
+            offset = len([1 for key in sent if key[0] == session]) + 1
+            sent[session, offset] = hashlib.sha256(payload).hexdigest()
+        for reader in (phone, other):
+            reader.wait_entries(40)
+        tablet.wait_entries(len([1 for session, _ in sent if session == "s"]))
+        # Late, and from the log: batches that are joined are each an entry that it was sent.
+        agent = self.client("agent-1")
+        phone.settle().disconnect()
+        for seq in range(10):
+            agent.publish(topic("t", "tokens"), batch("r", seq, "word "))
+        phone = self.device("bob-1")
+        head = len([1 for session, _ in sent if session == "t"]) + 10
+        phone.wait_offset(head, "t")
+        got = collections.Counter()
+        got.update({("bob-1", *key): 1 for key in sent})
+        got.update({("bob-2", *key): 1 for key in sent if key[0] == "s"})
+        got.update({("bob-1", "t", head - i): 1 for i in range(10)})
+
+        def seen(*arguments):
+            lines = self.ask("seen-by", "bob", *arguments, "--format", "json").out.decode().splitlines()
+            return [json.loads(line) for line in lines]
+
+        self.become(lambda: collections.Counter((r["device"], r["session"], r["offset"]) for r in seen()
+                                                if r["state"] != "unacknowledged"), got)
+        rows = seen()
+        for row in rows:
+            if row["topic"] == "input":
+                self.assertEqual((row["from"], row["sha256"]), ("alice", sent[row["session"], row["offset"]]))
+            self.assertEqual(row["state"], "sent" if row["device"] == "bob-2" else "acknowledged")
+        self.assertEqual(seen("--session", "s"), [row for row in rows if row["session"] == "s"])
+        self.assertEqual(seen("--acknowledged"), [row for row in rows if row["device"] == "bob-1"])
+        self.assertEqual(self.ask("seen-by", "nobody", "--format", "json").out, b"")
+        self.ask("seen-by", expect=2)
+        self.ask("seen-by", "", expect=2)
+
+    def test_report(self):
+        reader = self.device("bob-1").subscribe("sessions/s/#")
+        self.client("olga-1").subscribe("sessions/s/#", qos=0)
+        alice = self.client("alice-1")
+        for i in range(12):
+            alice.publish(topic("s" if i % 3 else "t", "input"), b"x" * 10)
+        for _ in range(3):
+            alice.publish(topic("s", "tokens"), batch("r", 0, "no"), expect=0x87)
+        later = iso(time.time() + 3600)
+        reader.wait_offset(8)
+        self.settled("--device", "bob-1", "--kind", "acknowledged", count=8)
+        lines = self.ask("report", "--format", "json").out.decode().splitlines()
+        rows = {tuple(row.pop(key, "") for key in ("by", "session", "identity", "act", "reason")): row
+                for row in map(json.loads, lines)}
+        self.assertEqual(rows, {
+            ("all", "", "", "", ""): {"published": 12, "bytes": 120, "sent": 16, "acknowledged": 8, "connected": 3,
+                                      "refused": 3},
+            ("session", "s", "", "", ""): {"published": 8, "bytes": 80, "sent": 16, "acknowledged": 8, "refused": 3},
+            ("session", "t", "", "", ""): {"published": 4, "bytes": 40},
+            ("identity", "", "alice", "", ""): {"published": 12, "bytes": 120, "connected": 1, "refused": 3},
+            ("identity", "", "bob", "", ""): {"sent": 8, "acknowledged": 8, "connected": 1},
+            ("identity", "", "olga", "", ""): {"sent": 8, "connected": 1},
+            ("refusal", "", "", "publish", "not-permitted"): {"refused": 3},
+        })
+        empty = self.ask("report", "--from", later, "--format", "json").out
+        self.assertEqual([json.loads(line) for line in empty.splitlines()], [{"by": "all"}])
+        self.assertTrue(self.ask("report").out.startswith(b"BY "))
+        self.ask("report", "nonsense", expect=2)
 
 if __name__ == "__main__":
     harness.main()

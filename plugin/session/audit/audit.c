@@ -10,6 +10,7 @@
 
 #define HF_REFUSALS_EACH 20 /* of one client within HF_REFUSALS_MS, one by one; the rest is counted */
 #define HF_REFUSALS_MS 1000
+#define NO_LOCAL 4 /* in the options of a subscription: MQTT 5, section 3.8.3.1 */
 
 void hf_audit_due(struct hf_hub *hub)
 {
@@ -46,7 +47,9 @@ void hf_note_of_device(struct hf_hub *hub, const struct hf_device *device, struc
 
 void hf_note_started(struct hf_hub *hub)
 {
-	note(hub, &(struct hf_audit){.kind = HF_AUDIT_STARTED, .detail = hf_slice_of("holdfast " HF_VERSION)});
+	note(hub, &(struct hf_audit){.kind = HF_AUDIT_STARTED,
+				  .topic = hf_slice_of(hub->options.root),
+				  .detail = hf_slice_of("holdfast " HF_VERSION)});
 }
 
 void hf_note_stopped(struct hf_hub *hub)
@@ -56,7 +59,9 @@ void hf_note_stopped(struct hf_hub *hub)
 
 void hf_note_roles(struct hf_hub *hub)
 {
-	struct hf_audit record = {.kind = HF_AUDIT_ROLES, .detail = hf_slice_of(hub->options.roles)};
+	struct hf_audit record = {.kind = HF_AUDIT_ROLES,
+		.reason = hf_slice_of(hf_role_name(hub->options.anonymous_role)),
+		.detail = hf_slice_of(hub->options.roles)};
 
 	hf_buffer_clear(&hub->scratch);
 	if (hf_access_text(hub->access, &hub->scratch)) {
@@ -73,7 +78,7 @@ void hf_note_connected(struct hf_hub *hub, const struct hf_device *device, const
 		.kind = HF_AUDIT_CONNECTED,
 		.protocol = hf_slice_of(connection->protocol),
 		.port = connection->port,
-		.detail = hf_slice_of(connection->clean ? "clean start" : NULL),
+		.detail = hf_slice_of(connection->clean ? HF_AUDIT_CLEAN : NULL),
 	};
 
 	hf_note_of_device(hub, device, &record);
@@ -81,19 +86,24 @@ void hf_note_connected(struct hf_hub *hub, const struct hf_device *device, const
 
 void hf_note_disconnected(struct hf_hub *hub, const struct hf_device *device, enum hf_why why)
 {
-	hf_note_of_device(
-		hub, device, &(struct hf_audit){.kind = HF_AUDIT_DISCONNECTED, .reason = hf_slice_of(hf_why_name(why))});
+	hf_note_of_device(hub, device,
+		&(struct hf_audit){.kind = HF_AUDIT_DISCONNECTED,
+			.reason = hf_slice_of(hf_why_name(why)),
+			.detail = hf_slice_of(device->durable ? HF_AUDIT_KEPT : NULL)});
 }
 
 void hf_note_subscribed(
 	struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session, uint8_t options)
 {
-	static const char *const qos[] = {"QoS 0", "QoS 1", "QoS 2", ""};
+	char detail[64];
+
+	snprintf(detail, sizeof(detail), "QoS %d%s%s", options & 3, device->durable ? ", " HF_AUDIT_KEPT : "",
+		options & NO_LOCAL ? ", " HF_AUDIT_NO_LOCAL : "");
 	struct hf_audit record = {
 		.kind = HF_AUDIT_SUBSCRIBED,
 		.session = session,
 		.topic = hf_slice_of(filter),
-		.detail = hf_slice_of(qos[options & 3]),
+		.detail = hf_slice_of(detail),
 	};
 
 	hf_note_of_device(hub, device, &record);
@@ -104,6 +114,12 @@ void hf_note_unsubscribed(
 {
 	hf_note_of_device(hub, device,
 		&(struct hf_audit){.kind = HF_AUDIT_UNSUBSCRIBED, .session = session, .topic = hf_slice_of(filter)});
+}
+
+void hf_note_session_ended(struct hf_hub *hub, const struct hf_device *device)
+{
+	hf_note_of_device(
+		hub, device, &(struct hf_audit){.kind = HF_AUDIT_UNSUBSCRIBED, .reason = hf_slice_of("session-ended")});
 }
 
 /* ---- refusals: a client that is refused again and again must not fill the disk */

@@ -22,6 +22,8 @@ void hf_note_subscribed(
 	struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session, uint8_t options);
 void hf_note_unsubscribed(
 	struct hf_hub *hub, const struct hf_device *device, const char *filter, struct hf_slice session);
+/* What the broker kept of a device that is away has ended, its subscriptions with it. */
+void hf_note_session_ended(struct hf_hub *hub, const struct hf_device *device);
 void hf_note_of_device(
 	struct hf_hub *hub, const struct hf_device *device, struct hf_audit *record); /* fills in who, whence, when */
 void hf_note_refused(struct hf_hub *hub, const struct hf_denial *denial);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* holdfast audit report: how much of what there was. */
+#include <argp.h>
+#include <stdio.h>
+
+#include "audit.h"
+#include "audit_rows.h"
+#include "options.h"
+#include "query/report.h"
+
+#define COLUMNS(X)                                                                                                     \
+	X(BY, "by", 8)                                                                                                     \
+	X(SESSION, "session", 12)                                                                                          \
+	X(IDENTITY, "identity", 12)                                                                                        \
+	X(ACT, "act", 9)                                                                                                   \
+	X(REASON, "reason", 14)                                                                                            \
+	X(PUBLISHED, "published", 9)                                                                                       \
+	X(BYTES, "bytes", 9)                                                                                               \
+	X(SENT, "sent", 9)                                                                                                 \
+	X(ACKNOWLEDGED, "acknowledged", 12)                                                                                \
+	X(RESENT, "resent", 6)                                                                                             \
+	X(REJECTED, "rejected", 8)                                                                                         \
+	X(ANSWERED, "answered", 8)                                                                                         \
+	X(TOO_LARGE, "too-large", 9)                                                                                       \
+	X(GONE, "gone", 4)                                                                                                 \
+	X(CONNECTED, "connected", 9)                                                                                       \
+	X(REFUSED, "refused", 7)
+
+enum column {
+#define COLUMN_NUMBER(number, name, width) number,
+	COLUMNS(COLUMN_NUMBER)
+#undef COLUMN_NUMBER
+		COLUMN_COUNT
+};
+
+static const struct hf_column columns[COLUMN_COUNT] = {
+#define COLUMN(number, name, width) {name, width, false},
+	COLUMNS(COLUMN)
+#undef COLUMN
+};
+
+static bool put(struct hf_rows *rows, const struct hf_count *count)
+{
+	static const char *const by[] = {
+		[HF_COUNT_ALL] = "all",
+		[HF_COUNT_SESSION] = "session",
+		[HF_COUNT_IDENTITY] = "identity",
+		[HF_COUNT_REFUSAL] = "refusal",
+	};
+	struct hf_cell cells[COLUMN_COUNT] = {
+		[BY] = hf_cell_text(hf_slice_of(by[count->by])),
+		[PUBLISHED] = hf_cell_count(count->published),
+		[BYTES] = hf_cell_count(count->bytes),
+		[SENT] = hf_cell_count(count->sent),
+		[ACKNOWLEDGED] = hf_cell_count(count->acknowledged),
+		[RESENT] = hf_cell_count(count->resent),
+		[REJECTED] = hf_cell_count(count->rejected),
+		[ANSWERED] = hf_cell_count(count->answered),
+		[TOO_LARGE] = hf_cell_count(count->too_large),
+		[GONE] = hf_cell_count(count->gone),
+		[CONNECTED] = hf_cell_count(count->connected),
+		[REFUSED] = hf_cell_count(count->refused),
+	};
+	enum column name = count->by == HF_COUNT_SESSION ? SESSION : count->by == HF_COUNT_IDENTITY ? IDENTITY : ACT;
+
+	cells[name] = hf_cell_text(count->name);
+	cells[REASON] = hf_cell_text(count->reason);
+	return hf_rows_put(rows, cells);
+}
+
+static enum hf_exit print(struct hf_store *store, const struct hf_audit_options *audit)
+{
+	struct hf_rows rows = {.format = audit->format, .columns = columns, .count = COLUMN_COUNT};
+	struct hf_report report;
+	bool printed = true;
+	enum hf_reason reason = hf_report_make(store, &audit->query, &report);
+
+	if (reason != HF_OK) {
+		hf_audit_complain(store, &audit->query, reason);
+	}
+	for (const struct hf_count *count = report.counts; reason == HF_OK && printed && count; count = count->hh.next) {
+		printed = put(&rows, count);
+	}
+	hf_report_free(&report);
+	enum hf_exit status = hf_output_end();
+	return reason == HF_OK && (printed || ferror(stdout)) ? status : HF_EXIT_FAILED;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct hf_audit_options *audit = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = audit;
+		return 0;
+	case 'S':
+		audit->query.session = hf_slice_of(hf_session_argument(state, arg));
+		return 0;
+	case 'i':
+		audit->query.identity = hf_slice_of(arg);
+		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "too many arguments: %s", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option options[] = {
+	{.name = "session", .key = 'S', .arg = "SESSION", .doc = "Of this session"},
+	{.name = "identity", .key = 'i', .arg = "IDENTITY", .doc = "Of this identity"},
+	{.name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = ""},
+	{0},
+};
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.children = (const struct argp_child[]){{.argp = &hf_audit_argp}, {0}},
+	.doc = "Count what was published, sent, acknowledged and refused: in all, by session, by identity, by reason."
+		   "\vWhat is sent is counted for each device: an entry that went to two of them counts twice, and once more "
+		   "under "
+		   "'resent' when it was sent again.\n\n"
+		   "Exit status: 0 done, 1 failed, 2 wrong usage.",
+};
+
+int hf_audit_command_report(int argc, char **argv)
+{
+	struct hf_audit_options audit;
+	enum hf_exit status = HF_EXIT_FAILED;
+
+	if (argp_parse(&argp, argc, argv, 0, NULL, &audit)) {
+		return HF_EXIT_USAGE;
+	}
+	struct hf_store *store = hf_audit_store_open(&audit);
+	if (store) {
+		status = print(store, &audit);
+		hf_store_close(store);
+	}
+	return (int)status;
+}
