@@ -253,7 +253,7 @@ struct hf_device {
 	uint32_t size_taken, size_refused; /* if not: the largest entry it took, the smallest that was too large; 0: none */
 	bool join_taken, join_refused;     /* if not: it took a joined message; no more of them on this connection */
 	unsigned int join_tries;           /* for which the broker had no room, before it took one */
-	unsigned int in_a_row;             /* handed over since the pump began ... */
+	unsigned int in_a_row;             /* handed over since it is busy, so that nothing lay between them ... */
 	bool two_places;                   /* ... or not acknowledged: it was two, so its Receive Maximum is not 1 */
 	size_t burst;                      /* as many as it had in flight when the broker had no room for more */
 	unsigned int tries;                /* the broker has had no room for it since it was handed something last */

@@ -267,7 +267,10 @@ static void forget_slot(struct reader *reader, unsigned slot)
 static void forget_gap(struct debt *debt)
 {
 	if (debt->gap != GAP_NONE) {
-		debt->gap_extra = (uint8_t)(debt->gap_extra + (debt->gap != GAP_TOLD));
+		if (debt->gap != GAP_TOLD) {
+			debt->gap_extra++;
+			debt->extra_first = debt->gap_first;
+		}
 		debt->gap = GAP_NONE;
 		debt->dim |= debt->flight;
 		debt->flight = 0;
@@ -287,6 +290,7 @@ static void put_back(struct reader *reader, uint64_t sent)
 static void place(struct reader *reader, unsigned slot, const struct wish *wish)
 {
 	struct filter *filter = &reader->filters[slot];
+	char topic[100];
 
 	filter->from = filter->floor = filter->last_n = filter->last_lsn = 0;
 	if (wish->session == NOBODY) {
@@ -296,10 +300,14 @@ static void place(struct reader *reader, unsigned slot, const struct wish *wish)
 	}
 	forget_slot(reader, slot);
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		if (filter_begins_before(filter, lsn)) {
-			reader->debts[lsn].open |= (uint8_t)(1u << slot);
+		if (!filter_begins_before(filter, lsn)) {
+			continue;
+		}
+		reader->debts[lsn].open |= (uint8_t)(1u << slot);
+		reader->debts[lsn].either = false;
+		log_topic(&world->entries[lsn], topic, sizeof(topic));
+		if (filter_matches(filter->plain, topic)) {
 			forget_gap(&reader->debts[lsn]);
-			reader->debts[lsn].either = false;
 		}
 	}
 	put_back(reader, filter->from);

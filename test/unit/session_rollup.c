@@ -590,6 +590,35 @@ START_TEST(no_place_for_a_second_message)
 }
 END_TEST
 
+/* Two that came live, one after the other, are no sign of a second place either. */
+START_TEST(one_after_the_other_is_one_place)
+{
+	connect_durable("phone", "ann");
+	subscribe("phone", "sessions/a/#");
+	settle();
+	acknowledge_all();
+	disconnect("phone");
+	come_back("phone");
+	acknowledge_all();
+	for (unsigned i = 0; i < 3; i++) {
+		say_many("a", 1);
+		ck_assert_uint_eq(fake.count, 1);
+		acknowledge_all();
+	}
+	fake.outcome = HF_DROPPED;
+	write_many("r", 0, 4);
+	settle();
+	fake.outcome = HF_HANDED;
+	fake.outcome_joined = HF_DROPPED;
+	for (unsigned i = 0; i < 20; i++) {
+		pass(2000);
+		tick();
+		hf_hub_rewake(hub);
+	}
+	ck_assert_str_eq(got("phone"), "a4 a5 a6 a7");
+}
+END_TEST
+
 /* One that had two messages in flight has room for a joined one sooner or later. */
 START_TEST(no_room_for_a_joined_one_now)
 {
@@ -899,6 +928,7 @@ int main(void)
 	tcase_add_test(tests, sizes_that_are_not_known);
 	tcase_add_test(tests, too_large_for_it_so_one_by_one);
 	tcase_add_test(tests, no_place_for_a_second_message);
+	tcase_add_test(tests, one_after_the_other_is_one_place);
 	tcase_add_test(tests, no_room_for_a_joined_one_now);
 	tcase_add_test(tests, without_a_session_at_qos_0_it_cannot_be_known);
 	tcase_add_test(tests, mqtt_3_has_no_limit);

@@ -299,6 +299,7 @@ static void offer(struct hf_hub *hub, struct hf_device *device, const struct hf_
 		return;
 	}
 	device->busy = true;
+	device->in_a_row = 0;
 	device->at_head = hand_entry(hub, device, entry, entry, &match) != HF_DROPPED;
 	hub->broker.flush(hub->broker.context, device->id);
 	device->busy = false;

@@ -97,7 +97,7 @@ static void handed(struct hf_device *device, const struct hf_message *message, e
 {
 	if (outcome == HF_HANDED) {
 		device->packets++;
-		device->in_a_row += message->qos > 0;
+		device->in_a_row += device->busy && message->qos > 0;
 		device->two_places =
 			device->two_places || device->in_a_row > 1 || (message->qos > 0 && device->unacknowledged > 0);
 	}
