@@ -7,9 +7,8 @@
  */
 #include "codec/properties.h"
 #include "broker/plugin.h"
+#include "codec/number.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,35 +135,40 @@ static bool restore_all(struct hf_slice stored, mosquitto_property **list)
 	return stored.len == 0;
 }
 
+/* An identity, or an id. */
 static bool stamp_text(mosquitto_property **list, const char *name, struct hf_slice value)
 {
-	char *text = strndup(value.data, value.len);
-	bool ok = text && stamp(list, name, text);
+	char few[256];
+	char *text = value.len < sizeof(few) ? few : malloc(value.len + 1);
 
-	free(text);
+	if (!text) {
+		return false;
+	}
+	if (value.len > 0) {
+		memcpy(text, value.data, value.len);
+	}
+	text[value.len] = '\0';
+	bool ok = stamp(list, name, text);
+	if (text != few) {
+		free(text);
+	}
 	return ok;
+}
+
+static bool stamp_number(mosquitto_property **list, const char *name, uint64_t value)
+{
+	char text[HF_NUMBER_SIZE];
+
+	return stamp(list, name, hf_number_write(value, text));
 }
 
 static bool stamp_entry(const struct hf_message *message, mosquitto_property **list)
 {
 	const struct hf_entry *entry = message->entry;
-	char number[24];
 
-	if (message->first_offset > 0) {
-		snprintf(number, sizeof(number), "%" PRIu64, message->first_offset);
-		if (!stamp(list, "first-offset", number)) {
-			return false;
-		}
-	}
-	snprintf(number, sizeof(number), "%" PRIu64, entry->offset);
-	if (!stamp(list, "offset", number)) {
-		return false;
-	}
-	snprintf(number, sizeof(number), "%" PRId64, entry->time_ms);
-	if (!stamp(list, "time", number)) {
-		return false;
-	}
-	return stamp_text(list, "from", entry->identity) && stamp(list, "role", hf_role_name(entry->role)) &&
+	return (message->first_offset == 0 || stamp_number(list, "first-offset", message->first_offset)) &&
+		   stamp_number(list, "offset", entry->offset) && stamp_number(list, "time", (uint64_t)entry->time_ms) &&
+		   stamp_text(list, "from", entry->identity) && stamp(list, "role", hf_role_name(entry->role)) &&
 		   (entry->id.len == 0 || stamp_text(list, "id", entry->id));
 }
 

@@ -18,3 +18,15 @@ bool hf_number_parse(struct hf_slice text, uint64_t *out)
 	*out = value;
 	return true;
 }
+
+const char *hf_number_write(uint64_t number, char text[HF_NUMBER_SIZE])
+{
+	char *at = text + HF_NUMBER_SIZE - 1;
+
+	*at = '\0';
+	do {
+		*--at = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	return at;
+}

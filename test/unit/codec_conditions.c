@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a publisher may ask of the log, as it stands in user properties. */
+/* What a publisher may ask of the log, as it stands in user properties; and numbers, as they stand there. */
 #include "codec/conditions.h"
+#include "codec/number.h"
 
 #include "codec_check.h"
 
@@ -96,6 +97,24 @@ START_TEST(a_fault_stays)
 }
 END_TEST
 
+static const struct {
+	uint64_t number;
+	const char *text;
+} numbers[] = {{0, "0"}, {9, "9"}, {10, "10"}, {1700000000123, "1700000000123"}, {INT64_MAX, "9223372036854775807"},
+	{UINT64_MAX, "18446744073709551615"}};
+
+START_TEST(numbers_are_written_as_they_are_read)
+{
+	char text[HF_NUMBER_SIZE];
+	const char *written = hf_number_write(numbers[_i].number, text);
+	uint64_t read;
+
+	ck_assert_str_eq(written, numbers[_i].text);
+	ck_assert(hf_number_parse(hf_slice_of(written), &read) == (numbers[_i].number <= INT64_MAX));
+	ck_assert(numbers[_i].number > INT64_MAX || read == numbers[_i].number);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("codec: conditions");
@@ -107,6 +126,7 @@ int main(void)
 	tcase_add_test(tests, all_together);
 	tcase_add_loop_test(tests, none_twice, 0, 3);
 	tcase_add_test(tests, a_fault_stays);
+	tcase_add_loop_test(tests, numbers_are_written_as_they_are_read, 0, sizeof(numbers) / sizeof(numbers[0]));
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);
 }
