@@ -17,13 +17,13 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "configuration.h"
 
-#define START_NS_MAX (10 * HF_NS_PER_S)
-#define STOP_NS_MAX (10 * HF_NS_PER_S)
+#define START_NS_MAX (30 * HF_NS_PER_S)
+#define STOP_NS_MAX (30 * HF_NS_PER_S)
 #define POLL_NS (2 * HF_NS_PER_MS)
 #define PATH_SIZE 4096
-
-const char *const hf_variant_name[HF_VARIANTS] = {"bare", "persist-sqlite", "holdfast"};
+#define CONFIGURATION "server.conf"
 
 struct hf_broker {
 	struct hf_broker_setup setup;
@@ -38,6 +38,11 @@ static const char *path_of(struct hf_broker *broker, const char *name)
 {
 	snprintf(broker->file, sizeof(broker->file), "%s/%s", broker->directory, name);
 	return broker->file;
+}
+
+static const struct hf_server *server_of(const struct hf_broker *broker)
+{
+	return &hf_servers[hf_variant_info[broker->setup.variant].server];
 }
 
 static void pause_briefly(void)
@@ -55,41 +60,6 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 	(void)type;
 	(void)walk;
 	return remove(path);
-}
-
-static bool write_configuration(struct hf_broker *broker)
-{
-	const struct hf_broker_setup *setup = &broker->setup;
-	FILE *file = fopen(path_of(broker, "mosquitto.conf"), "w");
-
-	if (!file) {
-		return false;
-	}
-	fprintf(file, "listener %u 127.0.0.1\nallow_anonymous true\n", broker->port);
-	fprintf(file, "log_dest stderr\npersistence false\nset_tcp_nodelay %s\n", setup->nodelay ? "true" : "false");
-	/* Mosquitto tells publishers this number as its Receive Maximum; the default of 20 would forbid windows of 100. */
-	fputs("max_inflight_messages 100\n", file);
-	/* As root it would become the user mosquitto, who cannot write here. */
-	if (geteuid() == 0) {
-		fputs("user root\n", file);
-	}
-	if (setup->variant == HF_HOLDFAST) {
-		fprintf(file, "global_plugin %s\nplugin_opt_store %s/store\nplugin_opt_anonymous_role agent\n", setup->plugin,
-			broker->directory);
-		for (size_t i = 0; i < setup->options->count; i++) {
-			const char *text = setup->options->text[i];
-			int name_size = (int)strcspn(text, "=");
-
-			fprintf(file, "plugin_opt_%.*s %s\n", name_size, text, text + name_size + 1);
-		}
-	} else {
-		/* Their queues are what stores; by default they drop what is above 1,000 messages, in silence. */
-		fputs("max_queued_messages 0\n", file);
-	}
-	if (setup->variant == HF_SQLITE) {
-		fprintf(file, "plugin %s\nplugin_opt_db_file %s/mosquitto.sqlite3\n", setup->plugin, broker->directory);
-	}
-	return fclose(file) == 0;
 }
 
 /* The line of the broker's log that tells most about a failure: the first error, else the last line. */
@@ -114,13 +84,14 @@ void hf_broker_version(const struct hf_broker *broker, char *version, size_t ver
 {
 	struct hf_broker scratch = *broker;
 	FILE *file = fopen(path_of(&scratch, "log"), "r");
+	const char *marker = server_of(broker)->version;
 	char line[512], found[32];
 
 	version[0] = '\0';
 	while (file && !version[0] && fgets(line, sizeof(line), file)) {
-		const char *at = strstr(line, "mosquitto version ");
+		const char *at = strstr(line, marker);
 
-		if (at && sscanf(at, "mosquitto version %31s", found) == 1) {
+		if (at && sscanf(at + strlen(marker), "%31[0-9.]", found) == 1) {
 			snprintf(version, version_size, "%s", found);
 		}
 	}
@@ -154,7 +125,9 @@ static int loopback_socket(uint16_t port, bool listening, uint16_t *bound_port)
 
 _Noreturn static void become_broker(struct hf_broker *broker, pid_t parent)
 {
-	char *arguments[] = {(char *)(uintptr_t)broker->setup.mosquitto, (char[]){"-c"}, NULL, NULL};
+	const char *program = broker->setup.program[hf_variant_info[broker->setup.variant].server];
+	const char *option = server_of(broker)->option;
+	char *arguments[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)option, NULL, NULL};
 	int log = open(path_of(broker, "log"), O_CREAT | O_WRONLY | O_APPEND, 0600);
 	cpu_set_t cpus;
 
@@ -169,10 +142,10 @@ _Noreturn static void become_broker(struct hf_broker *broker, pid_t parent)
 		CPU_SET((size_t)broker->setup.cpu, &cpus);
 		sched_setaffinity(0, sizeof(cpus), &cpus);
 	}
-	path_of(broker, "mosquitto.conf");
-	arguments[2] = broker->file;
-	execv(broker->setup.mosquitto, arguments);
-	dprintf(STDERR_FILENO, "cannot run %s: %s\n", broker->setup.mosquitto, strerror(errno));
+	path_of(broker, CONFIGURATION);
+	arguments[option ? 2 : 1] = broker->file;
+	execv(program, arguments);
+	dprintf(STDERR_FILENO, "cannot run %s: %s\n", program, strerror(errno));
 	_exit(127);
 }
 
@@ -200,7 +173,7 @@ static bool stop_process(struct hf_broker *broker, char *why, size_t why_size)
 	if (broker->pid == 0) {
 		return true;
 	}
-	kill(broker->pid, SIGTERM);
+	kill(broker->pid, server_of(broker)->stop_signal);
 	wait_for_end(broker, STOP_NS_MAX, &status);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		return true;
@@ -242,7 +215,8 @@ static bool start_process(struct hf_broker *broker, char *why, size_t why_size)
 {
 	pid_t parent = getpid();
 
-	if (loopback_socket(0, true, &broker->port) != 0 || !write_configuration(broker)) {
+	if (loopback_socket(0, true, &broker->port) != 0 ||
+		!hf_configuration_write(&broker->setup, path_of(broker, CONFIGURATION), broker->directory, broker->port)) {
 		snprintf(why, why_size, "cannot prepare the broker in %s: %s", broker->directory, strerror(errno));
 		return false;
 	}
@@ -297,6 +271,16 @@ bool hf_broker_free(struct hf_broker *broker, char *why, size_t why_size)
 	nftw(broker->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	free(broker);
 	return well;
+}
+
+enum hf_variant hf_broker_variant(const struct hf_broker *broker)
+{
+	return broker->setup.variant;
+}
+
+const char *hf_broker_directory(const struct hf_broker *broker)
+{
+	return broker->directory;
 }
 
 uint16_t hf_broker_port(const struct hf_broker *broker)

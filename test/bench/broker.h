@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One Mosquitto under test: its configuration, its process on its own core, its directory, and what it costs.
+ * One server under test: its process on its own core, its directory, and what it costs. Mostly a Mosquitto.
  */
 #ifndef HF_BENCH_BROKER_H
 #define HF_BENCH_BROKER_H
@@ -9,14 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum hf_variant {
-	HF_BARE,
-	HF_SQLITE,
-	HF_HOLDFAST,
-	HF_VARIANTS,
-};
-
-extern const char *const hf_variant_name[HF_VARIANTS];
+#include "variant.h"
 
 #define HF_PLUGIN_OPTIONS_MAX 8
 
@@ -28,12 +21,12 @@ struct hf_plugin_options {
 
 struct hf_broker_setup {
 	enum hf_variant variant;
-	const char *mosquitto;   /* the program */
-	const char *plugin;      /* of the variant; not used for HF_BARE */
-	const char *parent_path; /* where its own directory is made */
-	int cpu;                 /* the core to pin it to, or -1 */
-	bool nodelay;
-	const struct hf_plugin_options *options; /* for HF_HOLDFAST */
+	const char *program[HF_PROGRAMS];        /* those that the variant needs */
+	const char *parent_path;                 /* where its own directory is made */
+	int cpu;                                 /* the core to pin it to, or -1 */
+	bool nagle;                              /* without set_tcp_nodelay */
+	unsigned window;                         /* messages that a client may have unacknowledged, either way */
+	const struct hf_plugin_options *options; /* for Holdfast */
 };
 
 struct hf_broker;
@@ -48,7 +41,9 @@ bool hf_broker_restart(struct hf_broker *broker, char *why, size_t why_size);
 /* Stop it and remove its directory. False when it had died or did not end well: `why` says how. */
 bool hf_broker_free(struct hf_broker *broker, char *why, size_t why_size);
 
+enum hf_variant hf_broker_variant(const struct hf_broker *broker);
 uint16_t hf_broker_port(const struct hf_broker *broker);
+const char *hf_broker_directory(const struct hf_broker *broker);
 int64_t hf_broker_cpu_ns(const struct hf_broker *broker);   /* CPU time of all its threads */
 int64_t hf_broker_wait_ns(const struct hf_broker *broker);  /* for how long its main thread was ready but had no core */
 double hf_broker_rss_bytes(const struct hf_broker *broker); /* resident now */

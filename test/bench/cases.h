@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the benchmark runs: the table of cases, and one measurement of one case on one broker.
+ * What the benchmark runs: the table of cases, and one measurement of one case on one server.
  */
 #ifndef HF_BENCH_CASES_H
 #define HF_BENCH_CASES_H
@@ -15,8 +15,11 @@ enum hf_case_kind {
 	HF_CASE_DELIVER,  /* saturated publishing to readers that are connected */
 	HF_CASE_PACE,     /* publishing at a fixed rate to one reader */
 	HF_CASE_CATCH_UP, /* a reader comes to a session that is already there */
+	HF_CASE_DRAIN,    /* how the others fare while several do so */
+	HF_CASE_OFFLINE,  /* what devices cost that are away */
 	HF_CASE_HISTORY,  /* pages of a long log */
 	HF_CASE_REST,     /* what sessions cost that nobody uses */
+	HF_CASE_KINDS,
 };
 
 struct hf_case {
@@ -24,12 +27,15 @@ struct hf_case {
 	const char *title;
 	enum hf_case_kind kind;
 	enum hf_metric primary; /* the one that ratios and goals are about */
+	unsigned variants;      /* for which it is measured: HF_VARIANT_BIT */
 	unsigned publishers, payload_size, window;
 	unsigned readers;
+	unsigned entries; /* of the session that is caught up with, or that devices miss */
 	unsigned rate_hz, burst;
+	unsigned receive_maximum; /* of readers; also the broker's limit */
 	uint8_t reader_qos;
 	bool offline_reader; /* PUBLISH: one durable reader is subscribed and offline */
-	bool fresh;          /* CATCH_UP: a new device from the earliest entry, instead of one that was offline */
+	bool fresh;          /* CATCH_UP: with Holdfast a new device from the earliest entry, not one that was offline */
 	bool nagle;          /* without set_tcp_nodelay */
 	bool quick;          /* also part of a quick run */
 };
@@ -37,13 +43,9 @@ struct hf_case {
 extern const struct hf_case hf_cases[];
 extern const size_t hf_case_count;
 
-/* Fresh devices, history and sessions at rest are things that only Holdfast has. */
-bool hf_case_suits(const struct hf_case *which, enum hf_variant variant);
-
 struct hf_extent {
 	double measure_s, warm_up_s; /* of a saturated case */
 	double pace_s;               /* of a case at a fixed rate */
-	unsigned entries;            /* of the session that is caught up with */
 	unsigned sessions;           /* at rest */
 	unsigned history;            /* entries of the session whose pages are asked for */
 };

@@ -88,7 +88,7 @@ bool hf_history_measure(struct hf_load *load, unsigned entries, double value[HF_
 	struct span span = {.entries = entries, .begin_ms = unix_ms()};
 
 	srandom(SEED);
-	hf_load_start(load, entries);
+	hf_load_start(load, HF_EVENT_TOPIC, entries);
 	if (!hf_load_drain(load, 0) || !hf_load_add_asker(load)) {
 		return false;
 	}

@@ -6,8 +6,6 @@
 
 #include "asker.h"
 #include "clock.h"
-#include "publisher.h"
-#include "reader.h"
 
 #define ANSWER_NS_MAX (10 * HF_NS_PER_S)
 #define PROGRESS_NS_MAX (5 * HF_NS_PER_S)
@@ -185,14 +183,15 @@ static bool all_done(const struct hf_load *load, uint64_t expected)
 
 /* ---- public -------------------------------------------------------------------------------------------- */
 
-bool hf_load_add_publishers(struct hf_load *load, unsigned count, unsigned window, unsigned payload_size)
+bool hf_load_add_publishers(struct hf_load *load, unsigned count, const struct hf_publisher_setup *setup)
 {
 	for (unsigned i = 0; i < count && i < HF_PUBLISHERS_MAX; i++) {
-		struct hf_publisher_setup setup = {.index = i, .window = window, .payload_size = payload_size};
+		struct hf_publisher_setup own = *setup;
 
 		snprintf(load->publisher_names[i], NAME_SIZE, "bench-publisher-%u", i);
-		setup.client_id = load->publisher_names[i];
-		load->publishers[i] = hf_publisher_open(load->loop, hf_broker_port(load->broker), &setup, &load->tally);
+		own.index = i;
+		own.client_id = load->publisher_names[i];
+		load->publishers[i] = hf_publisher_open(load->loop, hf_broker_port(load->broker), &own, &load->tally);
 		if (!load->publishers[i]) {
 			return false;
 		}
@@ -201,22 +200,53 @@ bool hf_load_add_publishers(struct hf_load *load, unsigned count, unsigned windo
 	return run_while_progress(load, all_ready, 0, ANSWER_NS_MAX, "connecting publishers");
 }
 
-bool hf_load_add_reader(struct hf_load *load, unsigned index, const char *filter, uint8_t qos)
+void hf_load_remove_publishers(struct hf_load *load)
 {
-	struct hf_reader_setup setup = {.client_id = load->reader_names[index], .filter = filter, .qos = qos};
-
-	snprintf(load->reader_names[index], NAME_SIZE, "bench-reader-%u", index);
-	load->readers[index] = hf_reader_open(load->loop, hf_broker_port(load->broker), &setup, &load->tally);
-	if (!load->readers[index]) {
-		return false;
+	for (unsigned i = 0; i < load->publisher_count; i++) {
+		hf_publisher_close(load->publishers[i]);
+		load->publishers[i] = NULL;
 	}
-	return run_while_progress(load, all_ready, 0, ANSWER_NS_MAX, "connecting a reader");
+	load->publisher_count = 0;
+}
+
+bool hf_load_begin_reader(struct hf_load *load, unsigned index, const struct hf_reader_setup *setup)
+{
+	struct hf_reader_setup own = *setup;
+
+	if (!own.client_id) {
+		snprintf(load->reader_names[index], NAME_SIZE, "bench-reader-%u", index);
+		own.client_id = load->reader_names[index];
+	}
+	load->readers[index] = hf_reader_open(load->loop, hf_broker_port(load->broker), &own, &load->tally);
+	return load->readers[index] != NULL;
+}
+
+bool hf_load_add_reader(struct hf_load *load, unsigned index, const struct hf_reader_setup *setup)
+{
+	return hf_load_begin_reader(load, index, setup) &&
+		   run_while_progress(load, all_ready, 0, ANSWER_NS_MAX, "connecting a reader");
 }
 
 void hf_load_remove_reader(struct hf_load *load, unsigned index)
 {
 	hf_reader_close(load->readers[index]);
 	load->readers[index] = NULL;
+}
+
+bool hf_load_leave_devices(struct hf_load *load, unsigned count, const struct hf_reader_setup *setup)
+{
+	struct hf_reader_setup own = *setup;
+	char name[NAME_SIZE];
+
+	own.client_id = name;
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "bench-device-%u", i);
+		if (!hf_load_add_reader(load, 0, &own)) {
+			return false;
+		}
+		hf_load_remove_reader(load, 0);
+	}
+	return true;
 }
 
 bool hf_load_add_asker(struct hf_load *load)
@@ -237,19 +267,19 @@ bool hf_load_ask(struct hf_load *load, const void *request, size_t size, int64_t
 
 static const struct hf_pace unpaced = {.interval_ns = 0, .burst = 1};
 
-void hf_load_start(struct hf_load *load, uint64_t limit)
+void hf_load_start(struct hf_load *load, const char *topic, uint64_t limit)
 {
 	for (unsigned i = 0; i < load->publisher_count; i++) {
-		hf_publisher_run(load->publishers[i], HF_EVENT_TOPIC, limit, unpaced);
+		hf_publisher_run(load->publishers[i], topic, limit, unpaced);
 	}
 }
 
-void hf_load_start_paced(struct hf_load *load, unsigned rate_hz, unsigned burst)
+void hf_load_start_paced(struct hf_load *load, const char *topic, unsigned rate_hz, unsigned burst)
 {
 	struct hf_pace pace = {.interval_ns = HF_NS_PER_S / rate_hz, .burst = burst};
 
 	for (unsigned i = 0; i < load->publisher_count; i++) {
-		hf_publisher_run(load->publishers[i], HF_EVENT_TOPIC, HF_UNLIMITED, pace);
+		hf_publisher_run(load->publishers[i], topic, HF_UNLIMITED, pace);
 	}
 }
 
@@ -314,4 +344,22 @@ bool hf_load_measure(struct hf_load *load, int64_t warm_up_ns, int64_t duration_
 bool hf_load_drain(struct hf_load *load, uint64_t expected)
 {
 	return run_while_progress(load, all_done, expected, PROGRESS_NS_MAX, "waiting for what was published");
+}
+
+static bool first_have(const struct hf_load *load, uint64_t count_and_expected)
+{
+	uint64_t count = count_and_expected >> 32, expected = count_and_expected & UINT32_MAX;
+
+	for (uint64_t i = 0; i < count; i++) {
+		if (hf_reader_received(load->readers[i]) < expected) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool hf_load_drain_readers(struct hf_load *load, unsigned count, uint64_t expected)
+{
+	return run_while_progress(
+		load, first_have, (uint64_t)count << 32 | expected, PROGRESS_NS_MAX, "waiting for the readers");
 }

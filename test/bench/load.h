@@ -8,6 +8,8 @@
 
 #include "broker.h"
 #include "client.h"
+#include "publisher.h"
+#include "reader.h"
 #include "tally.h"
 
 #define HF_READERS_MAX 16
@@ -31,19 +33,26 @@ void hf_load_free(struct hf_load *load); /* NULL allowed */
 const char *hf_load_failure(const struct hf_load *load);
 const struct hf_tally *hf_load_tally(const struct hf_load *load);
 
-/* Connect publishers that send messages of this size, and wait until they are connected. */
-bool hf_load_add_publishers(struct hf_load *load, unsigned count, unsigned window, unsigned payload_size);
+/* Connect publishers that are set up like this, but for index and client id, and wait until they are connected. */
+bool hf_load_add_publishers(struct hf_load *load, unsigned count, const struct hf_publisher_setup *setup);
+void hf_load_remove_publishers(struct hf_load *load); /* all of them; nothing of theirs may be on its way */
 
-/* Connect reader number `index` and wait until it is connected and subscribed; see hf_reader_setup for a NULL filter.
- */
-bool hf_load_add_reader(struct hf_load *load, unsigned index, const char *filter, uint8_t qos);
+/* Connect reader number `index`, set up like this, but for the client id, and wait until it is connected and
+ * subscribed. */
+bool hf_load_add_reader(struct hf_load *load, unsigned index, const struct hf_reader_setup *setup);
 void hf_load_remove_reader(struct hf_load *load, unsigned index); /* it goes offline; its session stays */
 
-/* All publishers begin to send to HF_EVENT_TOPIC as fast as they can, up to `limit` messages each. */
-void hf_load_start(struct hf_load *load, uint64_t limit);
+/* Begin to connect reader number `index`; it gets what is for it while the load runs. */
+bool hf_load_begin_reader(struct hf_load *load, unsigned index, const struct hf_reader_setup *setup);
+
+/* So many devices connect, subscribe and go, one after the other. */
+bool hf_load_leave_devices(struct hf_load *load, unsigned count, const struct hf_reader_setup *setup);
+
+/* All publishers begin to send to the topic as fast as they can, up to `limit` messages each. */
+void hf_load_start(struct hf_load *load, const char *topic, uint64_t limit);
 
 /* The same without a limit, each at `rate_hz` messages a second, `burst` (at least 1) of them at once. */
-void hf_load_start_paced(struct hf_load *load, unsigned rate_hz, unsigned burst);
+void hf_load_start_paced(struct hf_load *load, const char *topic, unsigned rate_hz, unsigned burst);
 void hf_load_stop(struct hf_load *load);
 
 /* Publish `count` messages, one to each of `count` sessions named after their number, by the first publisher. */
@@ -59,6 +68,9 @@ void hf_load_end(struct hf_load *load, struct hf_interval *reading);
 /* Run until everything that was sent is acknowledged and each reader has received `expected` messages (or more).
  * Fails when that makes no progress for some seconds. */
 bool hf_load_drain(struct hf_load *load, uint64_t expected);
+
+/* Run until each of the first `count` readers has received so many, whatever publishers do meanwhile. */
+bool hf_load_drain_readers(struct hf_load *load, unsigned count, uint64_t expected);
 
 /* Connect who asks for history; then send requests (see hf_asker_ask), one after the other, each until its answer is
  * there. */

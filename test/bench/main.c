@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * holdfast-bench: Mosquitto bare, Mosquitto with persist-sqlite, and Holdfast, side by side.
+ * holdfast-bench: Mosquitto bare, Mosquitto with persist-sqlite, and Holdfast, side by side; for catch-up also Redis
+ * Streams and NATS JetStream.
  *
  * Each sample has a broker of its own, fresh, on its own core. The brokers take turns within each case, and the
  * turns rotate from round to round, so that whatever else the machine does falls on all of them alike.
@@ -8,6 +9,7 @@
  * Exit status: 0, however fast or slow; 1 when something could not be measured (a broker failed, a message was
  * lost); 2 for a wrong command line; 130 when interrupted.
  */
+#include <fnmatch.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +41,8 @@ static void catch_signals(void)
 static void say_progress(unsigned round, unsigned rounds, const struct hf_case *which, enum hf_variant variant)
 {
 	if (isatty(STDERR_FILENO)) {
-		fprintf(stderr, "\r\033[Kround %u of %u: %s, %s ", round + 1, rounds, which->name, hf_variant_name[variant]);
+		fprintf(
+			stderr, "\r\033[Kround %u of %u: %s, %s ", round + 1, rounds, which->name, hf_variant_info[variant].name);
 	}
 }
 
@@ -52,26 +55,29 @@ static void end_progress(void)
 
 /* One sample. False when it failed. */
 static bool measure(const struct hf_options *options, const struct hf_case *which, enum hf_variant variant,
-	struct hf_sample *sample, char *version, size_t version_size, char *why)
+	struct hf_sample *sample, struct hf_versions *versions, char *why)
 {
+	char *version = versions->text[hf_variant_info[variant].server];
 	struct hf_broker_setup setup = {
 		.variant = variant,
-		.mosquitto = options->program[HF_BARE],
-		.plugin = options->program[variant],
 		.parent_path = options->parent_path,
 		.cpu = options->broker_cpu,
-		.nodelay = !which->nagle,
+		.nagle = which->nagle,
+		.window = which->receive_maximum,
 		.options = &options->plugin_options,
 	};
-	struct hf_broker *broker = hf_broker_start(&setup, why, WHY_SIZE);
 	char why_ended[WHY_SIZE];
 	bool done;
 
+	for (int i = 0; i < HF_PROGRAMS; i++) {
+		setup.program[i] = options->program[i];
+	}
+	struct hf_broker *broker = hf_broker_start(&setup, why, WHY_SIZE);
 	if (!broker) {
 		return false;
 	}
 	if (!version[0]) {
-		hf_broker_version(broker, version, version_size);
+		hf_broker_version(broker, version, HF_VERSION_SIZE);
 	}
 	done = hf_case_run(which, broker, &options->extent, &stop_signal, sample, why, WHY_SIZE);
 	if (!hf_broker_free(broker, why_ended, sizeof(why_ended))) {
@@ -84,14 +90,17 @@ static bool measure(const struct hf_options *options, const struct hf_case *whic
 
 static bool wanted(const struct hf_options *options, const struct hf_case *which, enum hf_variant variant)
 {
-	if (!options->program[variant][0] || !hf_case_suits(which, variant) || !hf_options_select(options, which)) {
+	const struct hf_variant_info *info = &hf_variant_info[variant];
+
+	if (!options->program[info->server][0] || !options->program[info->plugin][0] ||
+		!(which->variants & HF_VARIANT_BIT(variant)) || !hf_options_select(options, which)) {
 		return false;
 	}
-	return !options->variant || strcmp(options->variant, hf_variant_name[variant]) == 0;
+	return !options->variant || fnmatch(options->variant, info->name, FNM_EXTMATCH) == 0;
 }
 
 /* True when no sample failed. */
-static bool run_all(const struct hf_options *options, struct hf_results *results, char *version, size_t version_size)
+static bool run_all(const struct hf_options *options, struct hf_results *results, struct hf_versions *versions)
 {
 	bool well = true;
 
@@ -107,7 +116,7 @@ static bool run_all(const struct hf_options *options, struct hf_results *results
 				continue;
 			}
 			say_progress(round, options->rounds, &hf_cases[which], variant);
-			done = measure(options, &hf_cases[which], variant, &sample, version, version_size, why);
+			done = measure(options, &hf_cases[which], variant, &sample, versions, why);
 			if (stop_signal) {
 				break;
 			}
@@ -123,7 +132,7 @@ int main(int argc, char **argv)
 {
 	static struct hf_options options;
 	struct hf_results *results;
-	char version[32] = "";
+	struct hf_versions versions = {0};
 	bool well;
 
 	switch (hf_options_read(argc, argv, &options)) {
@@ -142,12 +151,12 @@ int main(int argc, char **argv)
 		fputs("holdfast-bench: out of memory\n", stderr);
 		return 1;
 	}
-	well = run_all(&options, results, version, sizeof(version));
+	well = run_all(&options, results, &versions);
 	if (stop_signal) {
 		fputs("holdfast-bench: interrupted\n", stderr);
 	} else {
-		hf_report_print(&options, results, version);
-		if (options.json_path && !hf_report_write_json(&options, results, version)) {
+		hf_report_print(&options, results, &versions);
+		if (options.json_path && !hf_report_write_json(&options, results, &versions)) {
 			well = false;
 		}
 	}

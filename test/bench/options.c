@@ -14,34 +14,36 @@
 #include <unistd.h>
 
 static const struct hf_extent full_extent = {
-	.measure_s = 1.0, .warm_up_s = 0.2, .pace_s = 5.0, .entries = 10000, .sessions = 40000, .history = 1000000};
+	.measure_s = 1.0, .warm_up_s = 0.2, .pace_s = 5.0, .sessions = 40000, .history = 1000000};
 static const struct hf_extent quick_extent = {
-	.measure_s = 0.4, .warm_up_s = 0.15, .pace_s = 1.0, .entries = 10000, .sessions = 40000, .history = 1000000};
+	.measure_s = 0.4, .warm_up_s = 0.15, .pace_s = 1.0, .sessions = 40000, .history = 1000000};
 
 static void print_help(void)
 {
-	puts("usage: holdfast-bench [OPTION]...\n"
-		 "Compare Mosquitto bare, Mosquitto with persist-sqlite, and Holdfast, in turns, on this machine.\n"
-		 "\n"
-		 "  --rounds N      rounds, each with all cases and brokers in turn (3)\n"
-		 "  --quick         the most telling cases, measured shortly: about a minute\n"
-		 "  --only PATTERN  only cases whose names match, as in --only 'store-*' or '@(store|deliver)-*'\n"
-		 "  --list          list the cases\n"
-		 "  --variant NAME  only this broker: bare, persist-sqlite or holdfast\n"
-		 "  --seconds S     measure each saturated case for S seconds (1; with --quick 0.4)\n"
-		 "  --dir PATH      make the brokers' directories here (default: beside this program)\n"
-		 "  --plugin-opt NAME=VALUE  an option for Holdfast's plugin, as in --plugin-opt window=500\n"
-		 "  --json FILE     write all samples there\n"
-		 "  --help          this text\n"
-		 "\n"
-		 "Environment: MOSQUITTO (the broker), HOLDFAST_PLUGIN and MOSQUITTO_PERSIST_SQLITE (the plugins);\n"
-		 "without them: the system's broker and persist-sqlite, and the plugin beside this program.");
+	puts(
+		"usage: holdfast-bench [OPTION]...\n"
+		"Compare Mosquitto bare, Mosquitto with persist-sqlite, and Holdfast, in turns, on this machine; for catch-up\n"
+		"also Redis Streams and NATS JetStream.\n"
+		"\n"
+		"  --rounds N      rounds, each with all cases and brokers in turn (3)\n"
+		"  --quick         the most telling cases, measured shortly: about a minute\n"
+		"  --only PATTERN  only cases whose names match, as in --only 'store-*' or '@(store|deliver)-*'\n"
+		"  --list          list the cases\n"
+		"  --variant PATTERN  only variants whose names match, as in --variant '@(bare|holdfast)*'\n"
+		"  --seconds S     measure each saturated case for S seconds (1; with --quick 0.4)\n"
+		"  --dir PATH      make the brokers' directories here (default: beside this program)\n"
+		"  --plugin-opt NAME=VALUE  an option for Holdfast's plugin, as in --plugin-opt window=500\n"
+		"  --json FILE     write all samples there\n"
+		"  --help          this text\n"
+		"\n"
+		"Environment: MOSQUITTO, REDIS_SERVER and NATS_SERVER (programs), HOLDFAST_PLUGIN and\n"
+		"MOSQUITTO_PERSIST_SQLITE (plugins); without them: those of the system, and the plugin beside this program.");
 }
 
 static void print_cases(void)
 {
 	for (size_t i = 0; i < hf_case_count; i++) {
-		printf("%-22s%c %s\n", hf_cases[i].name, hf_cases[i].quick ? '*' : ' ', hf_cases[i].title);
+		printf("%-24s%c %s\n", hf_cases[i].name, hf_cases[i].quick ? '*' : ' ', hf_cases[i].title);
 	}
 	puts("* also with --quick");
 }
@@ -74,24 +76,28 @@ static void find_program(const char *variable, const char *pattern, char *path)
 	globfree(&found);
 }
 
+#define BIN "{/usr/local/sbin,/usr/sbin,/usr/local/bin,/usr/bin}/"
+
 static bool find_programs(struct hf_options *options, const char *own_folder)
 {
 	char built[PATH_MAX + 32];
+	static const char *const names[HF_PROGRAMS] = {"mosquitto", "persist-sqlite", "the plugin", "Redis", "NATS"};
 
 	snprintf(built, sizeof(built), "%s/mosquitto_holdfast.so", own_folder);
-	find_program(
-		"MOSQUITTO", "{/usr/local/sbin,/usr/sbin,/usr/local/bin,/usr/bin}/mosquitto", options->program[HF_BARE]);
+	find_program("MOSQUITTO", BIN "mosquitto", options->program[HF_MOSQUITTO]);
 	find_program("MOSQUITTO_PERSIST_SQLITE",
 		"{/usr/local/lib,/usr/lib,/usr/lib64}{,/*}{/mosquitto,}/mosquitto_persist_sqlite.so",
-		options->program[HF_SQLITE]);
-	find_program("HOLDFAST_PLUGIN", built, options->program[HF_HOLDFAST]);
-	if (!options->program[HF_BARE][0]) {
+		options->program[HF_PERSIST_SQLITE]);
+	find_program("HOLDFAST_PLUGIN", built, options->program[HF_PLUGIN]);
+	find_program("REDIS_SERVER", BIN "redis-server", options->program[HF_REDIS]);
+	find_program("NATS_SERVER", BIN "nats-server", options->program[HF_NATS]);
+	if (!options->program[HF_MOSQUITTO][0]) {
 		fputs("holdfast-bench: no mosquitto found; set MOSQUITTO\n", stderr);
 		return false;
 	}
-	for (int i = HF_BARE; i < HF_VARIANTS; i++) {
+	for (int i = 0; i < HF_PROGRAMS; i++) {
 		if (!options->program[i][0]) {
-			fprintf(stderr, "holdfast-bench: no plugin for %s found: left out\n", hf_variant_name[i]);
+			fprintf(stderr, "holdfast-bench: %s not found: left out\n", names[i]);
 		} else if (access(options->program[i], R_OK) != 0) {
 			fprintf(stderr, "holdfast-bench: %s: %s\n", options->program[i], strerror(errno));
 			return false;
@@ -170,12 +176,12 @@ static bool check_choice(const struct hf_options *options)
 		return false;
 	}
 	for (int i = 0; options->variant && i < HF_VARIANTS; i++) {
-		if (strcmp(options->variant, hf_variant_name[i]) == 0) {
+		if (fnmatch(options->variant, hf_variant_info[i].name, FNM_EXTMATCH) == 0) {
 			return true;
 		}
 	}
 	if (options->variant) {
-		fprintf(stderr, "holdfast-bench: no variant '%s'\n", options->variant);
+		fprintf(stderr, "holdfast-bench: no variant matches '%s'\n", options->variant);
 	}
 	return !options->variant;
 }

@@ -11,12 +11,12 @@ struct hf_options {
 	unsigned rounds;
 	bool quick;
 	const char *only;      /* a pattern for the names of cases, or NULL */
-	const char *variant;   /* only this one, or NULL */
+	const char *variant;   /* only those whose names match, or NULL */
 	const char *json_path; /* or NULL */
 	struct hf_plugin_options plugin_options;
 	struct hf_extent extent;
 	char parent_path[PATH_MAX];          /* where brokers get their directories */
-	char program[HF_VARIANTS][PATH_MAX]; /* of bare: mosquitto; of the others: their plugin, "" when there is none */
+	char program[HF_PROGRAMS][PATH_MAX]; /* "" when there is none */
 	char cpus[64];                       /* how the cores are used, in words */
 	int broker_cpu;                      /* or -1 */
 };

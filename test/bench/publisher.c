@@ -162,7 +162,11 @@ static bool send_one(struct hf_publisher *publisher, int64_t sent_ns)
 	if (!out) {
 		return false;
 	}
-	memcpy(publisher->payload, &stamp, sizeof(stamp));
+	if (publisher->setup.corpus) {
+		publisher->publish.payload = (const uint8_t *)hf_corpus_payload(publisher->setup.corpus, stamp.sequence).data;
+	} else {
+		memcpy(publisher->payload, &stamp, sizeof(stamp));
+	}
 	publisher->publish.id = (uint16_t)(1 + publisher->sent % (PACKET_IDS - 1));
 	publisher->sent_ns[publisher->publish.id] = sent_ns;
 	hf_client_wrote(publisher->client, hf_packet_publish(out, &publisher->publish));

@@ -9,6 +9,7 @@
 #define HF_BENCH_PUBLISHER_H
 
 #include "client.h"
+#include "corpus.h"
 #include "tally.h"
 
 struct hf_publisher;
@@ -17,7 +18,8 @@ struct hf_publisher_setup {
 	const char *client_id;
 	uint32_t index; /* below HF_PUBLISHERS_MAX; goes into the stamps */
 	unsigned window;
-	unsigned payload_size; /* at least a stamp */
+	unsigned payload_size;          /* at least a stamp */
+	const struct hf_corpus *corpus; /* publishes that, from its beginning, instead of stamped payloads; or NULL */
 };
 
 /* When messages are due: `burst` together (at least 1), in the mean one every `interval_ns`; an interval of 0:

@@ -11,6 +11,7 @@ struct hf_reader {
 	struct hf_client *client;
 	struct hf_tally *tally;
 	struct hf_reader_setup setup;
+	size_t topic_size;
 	bool ready;
 	uint64_t received;
 	uint32_t next_sequence[HF_PUBLISHERS_MAX];
@@ -89,18 +90,45 @@ static void acknowledge(struct hf_reader *reader, uint16_t id)
 }
 
 /* The session's state, marks and notices are the broker's own. */
-static bool is_from_publisher(const struct hf_publish *publish)
+static bool is_from_publisher(const struct hf_reader *reader, const struct hf_publish *publish)
 {
-	size_t size = strlen(HF_EVENT_TOPIC);
+	return publish->topic_size == reader->topic_size &&
+		   memcmp(publish->topic, reader->setup.topic, reader->topic_size) == 0;
+}
 
-	return publish->topic_size == size && memcmp(publish->topic, HF_EVENT_TOPIC, size) == 0;
+static void on_batches(struct hf_reader *reader, const struct hf_publish *publish)
+{
+	struct hf_slice payload = hf_slice_from(publish->payload, publish->payload_size);
+	unsigned count = hf_corpus_match(reader->setup.corpus, (unsigned)reader->received, payload);
+
+	if (count == 0) {
+		hf_loop_fail(reader->loop, "%s got something else than batch %llu", reader->setup.client_id,
+			(unsigned long long)reader->received);
+	}
+	reader->received += count;
+	reader->tally->delivered += count;
+}
+
+static void on_stamped(struct hf_reader *reader, const struct hf_publish *publish)
+{
+	struct hf_stamp stamp;
+
+	if (publish->payload_size < sizeof(stamp)) {
+		hf_loop_fail(reader->loop, "a reader got a message that nobody sent");
+		return;
+	}
+	memcpy(&stamp, publish->payload, sizeof(stamp));
+	if (is_next(reader, &stamp, publish->dup)) {
+		reader->received++;
+		reader->tally->delivered++;
+		hdr_record_value(reader->tally->delivery_ns, hf_now_ns() - stamp.sent_ns);
+	}
 }
 
 static void on_publish(struct hf_reader *reader, const struct hf_packet *packet)
 {
 	struct hf_tally *tally = reader->tally;
 	struct hf_publish publish;
-	struct hf_stamp stamp;
 
 	if (!hf_packet_read_publish(packet, &publish)) {
 		hf_loop_fail(reader->loop, "a reader got a broken PUBLISH");
@@ -109,21 +137,16 @@ static void on_publish(struct hf_reader *reader, const struct hf_packet *packet)
 	if (publish.qos > 0) {
 		acknowledge(reader, publish.id);
 	}
-	if (!is_from_publisher(&publish)) {
+	if (!is_from_publisher(reader, &publish)) {
 		return;
 	}
-	if (publish.payload_size < sizeof(stamp)) {
-		hf_loop_fail(reader->loop, "a reader got a message that nobody sent");
-		return;
-	}
-	memcpy(&stamp, publish.payload, sizeof(stamp));
-	if (!is_next(reader, &stamp, publish.dup)) {
-		return;
-	}
-	reader->received++;
-	tally->delivered++;
+	tally->messages++;
 	tally->delivered_bytes += packet->size;
-	hdr_record_value(tally->delivery_ns, hf_now_ns() - stamp.sent_ns);
+	if (reader->setup.corpus) {
+		on_batches(reader, &publish);
+	} else {
+		on_stamped(reader, &publish);
+	}
 }
 
 static void on_packet(void *context, const struct hf_packet *packet)
@@ -155,7 +178,7 @@ struct hf_reader *hf_reader_open(
 		.client_id = setup->client_id,
 		.clean_start = setup->filter != NULL,
 		.session_expiry_s = HF_SESSION_EXPIRY_S,
-		.receive_maximum = HF_RECEIVE_MAXIMUM,
+		.receive_maximum = setup->receive_maximum,
 	};
 	struct hf_reader *reader = calloc(1, sizeof(*reader));
 	uint8_t *out = NULL;
@@ -164,6 +187,7 @@ struct hf_reader *hf_reader_open(
 		reader->loop = loop;
 		reader->tally = tally;
 		reader->setup = *setup;
+		reader->topic_size = strlen(setup->topic);
 		reader->client = hf_client_open(loop, port, &reader_events, reader);
 	}
 	if (reader && reader->client) {

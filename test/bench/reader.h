@@ -8,9 +8,9 @@
 #define HF_BENCH_READER_H
 
 #include "client.h"
+#include "corpus.h"
 #include "tally.h"
 
-#define HF_RECEIVE_MAXIMUM 100
 #define HF_SESSION_EXPIRY_S 3600
 
 struct hf_reader;
@@ -19,6 +19,9 @@ struct hf_reader_setup {
 	const char *client_id;
 	const char *filter; /* NULL: resumes a session without subscribing again, and demands session-present */
 	uint8_t qos;
+	uint16_t receive_maximum;
+	const char *topic;              /* of what publishers send; all else is the broker's own */
+	const struct hf_corpus *corpus; /* that they send; NULL: stamped payloads */
 };
 
 /* Begins to connect, with a clean start where there is a filter. The loop and the tally must outlive it. NULL
@@ -30,6 +33,6 @@ struct hf_reader *hf_reader_open(
 void hf_reader_close(struct hf_reader *reader);
 
 bool hf_reader_is_ready(const struct hf_reader *reader);     /* connected and, where it has to, subscribed */
-uint64_t hf_reader_received(const struct hf_reader *reader); /* distinct messages of publishers */
+uint64_t hf_reader_received(const struct hf_reader *reader); /* distinct entries of publishers */
 
 #endif

@@ -63,7 +63,7 @@ static void add_case(cJSON *cases, const struct hf_results *results, size_t whic
 			continue;
 		}
 		any = true;
-		entry = cJSON_AddObjectToObject(variants, hf_variant_name[variant]);
+		entry = cJSON_AddObjectToObject(variants, hf_variant_info[variant].name);
 		cJSON_AddNumberToObject(entry, "failures", hf_results_failures(results, which, variant));
 		if (hf_results_failures(results, which, variant) > 0) {
 			cJSON_AddStringToObject(entry, "failure", hf_results_why(results, which, variant));
@@ -100,14 +100,17 @@ static void add_goals(cJSON *root, const struct hf_results *results)
 	}
 }
 
-static cJSON *document_of(const struct hf_options *options, const struct hf_results *results, const char *version)
+static cJSON *document_of(
+	const struct hf_options *options, const struct hf_results *results, const struct hf_versions *versions)
 {
 	cJSON *root = cJSON_CreateObject();
 	struct utsname system = {0};
 	cJSON *plugin_options, *cases;
 
 	uname(&system);
-	cJSON_AddStringToObject(root, "mosquitto", version);
+	cJSON_AddStringToObject(root, "mosquitto", versions->text[HF_MOSQUITTO]);
+	cJSON_AddStringToObject(root, "redis", versions->text[HF_REDIS]);
+	cJSON_AddStringToObject(root, "nats", versions->text[HF_NATS]);
 	cJSON_AddStringToObject(root, "kernel", system.release);
 	cJSON_AddStringToObject(root, "machine", system.machine);
 	cJSON_AddStringToObject(root, "cores", options->cpus);
@@ -115,7 +118,6 @@ static cJSON *document_of(const struct hf_options *options, const struct hf_resu
 	cJSON_AddNumberToObject(root, "measure_s", options->extent.measure_s);
 	cJSON_AddNumberToObject(root, "warm_up_s", options->extent.warm_up_s);
 	cJSON_AddNumberToObject(root, "pace_s", options->extent.pace_s);
-	cJSON_AddNumberToObject(root, "entries", options->extent.entries);
 	cJSON_AddNumberToObject(root, "sessions", options->extent.sessions);
 	plugin_options = cJSON_AddArrayToObject(root, "plugin_options");
 	for (size_t i = 0; i < options->plugin_options.count; i++) {
@@ -129,9 +131,10 @@ static cJSON *document_of(const struct hf_options *options, const struct hf_resu
 	return root;
 }
 
-bool hf_report_write_json(const struct hf_options *options, const struct hf_results *results, const char *version)
+bool hf_report_write_json(
+	const struct hf_options *options, const struct hf_results *results, const struct hf_versions *versions)
 {
-	cJSON *root = document_of(options, results, version);
+	cJSON *root = document_of(options, results, versions);
 	char *text = cJSON_Print(root);
 	FILE *file = text ? fopen(options->json_path, "w") : NULL;
 	bool written = file && fprintf(file, "%s\n", text) > 0;

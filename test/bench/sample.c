@@ -34,6 +34,9 @@ const struct hf_metric_info hf_metric_info[HF_METRICS] = {
 	[HF_PAGE_NONE_P50_MS] = {"page_of_rare_topic_p50_ms", "rare\np50 ms", 2, false},
 	[HF_PAGE_NONE_P99_MS] = {"page_of_rare_topic_p99_ms", "\np99 ms", 2, false},
 	[HF_BYTES_PER_SESSION] = {"rss_bytes_per_session", "bytes\n/session", 0, false},
+	[HF_DEVICE_BYTES] = {"rss_bytes_per_device", "bytes\n/device", 0, false},
+	[HF_BACKLOG_BYTES] = {"rss_bytes_of_backlog_per_device", "backlog\nB/device", 0, false},
+	[HF_RECEIPT_BYTES] = {"receipt_bytes_per_entry_and_reader", "receipt\nB/entry", 2, false},
 };
 
 void hf_sample_clear(struct hf_sample *sample)

@@ -10,6 +10,7 @@
 
 #define HF_SESSION "bench"
 #define HF_EVENT_TOPIC "sessions/" HF_SESSION "/event"
+#define HF_TOKENS_TOPIC "sessions/" HF_SESSION "/tokens"
 #define HF_SESSION_FILTER "sessions/" HF_SESSION "/#"
 #define HF_PUBLISHERS_MAX 16
 
@@ -24,7 +25,8 @@ struct hf_tally {
 	struct hdr_histogram *ack_ns;      /* PUBLISH to PUBACK */
 	struct hdr_histogram *delivery_ns; /* PUBLISH to the reader */
 	uint64_t acked;
-	uint64_t delivered;
+	uint64_t delivered;       /* entries */
+	uint64_t messages;        /* with repeats, and fewer than entries where these come joined */
 	uint64_t delivered_bytes; /* of whole PUBLISH packets */
 };
 

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is measured side by side: programs, and how each of them is set up and read.
+ */
+#ifndef HF_BENCH_VARIANT_H
+#define HF_BENCH_VARIANT_H
+
+#include <stdbool.h>
+
+/* Files that have to be there: servers and plugins. */
+enum hf_program {
+	HF_MOSQUITTO,
+	HF_PERSIST_SQLITE, /* plugins: of Mosquitto ... */
+	HF_PLUGIN,         /* ... and ours */
+	HF_REDIS,
+	HF_NATS,
+	HF_PROGRAMS,
+};
+
+enum hf_variant {
+	HF_BARE,
+	HF_SQLITE,
+	HF_HOLDFAST,
+	HF_NO_AUDIT,
+	HF_BATCHES,
+	/* Without set_tcp_nodelay, as Mosquitto is by default. */
+	HF_BARE_NAGLE,
+	HF_HOLDFAST_NAGLE,
+	HF_BATCHES_NAGLE,
+	HF_XREAD,
+	HF_XREADGROUP,
+	HF_JETSTREAM,
+	HF_VARIANTS,
+};
+
+/* Sets of variants. */
+#define HF_VARIANT_BIT(variant) (1u << (variant))
+#define HF_MQTT_BROKERS (HF_VARIANT_BIT(HF_BARE) | HF_VARIANT_BIT(HF_SQLITE) | HF_VARIANT_BIT(HF_HOLDFAST))
+
+struct hf_variant_info {
+	const char *name;
+	enum hf_program server;
+	enum hf_program plugin; /* HF_MOSQUITTO: none */
+	bool nagle;
+	bool no_audit;
+	bool batches; /* reads with the filter option that has nothing joined */
+	bool group;   /* reads as a group, whose place Redis keeps, and acknowledges */
+};
+
+extern const struct hf_variant_info hf_variant_info[HF_VARIANTS];
+
+#endif
