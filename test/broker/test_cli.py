@@ -13,7 +13,7 @@ from cli import Cli, find_cli
 from harness import wait_until
 
 
-COMMANDS = ("say", "watch", "ask", "answer", "floor", "presence", "sessions")
+COMMANDS = ("say", "watch", "ask", "answer", "interrupt", "steer", "resume", "floor", "presence", "sessions")
 
 
 class Sessions(Cli):

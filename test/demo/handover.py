@@ -110,6 +110,8 @@ class Handover:
         elif entry.kind == "tokens" and "end" in entry.document:
             text = self.text_of(entry.document["id"])
             self.screen.say(entry.sender, f"{quote(text, 90)}  [{entry.document['end']}]")
+        elif entry.kind == "signal":
+            self.screen.say("signal", f"{entry.document['signal']}, by {entry.sender}: {entry.document.get('response', 'all')}")
         elif entry.kind == "ask":
             self.screen.say(entry.sender, f"asks: {entry.document['question']} {' or '.join(entry.document['choices'])}?")
         elif entry.kind == "answer":
@@ -143,8 +145,9 @@ class Handover:
     def interrupted(self):
         self.say("Where is my order?")
         response = self.until_streaming()
-        self.screen.say("alice", "--- presses stop: interrupts the response ---")
-        self.alice.publish(topic(SESSION, "signal"), cbor2.dumps({"signal": "interrupt", "response": response}))
+        self.screen.say("alice", f"--- presses stop: holdfast interrupt {SESSION} --response {response} ---")
+        self.command("interrupt", SESSION, "--response", response)
+        self.until(lambda m: m.kind == "signal", "the interrupt")
         self.until_end("agent", "cancelled")
 
     def killed(self):
@@ -217,16 +220,23 @@ class Handover:
             print(f"\n  {head} entries, the same for Alice's phone, for Oscar, and for a tablet that joined at the end.")
         return not problems
 
+    def command(self, *arguments):
+        """The holdfast command, as Alice; returns what it prints."""
+        cli = harness.find_built("HOLDFAST_CLI", "holdfast")
+        login = {"HOLDFAST_USER": "alice", "HOLDFAST_PASSWORD": "alice"}
+        done = subprocess.run(
+            [str(cli), *arguments, "--port", str(self.broker.port)],
+            env={**harness.os.environ, **login}, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise Failed(f"holdfast {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
     def transcript(self):
         """As anybody can have it, from the command line."""
-        cli = harness.find_built("HOLDFAST_CLI", "holdfast")
-        command = [str(cli), "watch", SESSION, "--from", "earliest", "--until-caught-up", "--port", str(self.broker.port)]
-        login = {"HOLDFAST_USER": "alice", "HOLDFAST_PASSWORD": "alice"}
-        done = subprocess.run(command, env={**harness.os.environ, **login}, capture_output=True, text=True, check=False, timeout=60)
-        if done.returncode != 0:
-            raise Failed(f"holdfast watch: {done.stderr}")
+        said = self.command("watch", SESSION, "--from", "earliest", "--until-caught-up")
         print(f"\n  $ holdfast watch {SESSION} --from earliest --until-caught-up\n")
-        print("".join(f"  {line}\n" for line in done.stdout.splitlines()), end="", flush=True)
+        print("".join(f"  {line}\n" for line in said.splitlines()), end="", flush=True)
 
     def close(self):
         if self.helper and self.helper.poll() is None:

@@ -7,7 +7,7 @@ import threading
 import time
 
 COLOURS = {
-    "agent": "32", "phone": "36", "tablet": "35", "alice": "36", "oscar": "33", "notice": "2", "result": "1",
+    "agent": "32", "phone": "36", "tablet": "35", "alice": "36", "oscar": "33", "notice": "2", "signal": "31", "result": "1",
 }  # fmt: skip
 
 
