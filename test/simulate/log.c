@@ -6,6 +6,7 @@
 #include "codec/ask.h"
 #include "codec/document.h"
 #include "codec/properties.h"
+#include "codec/signal.h"
 #include "codec/token.h"
 #include "reader.h"
 #include "store_control.h"
@@ -110,6 +111,31 @@ static void ask_payload(const struct entry *entry, struct hf_slice text, struct 
 	}
 }
 
+static void batch_payload(const struct entry *entry, struct hf_slice text, struct hf_buffer *out)
+{
+	char id[8];
+
+	snprintf(id, sizeof(id), "r%u", entry->response);
+	struct hf_token_batch batch = {
+		.id = hf_slice_of(id),
+		.seq = entry->seq,
+		.text = text,
+		.kind = HF_SLICE_NONE,
+		.data = HF_SLICE_NONE,
+		.end = (enum hf_end)entry->end,
+	};
+	must(hf_token_encode(&batch, out), "out of memory");
+}
+
+/* Those that the model knows nothing of would end responses. */
+static void signal_payload(struct hf_slice text, struct hf_buffer *out)
+{
+	struct hf_signal signal = {
+		.kind = HF_SIGNAL_STEER, .response = HF_SLICE_NONE, .from = HF_SLICE_NONE, .text = text, .data = HF_SLICE_NONE};
+
+	must(hf_signal_encode(&signal, out), "out of memory");
+}
+
 void log_payload(const struct entry *entry, struct hf_buffer *out)
 {
 	struct hf_buffer text = {.data = NULL};
@@ -123,20 +149,12 @@ void log_payload(const struct entry *entry, struct hf_buffer *out)
 	hf_buffer_clear(out);
 	if (entry->ask != NOBODY) {
 		ask_payload(entry, hf_buffer_slice(&text), out);
-	} else if (entry->response == NOBODY) {
-		append(out, (const char *)text.data, text.len);
+	} else if (entry->response != NOBODY) {
+		batch_payload(entry, hf_buffer_slice(&text), out);
+	} else if (entry->kind == HF_KIND_SIGNAL) {
+		signal_payload(hf_buffer_slice(&text), out);
 	} else {
-		char id[8];
-		snprintf(id, sizeof(id), "r%u", entry->response);
-		struct hf_token_batch batch = {
-			.id = hf_slice_of(id),
-			.seq = entry->seq,
-			.text = hf_buffer_slice(&text),
-			.kind = HF_SLICE_NONE,
-			.data = HF_SLICE_NONE,
-			.end = (enum hf_end)entry->end,
-		};
-		must(hf_token_encode(&batch, out), "out of memory");
+		append(out, (const char *)text.data, text.len);
 	}
 	hf_buffer_free(&text);
 }
