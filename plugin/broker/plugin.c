@@ -101,7 +101,12 @@ static bool register_callbacks(struct hf_plugin *plugin)
 			return false;
 		}
 	}
-	return true;
+	int rc = mosquitto_callback_register(plugin->id, MOSQ_EVT_CONTROL, hf_on_control, HF_ADMIN_TOPIC, plugin);
+	if (rc != MOSQ_ERR_SUCCESS) {
+		mosquitto_log_printf(
+			MOSQ_LOG_ERR, "holdfast: it cannot have the topic %s (%d): is it loaded twice?", HF_ADMIN_TOPIC, rc);
+	}
+	return rc == MOSQ_ERR_SUCCESS;
 }
 
 static int find_other_plugin(struct dl_phdr_info *info, size_t size, void *context)

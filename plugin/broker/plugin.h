@@ -7,6 +7,7 @@
  *     properties.c   MQTT properties, to and from what an entry stores
  *     connections.c  CONNECT, DISCONNECT, CLIENT_OFFLINE, BASIC_AUTH
  *     publishing.c   ACL WRITE, MESSAGE_IN, refusals
+ *     control.c      CONTROL, and the access checks of its topics
  *     wills.c        PERSIST_WILL_ADD, and the wills among the ACL WRITEs
  *     reading.c      ACL READ and SUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE
  *     persistence.c  PERSIST_*: durable clients, acknowledgements, restore
@@ -99,6 +100,7 @@ int hf_on_basic_auth(int event, void *data, void *userdata);
 int hf_on_connect(int event, void *data, void *userdata);
 int hf_on_disconnect(int event, void *data, void *userdata);
 int hf_on_client_offline(int event, void *data, void *userdata);
+int hf_on_control(int event, void *data, void *userdata);
 int hf_on_message_in(int event, void *data, void *userdata);
 int hf_on_message_out(int event, void *data, void *userdata);
 int hf_on_acl_check(int event, void *data, void *userdata);
@@ -118,6 +120,9 @@ enum hf_way {
 	HF_WAY_AGAIN, /* that very one was stored already */
 	HF_WAY_WILL,
 };
+
+/* control.c: may a client use this topic, or filter, of ours under $CONTROL? MOSQ_ERR_PLUGIN_IGNORE: it is none. */
+int hf_acl_control(const char *topic);
 
 /* publishing.c: the part of ACL CHECK for access WRITE; and what it remembers of clients until they are gone. */
 int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check *event);

@@ -269,6 +269,12 @@ static bool holds(void *context, const char *device, uint64_t handle)
 	return base_exists((struct mosquitto_client_msg){.clientid = device, .store_id = handle});
 }
 
+static void kick(void *context, const char *device)
+{
+	(void)context;
+	mosquitto_kick_client_by_clientid(device, true); /* with its will: it did not say goodbye */
+}
+
 static void recall(void *context, const char *device, uint16_t packet_id)
 {
 	struct mosquitto_client_msg client_msg = {
@@ -427,6 +433,7 @@ void hf_port(struct hf_plugin *plugin, struct hf_broker *out)
 		.hand = hand,
 		.holds = holds,
 		.recall = recall,
+		.kick = kick,
 		.flush = flush,
 		.retain = retain,
 		.retain_entry = retain_entry,

@@ -239,7 +239,7 @@ int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check 
 	}
 	bool taken_over = plugin->authenticating && strcmp(plugin->authenticating, id) == 0;
 	bool will = known && (!connected || taken_over || hf_will_is(plugin, event));
-	int rc = !hf_under_root(plugin, event->topic) ? MOSQ_ERR_PLUGIN_IGNORE
+	int rc = !hf_under_root(plugin, event->topic) ? hf_acl_control(event->topic)
 			 : will                               ? hf_will_publish(plugin, event)
 												  : MOSQ_ERR_SUCCESS;
 	if (will) {
@@ -248,7 +248,7 @@ int hf_acl_write(struct hf_plugin *plugin, const struct mosquitto_evt_acl_check 
 	if (will || rc != MOSQ_ERR_SUCCESS) {
 		return rc;
 	}
-	if (connected) {
+	if (connected && hf_under_root(plugin, event->topic)) {
 		plugin->checked = event->client;
 	}
 	return MOSQ_ERR_SUCCESS;

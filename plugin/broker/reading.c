@@ -60,7 +60,7 @@ static int acl_subscribe(struct hf_plugin *plugin, const struct mosquitto_evt_ac
 		return MOSQ_ERR_SUCCESS;
 	}
 	if (reason == HF_TOPIC_OUTSIDE) {
-		return MOSQ_ERR_PLUGIN_IGNORE;
+		return hf_acl_control(event->topic);
 	}
 	hf_log_limited(plugin, MOSQ_LOG_WARNING, "refused the subscription of %s to %s: %s", id, event->topic,
 		hf_reason_sentence(reason));
@@ -74,7 +74,7 @@ static int acl_unsubscribe(const struct hf_plugin *plugin, const struct mosquitt
 	enum hf_reason reason = hf_filter_parse(plugin->options.root, event->topic, &filter);
 	bool ours = reason != HF_TOPIC_OUTSIDE && (reason != HF_OK || filter.named || filter.verb != HF_VERB_PLAIN);
 
-	return ours ? MOSQ_ERR_SUCCESS : MOSQ_ERR_PLUGIN_IGNORE;
+	return ours ? MOSQ_ERR_SUCCESS : hf_acl_control(event->topic);
 }
 
 int hf_on_acl_check(int event, void *data, void *userdata)

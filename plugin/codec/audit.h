@@ -28,13 +28,14 @@
 	X(DISCONNECTED, 4, "disconnected")                                                                                 \
 	X(SUBSCRIBED, 5, "subscribed")                                                                                     \
 	X(UNSUBSCRIBED, 6, "unsubscribed")                                                                                 \
-	X(REFUSED, 7, "refused")      /* a connection, publish, subscription or request */                                 \
-	X(DELIVERED, 8, "delivered")  /* a page of receipts: codec/receipts.h */                                           \
-	X(ROLES, 9, "roles")          /* the roles file was read */                                                        \
-	X(KEY, 10, "key")             /* seals are signed with this one from here on */                                    \
-	X(LOST, 11, "lost")           /* records that could not be kept */                                                 \
-	X(UNCOVERED, 12, "uncovered") /* a part of the log that was written while the audit was off */                     \
-	X(REMOVED, 15, "removed")     /* blocks of the audit itself that are gone, or are to go now */
+	X(REFUSED, 7, "refused")            /* a connection, publish, subscription or request */                           \
+	X(DELIVERED, 8, "delivered")        /* a page of receipts: codec/receipts.h */                                     \
+	X(ROLES, 9, "roles")                /* the roles file was read */                                                  \
+	X(KEY, 10, "key")                   /* seals are signed with this one from here on */                              \
+	X(LOST, 11, "lost")                 /* records that could not be kept */                                           \
+	X(UNCOVERED, 12, "uncovered")       /* a part of the log that was written while the audit was off */               \
+	X(REMOVED, 15, "removed")           /* blocks of the audit itself that are gone, or are to go now */               \
+	X(ADMINISTERED, 16, "administered") /* a command of an administrator was carried out */
 
 enum hf_audit_kind {
 #define HF_AUDIT_NUMBER(id, number, name) HF_AUDIT_##id = number,

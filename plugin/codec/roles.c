@@ -22,6 +22,7 @@ struct hf_access {
 #define USER BIT(HF_ROLE_USER)
 #define OPERATOR BIT(HF_ROLE_OPERATOR)
 #define OBSERVER BIT(HF_ROLE_OBSERVER)
+#define READERS (AGENT | USER | OPERATOR | OBSERVER)
 
 /* DESIGN section 3. Kinds that are missing here are Holdfast's own, or not served yet. */
 static const unsigned int publishers[HF_KIND_COUNT] = {
@@ -46,7 +47,7 @@ bool hf_role_may_publish(enum hf_role role, enum hf_kind kind)
 
 bool hf_role_may_read(enum hf_role role)
 {
-	return (AGENT | USER | OPERATOR | OBSERVER) & BIT(role);
+	return READERS & BIT(role);
 }
 
 static void rule_free(struct rule *rule)
@@ -223,7 +224,7 @@ enum hf_role hf_access_role(const struct hf_access *access, struct hf_slice iden
 	return HF_ROLE_NONE;
 }
 
-bool hf_access_reads_some(const struct hf_access *access, struct hf_slice identity)
+bool hf_access_has_some(const struct hf_access *access, struct hf_slice identity, unsigned int roles)
 {
 	char name[HF_TOPIC_MAX];
 	const struct rule *rule;
@@ -233,9 +234,41 @@ bool hf_access_reads_some(const struct hf_access *access, struct hf_slice identi
 	}
 	LL_FOREACH(access->rules, rule)
 	{
-		if (hf_role_may_read(rule->role) && fnmatch(rule->identity, name, 0) == 0) {
+		if ((roles & BIT(rule->role)) && fnmatch(rule->identity, name, 0) == 0) {
 			return true;
 		}
 	}
 	return false;
+}
+
+bool hf_access_reads_some(const struct hf_access *access, struct hf_slice identity)
+{
+	return hf_access_has_some(access, identity, READERS);
+}
+
+static bool has_all_sessions(const struct rule *rule)
+{
+	for (const char *pattern = rule->sessions; *pattern; pattern += strlen(pattern) + 1) {
+		if (strcmp(pattern, "*") == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+enum hf_role hf_access_role_at_large(const struct hf_access *access, struct hf_slice identity)
+{
+	char name[HF_TOPIC_MAX];
+	const struct rule *rule;
+
+	if (!terminated(identity, name, sizeof(name))) {
+		return HF_ROLE_NONE;
+	}
+	LL_FOREACH(access->rules, rule)
+	{
+		if (has_all_sessions(rule) && fnmatch(rule->identity, name, 0) == 0) {
+			return rule->role;
+		}
+	}
+	return HF_ROLE_NONE;
 }

@@ -29,6 +29,13 @@ enum hf_reason hf_access_parse(struct hf_slice text, struct hf_access **out);
 /* The role of an identity in a session; HF_ROLE_NONE when no rule matches. */
 enum hf_role hf_access_role(const struct hf_access *access, struct hf_slice identity, struct hf_slice session);
 
+/* The role of an identity in sessions at large, for what is not about one session: that of the first rule for it that
+ * has the session pattern "*". HF_ROLE_NONE when there is none. */
+enum hf_role hf_access_role_at_large(const struct hf_access *access, struct hf_slice identity);
+
+/* Does a rule give this identity one of these roles (1 << enum hf_role) in some session, whichever? */
+bool hf_access_has_some(const struct hf_access *access, struct hf_slice identity, unsigned int roles);
+
 /* May this identity read some session, whichever? What a filter with a wildcard in the session needs. */
 bool hf_access_reads_some(const struct hf_access *access, struct hf_slice identity);
 

@@ -60,6 +60,9 @@ struct hf_broker {
 	/* Take back a message of QoS 1 that was handed to a client that is not connected now. */
 	void (*recall)(void *context, const char *device, uint16_t packet_id);
 
+	/* End the connection of this client. Its end is told (hf_disconnected) before this returns. */
+	void (*kick)(void *context, const char *device);
+
 	/* Write what was handed to this client and may go now. */
 	void (*flush)(void *context, const char *device);
 

@@ -72,6 +72,7 @@ struct hf_device *hf_device_make(struct hf_hub *hub, const char *id, const char 
 	}
 	device->id = strdup(id);
 	device->facts.device = device->id;
+	device->number = ++hub->device_number;
 	device->sent = hf_store_head(hub->store);
 	device->at_head = true;
 	if (!device->id || !set_identity(hub, device, identity)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The hub: opening, closing, and what is due when. */
+#include "session/admin/admin.h"
 #include "session/audit/notes.h"
 #include "session/delivery/delivery.h"
 #include "session/groups/group.h"
@@ -166,6 +167,7 @@ void hf_hub_close(struct hf_hub *hub)
 		device->durable = false; /* it stays in the store */
 		hf_device_forget(hub, device);
 	}
+	hf_kicks_free(hub);
 	hf_shared_free(hub);
 	hf_losses_free(hub);
 	hf_groups_free(hub);
@@ -332,6 +334,9 @@ void hf_hub_tick(struct hf_hub *hub)
 	int64_t now = 0;
 
 	hf_shared_hide(hub);
+	if (hub->kicks) {
+		hf_kicks_go_on(hub);
+	}
 	if (hub->recalls) {
 		hf_loans_recall(hub);
 	}

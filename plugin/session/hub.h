@@ -133,6 +133,17 @@ enum hf_verdict {
 };
 enum hf_verdict hf_publish(struct hf_hub *hub, const struct hf_publish *publish, enum hf_reason *reason);
 
+/* ---- administration ------------------------------------------------------------------------------------- */
+
+/*
+ * A request of administrators and auditors, published on HF_ADMIN_TOPIC: commands in JSON (plugin/CONTROL.md). It is
+ * carried out and answered on its Response Topic, or on HF_ADMIN_ANSWERS, to this client alone; refusals are answers,
+ * too. Of `request`, conditions and properties mean nothing.
+ */
+#define HF_ADMIN_TOPIC "$CONTROL/holdfast/v1"
+#define HF_ADMIN_ANSWERS HF_ADMIN_TOPIC "/response"
+void hf_administer(struct hf_hub *hub, const struct hf_publish *request);
+
 /* ---- reading --------------------------------------------------------------------------------------------- */
 
 /* May this client subscribe? HF_OK, HF_TOPIC_OUTSIDE (not ours to say), or why not; it is told on S/error.

@@ -213,6 +213,7 @@ struct hf_incoming;    /* publish/publish.h */
 struct hf_device {
 	UT_hash_handle hh;
 	char *id;
+	uint64_t number;          /* rises from one that is made to the next, as the table has them */
 	struct hf_person *person; /* NULL: anonymous */
 	const char *identity;     /* its name, or NULL */
 	const void *token;
@@ -343,6 +344,7 @@ struct hf_hub {
 	struct hf_store *store;
 	struct hf_access *access;
 	struct hf_device *devices;
+	uint64_t device_number; /* of the one made last */
 	struct hf_session *sessions;
 	struct hf_person *people;
 	struct hf_person *gateway; /* wake.h; NULL: none */
@@ -374,6 +376,7 @@ struct hf_hub {
 	struct hf_buffer receipts;    /* scratch */
 	struct hf_refusals *refusals; /* of clients that were refused something lately: audit.c */
 	struct hf_sweep sweep;
+	struct hf_kick *kicks;          /* connections that are to end: admin/kicks.c */
 	unsigned int unflushed;         /* entries since the index was written */
 	int64_t due_ms[HF_TIMER_COUNT]; /* on the monotonic clock; 0: not set */
 };

@@ -195,6 +195,11 @@ int64_t hf_log_time(const struct hf_log *log)
 	return log->record.changed_ms;
 }
 
+int64_t hf_log_created(const struct hf_log *log)
+{
+	return log->record.created_ms;
+}
+
 int64_t hf_log_oldest(const struct hf_log *log)
 {
 	return log->record.oldest_ms;

@@ -103,6 +103,7 @@ uint64_t hf_log_head(const struct hf_log *log);           /* offset of the newes
 uint64_t hf_log_tail(const struct hf_log *log);     /* offset of the oldest entry that is left; head + 1 when none is */
 uint64_t hf_log_head_lsn(const struct hf_log *log); /* LSN of the newest entry, 0 when empty */
 int64_t hf_log_time(const struct hf_log *log);      /* time of the newest entry, 0 when empty */
+int64_t hf_log_created(const struct hf_log *log);   /* time of the first entry that it ever had, 0 when empty */
 int64_t hf_log_oldest(const struct hf_log *log);    /* time of the entry at the tail; meaningless when none is left */
 uint64_t hf_log_bytes(const struct hf_log *log);    /* of the records that are left */
 

@@ -58,6 +58,7 @@ struct fake {
 	size_t too_large;   /* payloads of so many bytes are, for the device of that name; 0: none */
 	char too_large_for[64];
 	unsigned recalled;
+	unsigned kicked;
 	char last[1 << 21]; /* the whole payload of the last message */
 	size_t last_len;
 	char last_correlation[64];
@@ -210,6 +211,13 @@ static inline void fake_recall(void *context, const char *device, uint16_t packe
 		}
 	}
 	ck_abort_msg("%s has no message %u to be recalled", device, packet_id);
+}
+
+static inline void fake_kick(void *context, const char *device)
+{
+	(void)context;
+	fake.kicked++;
+	hf_disconnected(hub, device, hf_connection_of(hub, device), HF_WHY_KICKED);
 }
 
 static inline void fake_flush(void *context, const char *device)
@@ -365,6 +373,7 @@ static inline enum hf_reason try_open(void)
 		.hand = fake_hand,
 		.holds = fake_holds,
 		.recall = fake_recall,
+		.kick = fake_kick,
 		.flush = fake_flush,
 		.retain = fake_retain,
 		.retain_entry = fake_retain_entry,

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Administration and questions over the broker's control topic, in JSON, in the form that Mosquitto's own control
+ * topics have (plugin/CONTROL.md). What the files of this room share.
+ *
+ *     request.c    the payload, taken apart and answered
+ *     commands.c   which commands there are, who may give them, what they take
+ *     arguments.c  what comes with a command, checked
+ *     sessions.c, devices.c ...  what carries them out
+ *     kicks.c      connections that are to end
+ *
+ * A request is one turn of the broker's loop, so it may look at only so much: `looks` counts down, over all commands of
+ * the request, and what would need more is told how to go on.
+ */
+#ifndef HF_SESSION_ADMIN_H
+#define HF_SESSION_ADMIN_H
+
+#include <cjson/cJSON.h>
+
+#include "session/internal.h"
+
+#define HF_ADMIN_REQUEST_MAX (64u << 10) /* bytes */
+#define HF_ADMIN_COMMANDS_MAX 100        /* of a request */
+#define HF_ADMIN_LOOKS 2000              /* at sessions, devices and the like, of a request */
+#define HF_ADMIN_LIMIT 100               /* of a page, where the command names none ... */
+#define HF_ADMIN_LIMIT_MAX 1000          /* ... and at most */
+
+#define HF_ADMIN_ROLE(role) (1u << (role))
+#define HF_ADMIN_ADMINS HF_ADMIN_ROLE(HF_ROLE_ADMIN)
+#define HF_ADMIN_BOTH (HF_ADMIN_ADMINS | HF_ADMIN_ROLE(HF_ROLE_AUDITOR))
+
+/* What may come with a command: bit, name, type, member of hf_admin_arguments, least, most (of texts: bytes). */
+#define HF_ADMIN_ARGUMENT_TABLE(X)                                                                                     \
+	X(SESSION, 0, "session", TEXT, session, 1, HF_SESSION_ID_MAX)                                                      \
+	X(IDENTITY, 1, "identity", TEXT, identity, 1, HF_IDENTITY_MAX)                                                     \
+	X(DEVICE, 2, "device", TEXT, device, 1, UINT16_MAX)                                                                \
+	X(MATCH, 3, "match", TEXT, match, 1, HF_SESSION_ID_MAX)                                                            \
+	X(STATE, 4, "state", TEXT, state, 1, 16)                                                                           \
+	X(ONLINE, 5, "online", FLAG, online, 0, 1)                                                                         \
+	X(FROM, 6, "from", TIME, from_ms, 0, 0)                                                                            \
+	X(TO, 7, "to", TIME_END, to_ms, 0, 0)                                                                              \
+	X(PAGE_LIMIT, 8, "limit", NUMBER, limit, 1, HF_ADMIN_LIMIT_MAX)                                                    \
+	X(AFTER, 9, "after", TEXT, after, 1, UINT16_MAX)
+
+enum hf_admin_argument {
+#define HF_ADMIN_ARGUMENT_BIT(id, bit, name, type, member, least, most) HF_ADMIN_##id = 1 << bit,
+	HF_ADMIN_ARGUMENT_TABLE(HF_ADMIN_ARGUMENT_BIT)
+#undef HF_ADMIN_ARGUMENT_BIT
+};
+
+struct hf_admin_arguments {
+	unsigned int given;                                             /* which of them: bits */
+	struct hf_slice session, identity, device, match, state, after; /* ended by a zero; empty where not given */
+	bool online;
+	int64_t from_ms, to_ms; /* INT64_MIN, INT64_MAX where not given */
+	uint64_t limit;         /* HF_ADMIN_LIMIT where not given */
+};
+
+/* A request while it is carried out, command by command. */
+struct hf_admin {
+	struct hf_hub *hub;
+	const struct hf_publish *request;
+	struct hf_device *device; /* that asks, connected */
+	struct hf_admin_arguments arguments;
+	unsigned int looks; /* that are left */
+	uint64_t count;     /* how many the command has done something to, for the audit; 0: does not say */
+	char message[320];  /* why a command was refused, where the reason's sentence would not do; "": it does */
+	bool no_memory;     /* something is missing from `data` */
+};
+
+/* Carry a command out and put what it says into `data`. A reason refuses it; then nothing has happened. */
+typedef enum hf_reason (*hf_admin_fn)(struct hf_admin *admin, cJSON *data);
+
+/* commands.c: who may give it is checked here, and what an administrator does is taken down in the audit. `data` gets
+ * what is to be answered. HF_COMMAND_UNKNOWN, HF_ARGUMENT_INVALID, HF_NOT_PERMITTED, and those of the command. */
+enum hf_reason hf_admin_command(struct hf_admin *admin, const char *name, const cJSON *command, cJSON *data);
+
+/* May who asks see something of this session? Empty: of none. */
+bool hf_admin_sees(struct hf_admin *admin, struct hf_slice session);
+
+/* arguments.c: what a command takes, `may`, and needs of it. HF_OK, HF_ARGUMENT_INVALID: admin->message says which. */
+enum hf_reason hf_admin_arguments(struct hf_admin *admin, const cJSON *command, unsigned int may, unsigned int needs);
+
+/* Look at one more: false, if no look is left. */
+static inline bool hf_admin_look(struct hf_admin *admin)
+{
+	return admin->looks > 0 && admin->looks-- > 0;
+}
+
+/* json.c: put something into an object or array (name NULL). No memory is remembered. An empty text is left out. */
+void hf_admin_put_text(struct hf_admin *admin, cJSON *object, const char *name, struct hf_slice text);
+void hf_admin_put_number(struct hf_admin *admin, cJSON *object, const char *name, uint64_t number);
+void hf_admin_put_time(struct hf_admin *admin, cJSON *object, const char *name, int64_t time_ms);
+void hf_admin_put_flag(struct hf_admin *admin, cJSON *object, const char *name, bool flag);
+cJSON *hf_admin_put_array(struct hf_admin *admin, cJSON *object, const char *name);  /* NULL: no memory, fine to use */
+cJSON *hf_admin_put_object(struct hf_admin *admin, cJSON *object, const char *name); /* likewise */
+
+/* The commands. */
+enum hf_reason hf_admin_list_sessions(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_get_session(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_list_devices(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_disconnect(struct hf_admin *admin, cJSON *data);
+
+/* kicks.c: end this connection, not now, in the middle of the broker's work, but in the next tick, if it is still
+ * that one. False: no memory. */
+bool hf_kick(struct hf_hub *hub, const struct hf_device *device);
+void hf_kicks_go_on(struct hf_hub *hub);
+void hf_kicks_free(struct hf_hub *hub);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The commands: a new one needs a line here, and one in plugin/CONTROL.md. */
+#include "session/admin/admin.h"
+#include "session/audit/notes.h"
+
+#include <stdio.h>
+
+#define PAGE (HF_ADMIN_PAGE_LIMIT | HF_ADMIN_AFTER)
+#define DETAIL_MAX 4096
+
+/* Of which sessions somebody must have the role. One that names a session, of that one; otherwise ... */
+enum scope {
+	SOME, /* ... of some: of the others nothing is shown */
+	ALL,  /* ... of sessions at large: it is not about one */
+};
+
+static const struct command {
+	const char *name;
+	hf_admin_fn run;
+	unsigned int roles;
+	enum scope scope;
+	unsigned int may, needs; /* arguments */
+	bool changes;            /* something: it is taken down */
+} commands[] = {
+	{"listSessions", hf_admin_list_sessions, HF_ADMIN_BOTH, SOME,
+		HF_ADMIN_MATCH | HF_ADMIN_STATE | HF_ADMIN_FROM | HF_ADMIN_TO | PAGE, 0, false},
+	{"getSession", hf_admin_get_session, HF_ADMIN_BOTH, SOME, 0, HF_ADMIN_SESSION, false},
+	{"listDevices", hf_admin_list_devices, HF_ADMIN_BOTH, ALL,
+		HF_ADMIN_SESSION | HF_ADMIN_IDENTITY | HF_ADMIN_ONLINE | PAGE, 0, false},
+	{"disconnectIdentity", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_IDENTITY, true},
+	{"disconnectDevice", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_DEVICE, true},
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+/* ---- who may */
+
+static enum hf_role role_at_large(const struct hf_admin *admin)
+{
+	const struct hf_hub *hub = admin->hub;
+
+	return admin->device->identity ? hf_access_role_at_large(hub->access, hf_slice_of(admin->device->identity))
+								   : hub->options.anonymous_role;
+}
+
+static bool has_some(const struct hf_admin *admin, unsigned int roles)
+{
+	const struct hf_hub *hub = admin->hub;
+
+	return admin->device->identity ? hf_access_has_some(hub->access, hf_slice_of(admin->device->identity), roles)
+								   : roles & HF_ADMIN_ROLE(hub->options.anonymous_role);
+}
+
+bool hf_admin_sees(struct hf_admin *admin, struct hf_slice session)
+{
+	enum hf_role role = session.len > 0 ? hf_device_role(admin->hub, admin->device, session) : role_at_large(admin);
+
+	return HF_ADMIN_BOTH & HF_ADMIN_ROLE(role);
+}
+
+static bool may(struct hf_admin *admin, const struct command *command)
+{
+	struct hf_slice session = admin->arguments.session;
+
+	if (session.len > 0) {
+		return command->roles & HF_ADMIN_ROLE(hf_device_role(admin->hub, admin->device, session));
+	}
+	return command->scope == SOME ? has_some(admin, command->roles)
+								  : command->roles & HF_ADMIN_ROLE(role_at_large(admin));
+}
+
+/* ---- the audit */
+
+/* The arguments, as JSON. The caller frees it; NULL: no memory. */
+static char *arguments_of(const cJSON *command)
+{
+	cJSON *copy = cJSON_Duplicate(command, true);
+
+	cJSON_DeleteItemFromObjectCaseSensitive(copy, "command");
+	cJSON_DeleteItemFromObjectCaseSensitive(copy, "correlationData");
+	char *text = copy ? cJSON_PrintUnformatted(copy) : NULL;
+	cJSON_Delete(copy);
+	return text;
+}
+
+static void note_done(struct hf_admin *admin, const char *name, const cJSON *command)
+{
+	char *detail = arguments_of(command);
+	struct hf_audit record = {
+		.kind = HF_AUDIT_ADMINISTERED,
+		.session = admin->arguments.session,
+		.act = hf_slice_of(name),
+		.detail = hf_slice_of(detail),
+		.count = admin->count,
+	};
+
+	record.detail.len = record.detail.len > DETAIL_MAX ? 0 : record.detail.len; /* cut in half it would be none */
+	hf_note_of_device(admin->hub, admin->device, &record);
+	free(detail);
+}
+
+static void note_refused(struct hf_admin *admin, const char *name, enum hf_reason reason)
+{
+	hf_note_refused(admin->hub, &(struct hf_denial){
+									.device = admin->device->id,
+									.identity = admin->device->identity,
+									.address = admin->device->address,
+									.session = admin->arguments.session,
+									.topic = admin->request->topic,
+									.act = name,
+									.reason = hf_reason_name(reason),
+								});
+}
+
+/* ---- */
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(commands[i].name, name) == 0) {
+			return &commands[i];
+		}
+	}
+	return NULL;
+}
+
+static enum hf_reason carry_out(struct hf_admin *admin, const struct command *spec, const cJSON *command, cJSON *data)
+{
+	enum hf_reason reason = hf_admin_arguments(admin, command, spec->may, spec->needs);
+
+	if (reason == HF_OK && !may(admin, spec)) {
+		reason = HF_NOT_PERMITTED;
+	}
+	if (reason == HF_OK && admin->looks == 0) {
+		reason = HF_REQUEST_TOO_LARGE;
+	}
+	return reason == HF_OK ? spec->run(admin, data) : reason;
+}
+
+enum hf_reason hf_admin_command(struct hf_admin *admin, const char *name, const cJSON *command, cJSON *data)
+{
+	const struct command *spec = find(name);
+
+	admin->arguments.session = HF_SLICE_NONE;
+	admin->count = 0;
+	if (!spec) {
+		snprintf(admin->message, sizeof(admin->message), "there is no such command; plugin/CONTROL.md lists them");
+		return HF_COMMAND_UNKNOWN;
+	}
+	enum hf_reason reason = carry_out(admin, spec, command, data);
+	if (reason == HF_NOT_PERMITTED) {
+		note_refused(admin, spec->name, reason);
+	} else if (reason == HF_OK && spec->changes) {
+		note_done(admin, spec->name, command);
+	}
+	return reason;
+}

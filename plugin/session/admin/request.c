@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A request, taken apart: {"commands": [{"command": ..., "correlationData": ..., ...}]}, answered by {"responses":
+ * [{"command": ..., "data": ... or "error": ..., "correlationData": ...}]}, a response for each command, in their
+ * order.
+ * Mosquitto's own helper for this (mosquitto_control_generic_callback, broker_control.h) answers by a publish that
+ * everybody gets who has subscribed to the topic; here the answer goes to the client that asked, and to nobody else.
+ */
+#include "session/admin/admin.h"
+#include "session/audit/notes.h"
+#include "session/people/presence.h"
+#include "session/publish/publish.h"
+
+#include <stdio.h>
+
+#define UNKNOWN "Unknown command" /* what Mosquitto's helper says where there is none to name */
+#define AROUND 256                /* bytes of a packet beside topic, correlation data and payload */
+
+/* ---- a response */
+
+static cJSON *respond(struct hf_admin *admin, cJSON *responses, const char *name)
+{
+	cJSON *response = hf_admin_put_object(admin, responses, NULL);
+
+	hf_admin_put_text(admin, response, "command", hf_slice_of(*name ? name : UNKNOWN));
+	return response;
+}
+
+static void refuse(struct hf_admin *admin, cJSON *response, enum hf_reason reason)
+{
+	const char *message = admin->message[0] ? admin->message : hf_reason_sentence(reason);
+
+	hf_admin_put_text(admin, response, "error", hf_slice_of(message));
+	hf_admin_put_text(admin, response, "reason", hf_slice_of(hf_reason_name(reason)));
+}
+
+/* ---- one command */
+
+static void run(struct hf_admin *admin, const cJSON *command, cJSON *responses)
+{
+	const cJSON *named = cJSON_GetObjectItemCaseSensitive(command, "command");
+	const cJSON *correlation = cJSON_GetObjectItemCaseSensitive(command, "correlationData");
+	const char *name = cJSON_IsString(named) ? named->valuestring : "";
+	cJSON *response = respond(admin, responses, name), *data = cJSON_CreateObject();
+	enum hf_reason reason = HF_NO_MEMORY;
+
+	admin->message[0] = '\0';
+	admin->no_memory = false;
+	if (*name == '\0' || (correlation && !cJSON_IsString(correlation))) {
+		snprintf(admin->message, sizeof(admin->message),
+			"a command is an object with the string 'command'; 'correlationData', if there, is a string, too");
+		reason = HF_ARGUMENT_INVALID;
+	} else if (data) {
+		reason = hf_admin_command(admin, name, command, data);
+	}
+	if (reason == HF_OK && admin->no_memory) {
+		reason = HF_NO_MEMORY;
+	}
+	if (reason != HF_OK) {
+		refuse(admin, response, reason);
+	} else if (cJSON_AddItemToObject(response, "data", data)) {
+		data = NULL;
+	}
+	cJSON_Delete(data);
+	if (cJSON_IsString(correlation)) {
+		hf_admin_put_text(admin, response, "correlationData", hf_slice_of(correlation->valuestring));
+	}
+}
+
+/* ---- the payload */
+
+/* Zero bytes, which JSON can write and strings here cannot hold: nobody has a use for them in a command. */
+static bool has_zero(struct hf_slice payload)
+{
+	return memchr(payload.data, '\0', payload.len) || memmem(payload.data, payload.len, "\\u0000", 6);
+}
+
+/* The payload as an object with an array of commands; NULL: it is none. */
+static cJSON *parse(struct hf_slice payload)
+{
+	const char *end = payload.data;
+	cJSON *tree = payload.len > 0 && !has_zero(payload)
+					  ? cJSON_ParseWithLengthOpts(payload.data, payload.len, &end, false)
+					  : NULL;
+
+	while (tree && end < payload.data + payload.len && strchr(" \t\r\n", *end)) {
+		end++;
+	}
+	if (tree && end == payload.data + payload.len &&
+		cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(tree, "commands"))) {
+		return tree;
+	}
+	cJSON_Delete(tree);
+	return NULL;
+}
+
+static enum hf_reason check(struct hf_admin *admin, cJSON **tree)
+{
+	const struct hf_hub *hub = admin->hub;
+	const char *identity = admin->device->identity;
+
+	/* Nobody else's JSON is even looked at. */
+	if (identity ? !hf_access_has_some(hub->access, hf_slice_of(identity), HF_ADMIN_BOTH)
+				 : !(HF_ADMIN_BOTH & HF_ADMIN_ROLE(hub->options.anonymous_role))) {
+		return identity ? HF_NOT_PERMITTED : HF_NOT_AUTHENTICATED;
+	}
+	if (admin->request->unfit != HF_OK) {
+		return admin->request->unfit;
+	}
+	if (admin->request->payload.len > HF_ADMIN_REQUEST_MAX) {
+		return HF_REQUEST_TOO_LARGE;
+	}
+	*tree = parse(admin->request->payload);
+	if (!*tree) {
+		return HF_REQUEST_MALFORMED;
+	}
+	return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(*tree, "commands")) > HF_ADMIN_COMMANDS_MAX
+			   ? HF_REQUEST_TOO_LARGE
+			   : HF_OK;
+}
+
+static void refuse_all(struct hf_admin *admin, cJSON *responses, enum hf_reason reason)
+{
+	admin->message[0] = '\0';
+	refuse(admin, respond(admin, responses, ""), reason);
+	hf_note_refused(admin->hub, &(struct hf_denial){
+									.device = admin->device->id,
+									.identity = admin->device->identity,
+									.address = admin->device->address,
+									.session = HF_SLICE_NONE,
+									.topic = admin->request->topic,
+									.act = "control",
+									.reason = hf_reason_name(reason),
+								});
+}
+
+/* ---- the answer */
+
+static bool fits(const struct hf_device *device, const struct hf_publish *request, size_t len)
+{
+	uint32_t max = device->facts.max_packet_size;
+
+	return !device->size_known || max == 0 ||
+		   len + strlen(request->response_topic) + request->correlation.len + AROUND <= max;
+}
+
+static bool answer(struct hf_admin *admin, const cJSON *tree)
+{
+	char *text = cJSON_PrintUnformatted(tree);
+	bool sent = text && fits(admin->device, admin->request, strlen(text)) &&
+				hf_answer(admin->hub, admin->device, admin->request, hf_slice_of(text), admin->request->qos);
+
+	cJSON_free(text);
+	return sent;
+}
+
+/* Its own words did not go out: they may be too large for the client, or there is no memory for them. */
+static void answer_briefly(struct hf_admin *admin, cJSON *tree)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(tree, "responses");
+	admin->message[0] = '\0';
+	refuse(admin, respond(admin, hf_admin_put_array(admin, tree, "responses"), ""), HF_ANSWER_TOO_LARGE);
+	if (!answer(admin, tree)) {
+		hf_say(admin->hub, HF_LOG_WARNING, "an answer on %s did not reach %s", admin->request->response_topic,
+			admin->device->id);
+	}
+}
+
+/* Where the answer goes. False: the client has named a topic that will not do. */
+static bool choose_topic(const struct hf_hub *hub, struct hf_publish *request)
+{
+	const char *named = request->response_topic;
+	bool taken = !named || strcmp(named, HF_ADMIN_ANSWERS) == 0 || hf_response_topic_fits(hub, named);
+
+	if (!named || !taken) {
+		request->response_topic = HF_ADMIN_ANSWERS;
+	}
+	return taken;
+}
+
+static void carry_out(struct hf_admin *admin, cJSON *responses, enum hf_reason reason)
+{
+	cJSON *tree = NULL, *command;
+
+	if (reason == HF_OK) {
+		reason = check(admin, &tree);
+	}
+	if (reason != HF_OK) {
+		refuse_all(admin, responses, reason);
+	} else {
+		cJSON_ArrayForEach(command, cJSON_GetObjectItemCaseSensitive(tree, "commands"))
+		{
+			run(admin, command, responses);
+		}
+	}
+	cJSON_Delete(tree);
+}
+
+void hf_administer(struct hf_hub *hub, const struct hf_publish *publish)
+{
+	struct hf_publish request = *publish;
+	struct hf_device *device = hf_device_find(hub, publish->device);
+	struct hf_admin admin = {.hub = hub, .request = &request, .device = device, .looks = HF_ADMIN_LOOKS};
+
+	if (!device || !device->online || hf_answers_pile_up(hub, device)) {
+		hf_say(hub, HF_LOG_WARNING, "a request of %s on %s is not carried out: it reads no answers", publish->device,
+			publish->topic);
+		return;
+	}
+	if (hub->losses) {
+		hf_losses_due(hub); /* whoever is gone is not shown as if it were there */
+	}
+	bool topic_taken = choose_topic(hub, &request);
+	cJSON *tree = cJSON_CreateObject();
+	carry_out(&admin, hf_admin_put_array(&admin, tree, "responses"), topic_taken ? HF_OK : HF_RESPONSE_TOPIC);
+	if (!answer(&admin, tree)) {
+		answer_briefly(&admin, tree);
+	}
+	cJSON_Delete(tree);
+}
