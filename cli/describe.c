@@ -24,6 +24,8 @@ static const struct {
 	{HF_KIND_ANSWER, NULL, NULL, "{id}  {text}"},
 	{HF_KIND_ASK, NULL, NULL, "{id}  {question}[\nchoices: {choices}][\nfor: {to}][\nfor every: {roles}]"},
 	{HF_KIND_NOTICE, "notice", "truncated", "entries {first} to {last} are no longer kept"},
+	{HF_KIND_NOTICE, "notice", "limits",
+		"kept from now on[ by {by}]:[ at most {max-count} entries][ at most {max-bytes} bytes][ for {max-age} ms]"},
 	{HF_KIND_NOTICE, "notice", "closed", "the session is closed[ by {by}]"},
 	{HF_KIND_NOTICE, "change", "claim", "{by} has the floor, epoch {epoch}"},
 	{HF_KIND_NOTICE, "change", "transfer", "{by} offers the floor to {to}"},
@@ -33,12 +35,14 @@ static const struct {
 	{HF_KIND_NOTICE, "change", "handback", "{by} hands the floor back to {holder}, epoch {epoch}"},
 	{HF_KIND_NOTICE, "change", "handback", "{by} hands the floor back: it is open, epoch {epoch}"},
 	{HF_KIND_NOTICE, "change", "release", "{by} opens the floor, epoch {epoch}"},
+	{HF_KIND_NOTICE, "change", "close", "{by} closes the session: the floor is open, epoch {epoch}"},
 	{HF_KIND_NOTICE, "change", "lease", "who had the floor is lost: it is open, epoch {epoch}"},
 	{HF_KIND_NOTICE, "notice", "presence", "{identity} ({role}) is {state}[: {reason}]"},
 	{HF_KIND_NOTICE, "notice", "response-closed", "response {id}[ of {from}] is closed: {reason}"},
 	{HF_KIND_PRESENCE, NULL, NULL, "{role}, {state}[: {reason}][, {devices} devices][\n{status}]"},
 	{HF_KIND_NOTICE, "mode", "reject", "while nobody is there to read, token batches are refused[, says {by}]"},
 	{HF_KIND_NOTICE, "mode", "allow", "also while nobody is there to read, token batches are taken[, says {by}]"},
+	{HF_KIND_NOTICE, "notice", "ask-expired", "question {id}[ of {from}] has ended: {reason}"},
 	{HF_KIND_NOTICE, "notice", "ask-expired", "nobody has answered question {id}[ of {from}] in time"},
 };
 

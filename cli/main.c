@@ -31,6 +31,9 @@ static const struct hf_subcommand commands[] = {
 	{"floor", (char[]){"holdfast floor"}, hf_command_floor},
 	{"presence", (char[]){"holdfast presence"}, hf_command_presence},
 	{"sessions", (char[]){"holdfast sessions"}, hf_command_sessions},
+	{"close", (char[]){"holdfast close"}, hf_command_close},
+	{"erase", (char[]){"holdfast erase"}, hf_command_erase},
+	{"limits", (char[]){"holdfast limits"}, hf_command_limits},
 	{"audit", (char[]){"holdfast audit"}, hf_command_audit},
 };
 
@@ -91,6 +94,9 @@ static const struct argp argp = {
 		   "  answer SESSION ID [CHOICE]   answer a question\n"
 		   "  presence SESSION             list who takes part, and how they are\n"
 		   "  floor COMMAND SESSION        show or change who may answer: claim, transfer, ...\n"
+		   "  close SESSION                end a session: nothing is stored in it any more\n"
+		   "  erase SESSION                end it and remove what was said in it\n"
+		   "  limits SESSION               set how much of a session is kept, and for how long\n"
 		   "  audit                        ask who was sent what, when, and whether it arrived; prove it\n"
 		   "  sessions                     list the sessions of a store\n\n"
 		   "'holdfast COMMAND --help' tells more about one, holdfast(1) about all.",

@@ -34,6 +34,8 @@
 	X(KEY, 10, "key")                   /* seals are signed with this one from here on */                              \
 	X(LOST, 11, "lost")                 /* records that could not be kept */                                           \
 	X(UNCOVERED, 12, "uncovered")       /* a part of the log that was written while the audit was off */               \
+	X(ERASED, 13, "erased")             /* a session: its entries are records without payloads from here on */         \
+	X(LIMITS, 14, "limits")             /* of what is kept of a session */                                             \
 	X(REMOVED, 15, "removed")           /* blocks of the audit itself that are gone, or are to go now */               \
 	X(ADMINISTERED, 16, "administered") /* a command of an administrator was carried out */
 

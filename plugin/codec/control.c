@@ -68,6 +68,12 @@ static unsigned int field_of(struct hf_slice key)
 		return HF_CONTROL_MODE;
 	if (hf_slice_is(key, "epoch"))
 		return HF_CONTROL_EPOCH;
+	if (hf_slice_is(key, "max-age"))
+		return HF_CONTROL_AGE;
+	if (hf_slice_is(key, "max-bytes"))
+		return HF_CONTROL_BYTES;
+	if (hf_slice_is(key, "max-count"))
+		return HF_CONTROL_COUNT;
 	return 0;
 }
 
@@ -86,6 +92,12 @@ static enum hf_reason get_field(struct hf_cbor_reader *reader, struct hf_slice k
 		return get_identity(reader, &out->to);
 	case HF_CONTROL_MODE:
 		return get_mode(reader, out);
+	case HF_CONTROL_AGE:
+		return hf_cbor_uint(reader, &out->age_ms);
+	case HF_CONTROL_BYTES:
+		return hf_cbor_uint(reader, &out->bytes);
+	case HF_CONTROL_COUNT:
+		return hf_cbor_uint(reader, &out->count);
 	default:
 		return hf_cbor_uint(reader, &out->epoch);
 	}
@@ -119,13 +131,17 @@ enum hf_reason hf_control_decode(struct hf_slice payload, struct hf_control_requ
 
 bool hf_control_encode(const struct hf_control_request *request, struct hf_buffer *out)
 {
-	bool to = request->fields & HF_CONTROL_TO, mode = request->fields & HF_CONTROL_MODE,
-		 epoch = request->fields & HF_CONTROL_EPOCH, unattended = request->fields & HF_CONTROL_UNATTENDED;
+	unsigned int fields = request->fields;
+	size_t pairs = 1u + (size_t)__builtin_popcount(fields);
 
-	return hf_cbor_put_map(out, 1u + to + mode + epoch + unattended) &&
-		   (!to || hf_cbor_pair_text(out, "to", request->to)) &&
-		   (!unattended || hf_cbor_pair_text(out, "mode", hf_slice_of(request->reject ? "reject" : "allow"))) &&
-		   (!mode || hf_cbor_pair_text(out, "mode", hf_slice_of(request->cold ? "cold" : "warm"))) &&
-		   (!epoch || hf_cbor_pair_uint(out, "epoch", request->epoch)) &&
-		   hf_cbor_pair_text(out, "command", hf_slice_of(hf_command_name(request->command)));
+	return hf_cbor_put_map(out, pairs) && (!(fields & HF_CONTROL_TO) || hf_cbor_pair_text(out, "to", request->to)) &&
+		   (!(fields & HF_CONTROL_UNATTENDED) ||
+			   hf_cbor_pair_text(out, "mode", hf_slice_of(request->reject ? "reject" : "allow"))) &&
+		   (!(fields & HF_CONTROL_MODE) ||
+			   hf_cbor_pair_text(out, "mode", hf_slice_of(request->cold ? "cold" : "warm"))) &&
+		   (!(fields & HF_CONTROL_EPOCH) || hf_cbor_pair_uint(out, "epoch", request->epoch)) &&
+		   hf_cbor_pair_text(out, "command", hf_slice_of(hf_command_name(request->command))) &&
+		   (!(fields & HF_CONTROL_AGE) || hf_cbor_pair_uint(out, "max-age", request->age_ms)) &&
+		   (!(fields & HF_CONTROL_BYTES) || hf_cbor_pair_uint(out, "max-bytes", request->bytes)) &&
+		   (!(fields & HF_CONTROL_COUNT) || hf_cbor_pair_uint(out, "max-count", request->count));
 }

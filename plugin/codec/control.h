@@ -13,9 +13,12 @@
 
 /* The fields of requests, by bit. */
 enum hf_control_field {
-	HF_CONTROL_TO = 1 << 0,         /* an identity */
-	HF_CONTROL_MODE = 1 << 1,       /* of a transfer */
-	HF_CONTROL_EPOCH = 1 << 2,      /* do it only if this is the epoch of the floor */
+	HF_CONTROL_TO = 1 << 0,    /* an identity */
+	HF_CONTROL_MODE = 1 << 1,  /* of a transfer */
+	HF_CONTROL_EPOCH = 1 << 2, /* do it only if this is the epoch of the floor */
+	HF_CONTROL_AGE = 1 << 3,   /* limits of what is kept: 0 is none; not there: as the options say */
+	HF_CONTROL_BYTES = 1 << 4,
+	HF_CONTROL_COUNT = 1 << 5,
 	HF_CONTROL_UNATTENDED = 1 << 6, /* mode, of what is published and nobody is there to read */
 };
 
@@ -27,7 +30,10 @@ enum hf_control_field {
 	X(DECLINE, "decline", 0, HF_CONTROL_EPOCH)                                                                         \
 	X(HANDBACK, "handback", 0, HF_CONTROL_EPOCH)                                                                       \
 	X(RELEASE, "release", 0, HF_CONTROL_EPOCH)                                                                         \
-	X(UNATTENDED, "unattended", HF_CONTROL_UNATTENDED, 0)
+	X(UNATTENDED, "unattended", HF_CONTROL_UNATTENDED, 0)                                                              \
+	X(CLOSE, "close", 0, 0)                                                                                            \
+	X(ERASE, "erase", 0, 0)                                                                                            \
+	X(LIMITS, "limits", 0, HF_CONTROL_AGE | HF_CONTROL_BYTES | HF_CONTROL_COUNT)
 
 enum hf_command {
 #define HF_COMMAND_NUMBER(number, name, needs, may) HF_COMMAND_##number,
@@ -43,6 +49,7 @@ struct hf_control_request {
 	bool cold;   /* mode of a transfer; without it: warm */
 	bool reject; /* mode of unattended */
 	uint64_t epoch;
+	uint64_t age_ms, bytes, count; /* limits */
 };
 
 /* Decode a request. Slices of `out` point into `payload`. HF_OK, HF_PAYLOAD_MALFORMED, HF_COMMAND_UNKNOWN,

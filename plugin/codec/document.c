@@ -55,9 +55,10 @@ bool hf_document_floor_changed(
 
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state)
 {
-	return hf_cbor_put_map(out, 6u + state->rejects_unattended) && put_asks(out, state->asks, state->ask_count) &&
-		   hf_cbor_pair_uint(out, "head", state->head) && put_open(out, state->open, state->open_count) &&
-		   hf_cbor_pair_uint(out, "tail", state->tail) && put_floor(out, &state->floor) &&
+	return hf_cbor_put_map(out, 6u + state->closed + state->rejects_unattended) &&
+		   put_asks(out, state->asks, state->ask_count) && hf_cbor_pair_uint(out, "head", state->head) &&
+		   put_open(out, state->open, state->open_count) && hf_cbor_pair_uint(out, "tail", state->tail) &&
+		   put_floor(out, &state->floor) && (!state->closed || hf_cbor_pair_bool(out, "closed", true)) &&
 		   put_audience(out, state->people, state->devices, state->caught_up) &&
 		   (!state->rejects_unattended || hf_cbor_pair_text(out, "unattended", hf_slice_of("reject")));
 }
@@ -69,10 +70,29 @@ bool hf_document_unattended_changed(struct hf_buffer *out, const char *command, 
 		   hf_cbor_pair_text(out, "unattended", hf_slice_of(mode));
 }
 
-bool hf_document_caught_up(struct hf_buffer *out, uint64_t head)
+bool hf_document_ended(struct hf_buffer *out, const char *command, uint64_t offset)
 {
-	return hf_cbor_put_map(out, 2) && hf_cbor_pair_uint(out, "head", head) &&
-		   hf_cbor_pair_text(out, "mark", hf_slice_of("caught-up"));
+	return hf_cbor_put_map(out, 2) && hf_cbor_pair_uint(out, "offset", offset) &&
+		   hf_cbor_pair_text(out, "command", hf_slice_of(command));
+}
+
+bool hf_document_limits(
+	struct hf_buffer *out, const char *command, uint64_t offset, uint64_t age_ms, uint64_t bytes, uint64_t count)
+{
+	size_t pairs = 2u + (age_ms > 0) + (bytes > 0) + (count > 0);
+
+	return hf_cbor_put_map(out, pairs) && hf_cbor_pair_uint(out, "offset", offset) &&
+		   hf_cbor_pair_text(out, "command", hf_slice_of(command)) &&
+		   (age_ms == 0 || hf_cbor_pair_uint(out, "max-age", age_ms)) &&
+		   (bytes == 0 || hf_cbor_pair_uint(out, "max-bytes", bytes)) &&
+		   (count == 0 || hf_cbor_pair_uint(out, "max-count", count));
+}
+
+bool hf_document_caught_up(struct hf_buffer *out, uint64_t head, const char *ended)
+{
+	return hf_cbor_put_map(out, ended ? 3 : 2) && hf_cbor_pair_uint(out, "head", head) &&
+		   hf_cbor_pair_text(out, "mark", hf_slice_of("caught-up")) &&
+		   (!ended || hf_cbor_pair_text(out, "ended", hf_slice_of(ended)));
 }
 
 bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const char *why)

@@ -19,7 +19,7 @@ struct hf_document_floor {
 	struct hf_slice to; /* whom it is offered to */
 };
 
-/* S/state: { head, tail, open: [ * {id, from} ], asks: [ * {id, from, offset, expires} ], floor,
+/* S/state: { head, tail, open: [ * {id, from} ], asks: [ * {id, from, offset, expires} ], floor, ? closed: true,
  * audience: {people, devices, caught-up}, ? unattended: "reject" }. */
 struct hf_document_response {
 	struct hf_slice id;
@@ -41,6 +41,7 @@ struct hf_document_state {
 	uint32_t people, devices, caught_up;
 	struct hf_document_floor floor;
 	bool rejects_unattended; /* token batches that nobody is there to read */
+	bool closed;             /* the session has ended */
 };
 bool hf_document_state(struct hf_buffer *out, const struct hf_document_state *state);
 
@@ -53,10 +54,21 @@ bool hf_document_floor_changed(
  */
 bool hf_document_unattended_changed(struct hf_buffer *out, const char *command, uint64_t offset, const char *mode);
 
-/* S/mark { mark: "caught-up", head } : after the last stored entry; from here on entries are live. */
-bool hf_document_caught_up(struct hf_buffer *out, uint64_t head);
+/* After a request that ended a session: { command, offset: of its last entry }. */
+bool hf_document_ended(struct hf_buffer *out, const char *command, uint64_t offset);
 
-/* S/mark { mark: "gap", first, last, reason } : these offsets will not come; why ("truncated" or "too-large"). */
+/* Likewise after one that changed what is kept: { command, offset: of the newest entry, ? max-age, ? max-bytes,
+ * ? max-count }: what holds now. 0: without limit. */
+bool hf_document_limits(
+	struct hf_buffer *out, const char *command, uint64_t offset, uint64_t age_ms, uint64_t bytes, uint64_t count);
+
+/* S/mark { mark: "caught-up", head, ? ended } : after the last stored entry; from here on entries are live. `ended` is
+ * NULL, or why there will be none: "closed" or "erased". */
+bool hf_document_caught_up(struct hf_buffer *out, uint64_t head, const char *ended);
+
+/* S/mark { mark: "gap", first, last, reason } : these offsets will not come; why ("truncated", "erased" or
+ * "too-large").
+ */
 bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const char *why);
 
 /* Why a publish, request or subscription was refused. What is NULL, empty or 0 is not said. */

@@ -14,6 +14,7 @@ static const char *const closed_names[] = {
 	[HF_CLOSED_AGENT_LEFT] = "agent-left",
 	[HF_CLOSED_FLOOR_LOST] = "floor-lost",
 	[HF_CLOSED_INTERRUPTED] = "interrupted",
+	[HF_CLOSED_SESSION] = "session-closed",
 };
 
 const char *hf_closed_name(enum hf_closed closed)
@@ -41,8 +42,11 @@ static const struct field {
 	{"holder", FIELD_TEXT, offsetof(struct hf_notice, holder)},
 	{"notice", FIELD_KIND, 0},
 	{"reason", FIELD_TEXT, offsetof(struct hf_notice, reason)},
+	{"max-age", FIELD_UINT, offsetof(struct hf_notice, age_ms)},
 	{"identity", FIELD_TEXT, offsetof(struct hf_notice, identity)},
 	{"previous", FIELD_TEXT, offsetof(struct hf_notice, previous)},
+	{"max-bytes", FIELD_UINT, offsetof(struct hf_notice, bytes)},
+	{"max-count", FIELD_UINT, offsetof(struct hf_notice, count)},
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 

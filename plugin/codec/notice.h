@@ -16,11 +16,12 @@
 #define HF_NOTICE_TABLE(X)                                                                                             \
 	X(TRUNCATED, "truncated")             /* retention removed the oldest entries: first, last */                      \
 	X(CLOSED, "closed")                   /* the session has ended, this is its last entry: by */                      \
-	X(ASK_EXPIRED, "ask-expired")         /* nobody answered in time: id of the question, from whom it was */          \
+	X(ASK_EXPIRED, "ask-expired")         /* nobody answered in time: id of the question, from whom it was, reason */  \
 	X(PRESENCE, "presence")               /* a participant turned: identity, role, state, reason (codec/presence.h) */ \
 	X(RESPONSE_CLOSED, "response-closed") /* Holdfast ended a response: id, from, reason (enum hf_closed) */           \
 	X(FLOOR, "floor")           /* the floor: change, by, epoch, holder, to, previous (session/people/floor.c) */      \
-	X(UNATTENDED, "unattended") /* what becomes of batches that nobody is there to read: by, mode */
+	X(UNATTENDED, "unattended") /* what becomes of batches that nobody is there to read: by, mode */                   \
+	X(LIMITS, "limits")         /* what is kept from now on: by, age_ms, bytes, count; 0: without limit */
 
 enum hf_notice_kind {
 #define HF_NOTICE_NUMBER(number, name) HF_NOTICE_##number,
@@ -48,6 +49,7 @@ struct hf_notice {
 	struct hf_slice previous;
 	uint64_t epoch;
 	struct hf_slice mode;
+	uint64_t age_ms, bytes, count;
 };
 
 /* Why Holdfast ended a response. */
@@ -56,6 +58,7 @@ enum hf_closed {
 	HF_CLOSED_AGENT_LEFT,  /* "agent-left": it said goodbye, or may not take part any more */
 	HF_CLOSED_FLOOR_LOST,  /* "floor-lost": somebody else has the floor */
 	HF_CLOSED_INTERRUPTED, /* "interrupted": it was to end it, and did not */
+	HF_CLOSED_SESSION,     /* "session-closed": the session has ended */
 };
 const char *hf_closed_name(enum hf_closed closed); /* static */
 

@@ -5,6 +5,7 @@
 #include "session/delivery/delivery.h"
 #include "session/groups/group.h"
 #include "session/kinds/kinds.h"
+#include "session/log/ending.h"
 #include "session/log/log.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
@@ -118,6 +119,9 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 		reason = start_clock(hub);
 	}
 	if (reason == HF_OK) {
+		reason = hf_erasures_load(hub); /* first: what is to go shall not come back */
+	}
+	if (reason == HF_OK) {
 		reason = hf_sessions_resume(hub);
 		if (reason != HF_OK) {
 			snprintf(message, message_size, "the active sessions in %s cannot be read: %s", options->store,
@@ -171,6 +175,7 @@ void hf_hub_close(struct hf_hub *hub)
 	hf_shared_free(hub);
 	hf_losses_free(hub);
 	hf_groups_free(hub);
+	hf_erasures_free(hub);
 	hf_sessions_rest(hub, true);
 	hf_wake_close(hub);
 	if (hub->store) {
@@ -325,6 +330,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_AUDIT_KEEP] = hf_audit_keep_look,
 	[HF_TIMER_REST] = rest,
 	[HF_TIMER_SWEEP] = hf_retention_sweep,
+	[HF_TIMER_ERASE] = hf_erasures_go_on,
 	[HF_TIMER_GROUPS] = hf_groups_retry,
 	[HF_TIMER_GROUPS_END] = hf_groups_expire,
 };

@@ -2,6 +2,7 @@
 /* Sessions in memory: those that somebody watches or has just written to. All others cost disk only. */
 #include "session/kinds/kinds.h"
 #include "session/kinds/responses.h"
+#include "session/log/ending.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
 #include "session/people/wake.h"
@@ -36,6 +37,9 @@ static enum hf_reason open_log(struct hf_hub *hub, struct hf_session *session, b
 	if (reason != HF_OK) {
 		session->log = NULL;
 		return reason;
+	}
+	if (hf_session_erased(session)) {
+		return HF_OK; /* nothing else is known of it, or will be in a moment */
 	}
 	reason = hf_participants_load(hub, session);
 	if (reason == HF_OK) {
@@ -236,6 +240,7 @@ static bool write_state(struct hf_hub *hub, struct hf_session *session)
 			.devices = session->state_audience.devices,
 			.caught_up = session->state_audience.caught_up,
 			.rejects_unattended = hf_unattended_rejects(hub, session),
+			.closed = hf_session_ended(session) != HF_OK,
 		};
 		hf_floor_show(session, &state.floor);
 		hf_buffer_clear(&hub->scratch);
@@ -262,12 +267,16 @@ bool hf_session_is_news(struct hf_hub *hub, const struct hf_topic *topic, struct
 		return hf_presence_is_news(hub, session, topic->key, payload);
 	}
 	HASH_VALUE(payload.data, payload.len, hash);
+	if (session && hf_session_erased(session)) {
+		return false; /* one that was on its way */
+	}
 	return !session || !session->state_shown || hash == session->state_hash;
 }
 
 void hf_session_show_state(struct hf_hub *hub, struct hf_session *session)
 {
-	if (!session->log || (session->state_shown && !session->state_dirty) || !write_state(hub, session)) {
+	if (!session->log || hf_session_erased(session) || (session->state_shown && !session->state_dirty) ||
+		!write_state(hub, session)) {
 		return;
 	}
 	hub->broker.retain(
@@ -315,13 +324,13 @@ static void announce(struct hf_hub *hub, struct hf_session *session, int64_t now
 	session->state_dirty = false;
 	session->state_told_ms = now;
 	session->state_next_ms = now + HF_STATE_INTERVAL_MS;
-	if (hf_session_watched(hub, session, HF_KIND_STATE)) {
+	if (!hf_session_erased(session) && hf_session_watched(hub, session, HF_KIND_STATE)) {
 		if (write_state(hub, session)) {
 			hub->broker.announce(hub->broker.context, id, hf_slice_of("state"), hf_buffer_slice(&hub->scratch));
 			session->state_shown = true;
 		}
 	} else if (session->state_shown) {
-		/* Nobody looks: the next who does gets a fresh one, and a stale one would cost memory. */
+		/* Nobody looks: the next who does gets a fresh one, and a stale one would cost memory. Or it is erased. */
 		hub->broker.unretain(hub->broker.context, id, hf_slice_of("state"));
 		session->state_shown = false;
 	}
@@ -366,7 +375,7 @@ void hf_sessions_announce(struct hf_hub *hub)
 		if (!session->state_dirty || !session->log) {
 			continue;
 		}
-		if (now >= session->state_next_ms) {
+		if (now >= session->state_next_ms || hf_session_erased(session)) {
 			announce(hub, session, now);
 		} else if (session->state_next_ms < next) {
 			next = session->state_next_ms;

@@ -276,8 +276,8 @@ static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, st
 static bool is_caught_up(unsigned session, struct hf_slice payload)
 {
 	struct hf_buffer wanted = {.data = NULL};
-	bool same =
-		hf_document_caught_up(&wanted, log_session_head(session)) && hf_slice_equal(payload, hf_buffer_slice(&wanted));
+	bool same = hf_document_caught_up(&wanted, log_session_head(session), NULL) &&
+				hf_slice_equal(payload, hf_buffer_slice(&wanted));
 
 	hf_buffer_free(&wanted);
 	return same;

@@ -10,6 +10,10 @@
 #define TO "62746f 656f73636172 "
 #define MODE "646d6f6465 "
 #define EPOCH "6565706f6368 "
+#define LIMITS COMMAND "666c696d697473 "
+#define AGE "676d61782d616765 "
+#define BYTES "696d61782d6279746573 "
+#define COUNT "696d61782d636f756e74 "
 
 static const struct {
 	const char *what;
@@ -38,7 +42,20 @@ static const struct {
 	{"decline", "a1" COMMAND "676465636c696e65", HF_OK, {.command = HF_COMMAND_DECLINE}},
 	{"handback", "a1" COMMAND "6868616e646261636b", HF_OK, {.command = HF_COMMAND_HANDBACK}},
 	{"release", "a1" COMMAND "6772656c65617365", HF_OK, {.command = HF_COMMAND_RELEASE}},
+	{"close", "a1" COMMAND "65636c6f7365", HF_OK, {.command = HF_COMMAND_CLOSE}},
+	{"erase", "a1" COMMAND "656572617365", HF_OK, {.command = HF_COMMAND_ERASE}},
+	{"limits", "a1" LIMITS, HF_OK, {.command = HF_COMMAND_LIMITS}},
+	{"limits, all", "a4" LIMITS COUNT "01" AGE "00" BYTES "1bffffffffffffffff", HF_OK,
+		{.command = HF_COMMAND_LIMITS,
+			.fields = HF_CONTROL_AGE | HF_CONTROL_BYTES | HF_CONTROL_COUNT,
+			.bytes = UINT64_MAX,
+			.count = 1}},
 
+	{.what = "close, epoch", .hex = "a2" COMMAND "65636c6f7365" EPOCH "01", .reason = HF_PAYLOAD_INVALID},
+	{.what = "claim, count", .hex = "a2" CLAIM COUNT "01", .reason = HF_PAYLOAD_INVALID},
+	{.what = "count twice", .hex = "a3" LIMITS COUNT "01" COUNT "01", .reason = HF_PAYLOAD_INVALID},
+	{.what = "count: -1", .hex = "a2" LIMITS COUNT "20", .reason = HF_PAYLOAD_INVALID},
+	{.what = "age: text", .hex = "a2" LIMITS AGE "6131", .reason = HF_PAYLOAD_INVALID},
 	{.what = "nothing", .hex = "", .reason = HF_PAYLOAD_MALFORMED},
 	{.what = "cut", .hex = "a1", .reason = HF_PAYLOAD_MALFORMED},
 	{.what = "cut behind the key", .hex = "a1" COMMAND, .reason = HF_PAYLOAD_MALFORMED},
@@ -81,6 +98,9 @@ START_TEST(from_the_table)
 		ck_assert_uint_eq(request.fields, wanted->fields);
 		ck_assert_uint_eq(request.epoch, wanted->epoch);
 		ck_assert_int_eq(request.cold, wanted->cold);
+		ck_assert_uint_eq(request.age_ms, wanted->age_ms);
+		ck_assert_uint_eq(request.bytes, wanted->bytes);
+		ck_assert_uint_eq(request.count, wanted->count);
 		ck_assert(hf_slice_equal(request.to, wanted->to));
 	}
 	free((void *)(uintptr_t)payload.data);
@@ -110,6 +130,13 @@ START_TEST(golden_bytes)
 	hf_buffer_clear(&out);
 	ck_assert(hf_control_encode(&(struct hf_control_request){.command = HF_COMMAND_RELEASE}, &out));
 	ck_assert_hex(&out, "a1" COMMAND "6772656c65617365");
+	hf_buffer_clear(&out);
+	ck_assert(hf_control_encode(&(struct hf_control_request){.command = HF_COMMAND_LIMITS,
+									.fields = HF_CONTROL_AGE | HF_CONTROL_BYTES | HF_CONTROL_COUNT,
+									.age_ms = 1000,
+									.count = 1},
+		&out));
+	ck_assert_hex(&out, "a4" LIMITS AGE "1903e8" BYTES "00" COUNT "01");
 	hf_buffer_free(&out);
 }
 END_TEST

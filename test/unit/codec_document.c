@@ -59,7 +59,41 @@ static bool write_state_rejecting(struct hf_buffer *out)
 
 static bool write_caught_up(struct hf_buffer *out)
 {
-	return hf_document_caught_up(out, 65536);
+	return hf_document_caught_up(out, 65536, NULL);
+}
+
+static bool write_caught_up_ended(struct hf_buffer *out)
+{
+	return hf_document_caught_up(out, 1, "erased");
+}
+
+static bool write_state_closed(struct hf_buffer *out)
+{
+	return hf_document_state(
+		out, &(struct hf_document_state){.head = 1, .tail = 2, .floor = {.epoch = 1}, .closed = true});
+}
+
+static bool write_ended(struct hf_buffer *out)
+{
+	return hf_document_ended(out, "close", 24);
+}
+
+static bool write_limited(struct hf_buffer *out)
+{
+	return hf_document_limits(out, "limits", 24, 1000, 1, 25);
+}
+
+static bool write_unlimited(struct hf_buffer *out)
+{
+	return hf_document_limits(out, "limits", 1, 0, 0, 0);
+}
+
+static bool write_notice_limits(struct hf_buffer *out)
+{
+	const struct hf_notice notice = {
+		.kind = HF_NOTICE_LIMITS, .by = hf_slice_of("root"), .age_ms = 1000, .bytes = 1, .count = 25};
+
+	return hf_notice_encode(&notice, out);
 }
 
 static bool write_gap(struct hf_buffer *out)
@@ -476,6 +510,20 @@ static const struct {
 		"a3 65666c6f6f72 a3 62746f 656f73636172 6565706f6368 01 657374617465 646f70656e 666f6666736574 01 "
 		"67636f6d6d616e64 687472616e73666572"},
 	{"control-answer.refused", write_control_refused, NULL},
+	{"control-answer.ended", write_ended, "a2 666f6666736574 1818 67636f6d6d616e64 65636c6f7365"},
+	{"control-answer.limits", write_limited,
+		"a5 666f6666736574 1818 67636f6d6d616e64 666c696d697473 676d61782d616765 1903e8 696d61782d6279746573 01 "
+		"696d61782d636f756e74 1819"},
+	{"control-answer.unlimited", write_unlimited, "a2 666f6666736574 01 67636f6d6d616e64 666c696d697473"},
+	{"notice.limits", write_notice_limits,
+		"a5 626279 64726f6f74 666e6f74696365 666c696d697473 676d61782d616765 1903e8 696d61782d6279746573 01 "
+		"696d61782d636f756e74 1819"},
+	{"mark.ended", write_caught_up_ended,
+		"a3 6468656164 01 646d61726b 6963617567 68742d7570 65656e646564 66657261736564"},
+	{"state.closed", write_state_closed,
+		"a7 6461736b73 80 6468656164 01 646f70656e 80 647461696c 02 65666c6f6f72 a2 6565706f6368 01 657374617465 "
+		"646f70656e "
+		"66636c6f736564 f5 6861756469656e6365 a3 6670656f706c65 00 6764657669636573 00 696361756768742d7570 00"},
 	{"error.filter", write_error, NULL},
 	{"error.by", write_error_by, NULL},
 	{"error.expected", write_error_expected, NULL},

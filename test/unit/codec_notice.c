@@ -29,6 +29,9 @@ START_TEST(each_kind_comes_back)
 			.reason = hf_slice_of("left"),
 			.first = 7,
 			.last = UINT64_MAX,
+			.age_ms = 1000,
+			.bytes = 2,
+			.count = 3,
 		};
 		struct hf_notice seen;
 		struct hf_buffer bytes = {0};
@@ -44,6 +47,9 @@ START_TEST(each_kind_comes_back)
 		ck_assert_slice(seen.reason, "left");
 		ck_assert_uint_eq(seen.first, 7);
 		ck_assert_uint_eq(seen.last, UINT64_MAX);
+		ck_assert_uint_eq(seen.age_ms, 1000);
+		ck_assert_uint_eq(seen.bytes, 2);
+		ck_assert_uint_eq(seen.count, 3);
 		hf_buffer_free(&bytes);
 	}
 }

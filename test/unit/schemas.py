@@ -24,14 +24,15 @@ OPTIONAL = {
     "audit": {"identity", "device", "address", "session", "topic", "act", "reason", "detail", "text", "by", "protocol",
               "port", "count", "first", "last", "page", "blocks", "key", "signature"},
     "tokens": {"kind", "data", "end", "last"},
-    "state": {"holder", "to", "unattended"},
+    "state": {"holder", "to", "closed", "unattended"},
+    "mark": {"ended"},
     "error": {"expected", "by", "offset"},
-    "notice": {"by", "from", "holder", "to", "previous"},
+    "notice": {"by", "from", "holder", "to", "previous", "max-age", "max-bytes", "max-count"},
     "presence": {"status", "reason"},
     "ask": {"choices", "to", "roles", "expires-in", "data"},
     "answer": {"choice", "text", "data"},
     "signal": {"response", "from", "text", "data"},
-    "control-answer": {"expected", "by", "holder", "to"},
+    "control-answer": {"expected", "by", "holder", "to", "max-age", "max-bytes", "max-count"},
     "history-answer": {"next", "id", "type", "properties"},
     "wake": {"from"},
     "receipt": {"expected", "offset", "time", "by"},
@@ -100,6 +101,9 @@ TAKEN = {
         *({"limit": n} for n in (1, 50, 2**32, 2**64 - 1)),
         {"from": "-20", "limit": 50},
         {"from": 51, "limit": 1},
+        *({"order": o} for o in ("forwards", "backwards")),
+        *({"topic": t} for t in ("tokens", "input", "notice", "shared", "shared/k", "shared/ä+#")),
+        {"order": "backwards", "topic": "input", "from": "latest", "limit": 1},
     ],
     "control-request": [
         *({"command": c} for c in FLOOR_COMMANDS),
@@ -108,6 +112,11 @@ TAKEN = {
         *({"command": "transfer", "to": "o", "mode": m} for m in ("warm", "cold")),
         {"command": "transfer", "to": "o", "mode": "cold", "epoch": 1},
         *({"command": "unattended", "mode": m} for m in ("allow", "reject")),
+        {"command": "close"},
+        {"command": "erase"},
+        {"command": "limits"},
+        *({"command": "limits", k: v} for k in ("max-age", "max-bytes", "max-count") for v in (0, 1000, 2**63 - 1)),
+        {"command": "limits", "max-age": 1000, "max-bytes": 1, "max-count": 1},
     ],
 }
 
@@ -173,6 +182,8 @@ REFUSED = {
         *({"from": f} for f in ("", "first", "0", "-0", "-", "@", "+", 0, -1, 2**63, 1.5, None, [])),
         *({"limit": n} for n in (0, -1, "1", 1.5, None, b"")),
         {"limit": 1, "to": 5},
+        *({"order": o} for o in ("", "sideways", None, 1)),
+        *({"topic": t} for t in ("", "state", "shared/", None, 1)),
         [],
         1,
         "earliest",
@@ -191,6 +202,7 @@ REFUSED = {
         *({"command": "transfer", "to": "o", "mode": m} for m in ("allow", "reject")),
         {"to": "o"},
         {"epoch": 1},
+        *({"command": "limits", k: v} for k in ("max-age", "max-bytes", "max-count") for v in (-1, "1", 1.5, None)),
     ],
 }
 
@@ -224,6 +236,9 @@ REFUSED_BY_CODEC = {
         {"command": "claim", "mode": "cold"},
         {"command": "claim", "reason": "because"},
         {"command": "claim", 1: 2},
+        {"command": "close", "epoch": 1},
+        {"command": "erase", "max-age": 1000},
+        {"command": "claim", "max-count": 1},
         {"command": "unattended", "mode": "reject", "epoch": 1},
     ],
     "signal": [
@@ -240,6 +255,7 @@ REFUSED_BY_CODEC = {
     "history-request": [
         *({"from": f} for f in ("earliest ", " 1", "01", "1.5", "--1", "9" * 20, b"1")),
         {"offset": 1},
+        {"topic": "shared/a/b"},
     ],
 }
 

@@ -19,7 +19,7 @@ void hf_audit_due(struct hf_hub *hub)
 	}
 }
 
-static void note(struct hf_hub *hub, struct hf_audit *record)
+void hf_note(struct hf_hub *hub, struct hf_audit *record)
 {
 	record->time_ms = hub->broker.now_ms(hub->broker.context);
 	enum hf_reason reason = hf_audit_add(hub->store, record);
@@ -40,21 +40,21 @@ void hf_note_of_device(struct hf_hub *hub, const struct hf_device *device, struc
 	record->identity = hf_slice_of(device->identity);
 	record->device = hf_slice_of(device->id);
 	record->address = hf_slice_of(device->address);
-	note(hub, record);
+	hf_note(hub, record);
 }
 
 /* ---- the broker */
 
 void hf_note_started(struct hf_hub *hub)
 {
-	note(hub, &(struct hf_audit){.kind = HF_AUDIT_STARTED,
+	hf_note(hub, &(struct hf_audit){.kind = HF_AUDIT_STARTED,
 				  .topic = hf_slice_of(hub->options.root),
 				  .detail = hf_slice_of("holdfast " HF_VERSION)});
 }
 
 void hf_note_stopped(struct hf_hub *hub)
 {
-	note(hub, &(struct hf_audit){.kind = HF_AUDIT_STOPPED});
+	hf_note(hub, &(struct hf_audit){.kind = HF_AUDIT_STOPPED});
 }
 
 void hf_note_roles(struct hf_hub *hub)
@@ -67,7 +67,7 @@ void hf_note_roles(struct hf_hub *hub)
 	if (hf_access_text(hub->access, &hub->scratch)) {
 		record.text = hf_buffer_slice(&hub->scratch);
 	}
-	note(hub, &record);
+	hf_note(hub, &record);
 }
 
 /* ---- clients */
@@ -167,18 +167,18 @@ void hf_note_refused(struct hf_hub *hub, const struct hf_denial *denial)
 	if (refusals) {
 		refusals->noted++;
 	}
-	note(hub, &(struct hf_audit){
-				  .kind = HF_AUDIT_REFUSED,
-				  .identity = hf_slice_of(denial->identity),
-				  .device = hf_slice_of(denial->device),
-				  .address = hf_slice_of(denial->address),
-				  .session = denial->session,
-				  .topic = hf_slice_of(denial->topic),
-				  .act = hf_slice_of(denial->act),
-				  .reason = hf_slice_of(denial->reason),
-				  .detail = hf_slice_of(denial->detail),
-				  .count = 1,
-			  });
+	hf_note(hub, &(struct hf_audit){
+					 .kind = HF_AUDIT_REFUSED,
+					 .identity = hf_slice_of(denial->identity),
+					 .device = hf_slice_of(denial->device),
+					 .address = hf_slice_of(denial->address),
+					 .session = denial->session,
+					 .topic = hf_slice_of(denial->topic),
+					 .act = hf_slice_of(denial->act),
+					 .reason = hf_slice_of(denial->reason),
+					 .detail = hf_slice_of(denial->detail),
+					 .count = 1,
+				 });
 }
 
 void hf_refused(struct hf_hub *hub, const char *id, const char *user_name, const char *address, const char *why)
@@ -200,15 +200,15 @@ void hf_refusals_pass(struct hf_hub *hub)
 	HASH_ITER(hh, hub->refusals, refusals, next)
 	{
 		if (refusals->counted > 0) {
-			note(hub, &(struct hf_audit){
-						  .kind = HF_AUDIT_REFUSED,
-						  .identity = hf_slice_of(refusals->identity),
-						  .device = hf_slice_of(refusals->device),
-						  .act = hf_slice_of(refusals->act),
-						  .reason = hf_slice_of(refusals->last),
-						  .detail = hf_slice_of("and more like it"),
-						  .count = refusals->counted,
-					  });
+			hf_note(hub, &(struct hf_audit){
+							 .kind = HF_AUDIT_REFUSED,
+							 .identity = hf_slice_of(refusals->identity),
+							 .device = hf_slice_of(refusals->device),
+							 .act = hf_slice_of(refusals->act),
+							 .reason = hf_slice_of(refusals->last),
+							 .detail = hf_slice_of("and more like it"),
+							 .count = refusals->counted,
+						 });
 		}
 		HASH_DEL(hub->refusals, refusals);
 		free(refusals);

@@ -13,6 +13,7 @@ struct hf_denial {
 	const char *act;                         /* "connect", "publish", "subscribe" */
 	const char *reason, *detail;             /* detail may be NULL */
 };
+void hf_note(struct hf_hub *hub, struct hf_audit *record); /* fills in when */
 void hf_note_started(struct hf_hub *hub);
 void hf_note_stopped(struct hf_hub *hub);
 void hf_note_roles(struct hf_hub *hub); /* those in force from now on */

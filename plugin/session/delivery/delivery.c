@@ -12,6 +12,7 @@
  */
 #include "session/delivery/delivery.h"
 #include "session/groups/group.h"
+#include "session/log/ending.h"
 #include "session/people/people.h"
 
 #include <utlist.h>
@@ -333,6 +334,7 @@ enum pumped {
 	PUMPED_FULL,    /* the window is: an acknowledgement goes on */
 	PUMPED_PAUSED,  /* it had its share of this turn */
 	PUMPED_REFUSED, /* the broker has no room */
+	PUMPED_WAITS,   /* for what is to go from the log */
 };
 
 struct pump {
@@ -605,6 +607,20 @@ static enum pumped pump_sessions(struct pump *pump)
 	return pumped;
 }
 
+/* Would it come by what an erasure is about to remove? */
+static bool waits_for_erasure(const struct hf_hub *hub, const struct hf_device *device)
+{
+	const struct hf_attachment *attachment = device->attachments;
+
+	if (!hub->erasures || device->any_session) {
+		return hub->erasures;
+	}
+	while (attachment && !hf_erasure_runs(hub, attachment->session)) {
+		attachment = attachment->next_of_device;
+	}
+	return attachment;
+}
+
 static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
 {
 	struct pump pump = {
@@ -623,6 +639,9 @@ static enum pumped pump_once(struct hf_hub *hub, struct hf_device *device)
 		[HF_TOLD_REFUSED] = PUMPED_REFUSED,
 	};
 
+	if (waits_for_erasure(hub, device)) {
+		return PUMPED_WAITS;
+	}
 	enum hf_told told = hf_gaps_tell(hub, device);
 	if (told != HF_TOLD_ALL) {
 		return as_told[told];
@@ -676,6 +695,8 @@ void hf_pump(struct hf_hub *hub, struct hf_device *device)
 	device->busy = false;
 	if (pumped == PUMPED_REFUSED || (pumped == PUMPED_FULL && !comes_back(device))) {
 		try_later(hub, device);
+	} else if (pumped == PUMPED_WAITS) {
+		hf_device_wait(hub, device, HF_LINGER_MS);
 	} else if (pumped == PUMPED_PAUSED) {
 		hf_device_pend(hub, device, HF_RETRY_MS);
 	}

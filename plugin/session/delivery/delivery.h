@@ -115,8 +115,8 @@ void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
  * is what it was handed, or would have been. True: it was told, or does not want to know. */
 bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry,
 	uint64_t first_offset, const struct hf_handed *instead);
-bool hf_mark_truncated(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first,
-	uint64_t last); /* likewise */
+bool hf_mark_gone(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last,
+	const char *why); /* likewise; "truncated" or "erased" */
 
 /* retained.c: put in place what this filter is about to look up */
 void hf_retained_show(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter);

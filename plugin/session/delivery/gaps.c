@@ -13,6 +13,7 @@
  */
 #include "session/delivery/delivery.h"
 #include "session/internal.h"
+#include "session/log/ending.h"
 
 #define LOOK_AT_MAX 1024 /* sessions in one go */
 
@@ -148,7 +149,7 @@ static enum hf_told tell_one(struct hf_hub *hub, struct hf_device *device, struc
 	if (!hf_has_room(hub, device)) {
 		return HF_TOLD_FULL;
 	}
-	if (!hf_mark_truncated(hub, device, hf_log_session(log), missed.first, hf_log_tail(log) - 1)) {
+	if (!hf_mark_gone(hub, device, hf_log_session(log), missed.first, hf_log_tail(log) - 1, hf_log_why_gone(log))) {
 		return HF_TOLD_REFUSED;
 	}
 	for (size_t i = 0; i < device->owed_count; i++) {

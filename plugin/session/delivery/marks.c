@@ -2,6 +2,7 @@
 /* What Holdfast says to one client alone: caught-up, gap, error. Only to those whose filters ask for it. */
 #include "session/delivery/delivery.h"
 #include "session/internal.h"
+#include "session/log/ending.h"
 
 static bool listens(const struct hf_device *device, struct hf_slice session, enum hf_kind kind)
 {
@@ -27,7 +28,8 @@ static bool mark_one(struct hf_hub *hub, struct hf_device *device, struct hf_sli
 
 	HASH_FIND(hh, hub->sessions, session.data, session.len, found);
 	hf_buffer_clear(&hub->scratch);
-	return hf_document_caught_up(&hub->scratch, found ? hf_session_head(found) : 0) &&
+	return hf_document_caught_up(
+			   &hub->scratch, found ? hf_session_head(found) : 0, found ? hf_log_ended(found->log) : NULL) &&
 		   hf_hand_document(hub, device, session, HF_KIND_MARK, hf_buffer_slice(&hub->scratch));
 }
 
@@ -70,10 +72,10 @@ static bool mark_gap(struct hf_hub *hub, struct hf_device *device, struct hf_sli
 	return told;
 }
 
-bool hf_mark_truncated(
-	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last)
+bool hf_mark_gone(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last,
+	const char *why)
 {
-	bool told = mark_gap(hub, device, session, first, last, "truncated", &(struct hf_handed){.gap = true});
+	bool told = mark_gap(hub, device, session, first, last, why, &(struct hf_handed){.gap = true});
 
 	if (told) {
 		hf_receipt_range(hub, device, session, first, last, HF_RECEIPT_GONE);

@@ -28,7 +28,8 @@ static bool show_one(void *context, const struct hf_session_info *info)
 {
 	struct show *show = context;
 
-	if (!hf_role_may_read(hf_identity_role(show->hub, show->identity, info->session))) {
+	if ((info->state & HF_STATE_ERASED) ||
+		!hf_role_may_read(hf_identity_role(show->hub, show->identity, info->session))) {
 		return true;
 	}
 	if (++show->count > SESSIONS_MAX) {

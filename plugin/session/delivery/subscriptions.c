@@ -4,6 +4,7 @@
 #include "session/delivery/delivery.h"
 #include "session/groups/group.h"
 #include "session/kinds/kinds.h"
+#include "session/log/ending.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
 #include "session/people/wake.h"
@@ -256,16 +257,20 @@ uint64_t hf_subscriptions_held(const struct hf_device *device)
 
 /* ---- may it, and where does it begin */
 
-static enum hf_reason check_position(struct hf_hub *hub, const struct hf_filter *filter)
+static enum hf_reason check_session(struct hf_hub *hub, const struct hf_filter *filter)
 {
-	if (filter->any_session || filter->position.kind != HF_POSITION_OFFSET) {
+	if (filter->any_session) {
 		return HF_OK;
 	}
 	struct hf_session *session = hf_session_use(hub, filter->session);
 	if (!session) {
 		return HF_NO_MEMORY;
 	}
-	return filter->position.value > hf_session_head(session) + 1 ? HF_POSITION_AHEAD : HF_OK;
+	if (hf_session_erased(session)) {
+		return HF_SESSION_ERASED;
+	}
+	bool ahead = filter->position.kind == HF_POSITION_OFFSET && filter->position.value > hf_session_head(session) + 1;
+	return ahead ? HF_POSITION_AHEAD : HF_OK;
 }
 
 static enum hf_reason may_subscribe(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter)
@@ -278,7 +283,7 @@ static enum hf_reason may_subscribe(struct hf_hub *hub, const struct hf_device *
 																			   : HF_NOT_AUTHENTICATED;
 	}
 	enum hf_reason reason = filter->group.len > 0 ? hf_group_may_join(hub, device, filter) : HF_OK;
-	return reason == HF_OK ? check_position(hub, filter) : reason;
+	return reason == HF_OK ? check_session(hub, filter) : reason;
 }
 
 /* The session a filter names, for telling its client what is wrong with the rest of it. */

@@ -4,6 +4,7 @@
  * group's position. In the tick, like the pump of devices; what makes them do so is at the end.
  */
 #include "session/groups/group.h"
+#include "session/log/ending.h"
 
 #include <utlist.h>
 
@@ -78,12 +79,12 @@ static bool join_truncated(struct pump *pump, struct hf_lane *lane, uint64_t tai
 }
 
 /* The mark in the place of all that is gone from the log, which this loan is the first of. */
-static enum gone go_on_with_gap(struct pump *pump, struct hf_loan *loan, uint64_t tail, bool *waits)
+static enum gone go_on_with_gap(struct pump *pump, struct hf_loan *loan, const struct hf_log *log, bool *waits)
 {
 	struct hf_buffer document = {.data = NULL};
 	enum gone gone = GONE_STOPPED;
 
-	if (hf_document_gap(&document, loan->offset, tail - 1, "truncated")) {
+	if (hf_document_gap(&document, loan->offset, hf_log_tail(log) - 1, hf_log_why_gone(log))) {
 		struct hf_errand errand = {.lane = loan->lane, .loan = loan, .mark = hf_buffer_slice(&document)};
 		gone = go_on_with(pump, &errand, waits);
 	}
@@ -91,7 +92,7 @@ static enum gone go_on_with_gap(struct pump *pump, struct hf_loan *loan, uint64_
 	return gone;
 }
 
-static enum gone go_on_with_idle(struct pump *pump, struct hf_lane *lane, uint64_t tail, bool *waits)
+static enum gone go_on_with_idle(struct pump *pump, struct hf_lane *lane, const struct hf_log *log, bool *waits)
 {
 	struct hf_loan *loan, *next;
 	enum gone gone = GONE_ON;
@@ -102,8 +103,8 @@ static enum gone go_on_with_idle(struct pump *pump, struct hf_lane *lane, uint64
 		if (loan->device) {
 			continue;
 		}
-		if (loan->offset < tail) {
-			gone = go_on_with_gap(pump, loan, tail, waits);
+		if (loan->offset < hf_log_tail(log)) {
+			gone = go_on_with_gap(pump, loan, log, waits);
 		} else if (hf_records_at(pump->records, loan->lsn, &entry) == HF_OK) {
 			struct hf_errand errand = {.lane = lane, .entry = &entry, .loan = loan, .mark = HF_SLICE_NONE};
 			gone = go_on_with(pump, &errand, waits);
@@ -164,7 +165,7 @@ static enum gone go_on_with_lane(struct pump *pump, struct hf_lane *lane)
 	if (!session || !join_truncated(pump, lane, hf_log_tail(session->log))) {
 		return unreadable(pump, lane->session);
 	}
-	enum gone gone = go_on_with_idle(pump, lane, hf_log_tail(session->log), &waits);
+	enum gone gone = go_on_with_idle(pump, lane, session->log, &waits);
 	if (gone == GONE_ON && !waits && lane->next_offset > 0) {
 		if (hf_scan_open(session->log, lane->next_offset, &scan) != HF_OK) {
 			return unreadable(pump, lane->session);
@@ -321,6 +322,11 @@ static void go_on(struct hf_hub *hub, struct hf_group *group)
 	enum gone gone = GONE_STOPPED;
 
 	if (group->online == 0) {
+		return;
+	}
+	if (hf_erasure_runs(hub, group->session)) {
+		group->stopped = true;
+		hf_hub_due(hub, HF_TIMER_GROUPS, HF_GROUP_RETRY_MS);
 		return;
 	}
 	if (hf_records_open(hub->store, &pump.records) == HF_OK) {

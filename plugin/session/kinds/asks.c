@@ -238,13 +238,16 @@ static bool is_asked(const struct hf_ask_terms *terms, const struct hf_incoming 
 		   hf_ask_lists(terms->roles, hf_slice_of(hf_role_name(incoming->role)));
 }
 
-static enum hf_reason expire(struct hf_hub *hub, struct hf_session *session, struct hf_open_ask *ask, uint64_t *offset)
+/* `why`: empty where its time is over. */
+static enum hf_reason expire(
+	struct hf_hub *hub, struct hf_session *session, struct hf_open_ask *ask, struct hf_slice why, uint64_t *offset)
 {
 	struct hf_notice notice = {
 		.kind = HF_NOTICE_ASK_EXPIRED,
 		.by = HF_SLICE_NONE,
 		.id = hf_slice_from(ask->bytes, ask->id_len),
 		.from = ask->terms.identity,
+		.reason = why,
 	};
 	enum hf_reason reason = hf_append_notice(hub, session, &notice);
 
@@ -272,7 +275,7 @@ enum hf_reason hf_answer_check(struct hf_hub *hub, struct hf_incoming *incoming)
 		return check_ended(hub, incoming);
 	}
 	if (hf_hub_clock_ms(hub) >= ask->terms.expires_ms) { /* the timer is late */
-		reason = expire(hub, incoming->session, ask, &offset);
+		reason = expire(hub, incoming->session, ask, HF_SLICE_NONE, &offset);
 		return reason == HF_OK ? refuse(incoming, HF_ASK_EXPIRED, offset) : reason;
 	}
 	if (!is_asked(&ask->terms, incoming)) {
@@ -281,6 +284,21 @@ enum hf_reason hf_answer_check(struct hf_hub *hub, struct hf_incoming *incoming)
 	bool fits = ask->terms.choices.len > 0 ? answer->choice.len > 0 && hf_ask_lists(ask->terms.choices, answer->choice)
 										   : answer->choice.len == 0;
 	return fits ? HF_OK : refuse(incoming, HF_ANSWER_INVALID, ask->terms.offset);
+}
+
+enum hf_reason hf_asks_close(struct hf_hub *hub, struct hf_session *session, struct hf_slice why)
+{
+	struct hf_open_ask *ask, *next;
+	enum hf_reason reason = HF_OK;
+	uint64_t offset;
+
+	HASH_ITER(hh, session->asks, ask, next)
+	{
+		if (reason == HF_OK) {
+			reason = expire(hub, session, ask, why, &offset);
+		}
+	}
+	return reason;
 }
 
 /* ---- deadlines */
@@ -296,7 +314,7 @@ static enum hf_reason pass_deadline(struct hf_hub *hub, const struct hf_deadline
 	}
 	struct hf_open_ask *ask = find(session, id);
 	if (ask && ask->terms.expires_ms == deadline->at_ms) {
-		return expire(hub, session, ask, &offset);
+		return expire(hub, session, ask, HF_SLICE_NONE, &offset);
 	}
 	/* Written before a kill, and derived from the log again with a slightly other time after it. */
 	return hf_deadline_remove(hub, deadline->at_ms, hf_session_id(session), id) ? HF_OK : HF_NO_MEMORY;

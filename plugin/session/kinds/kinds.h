@@ -16,6 +16,8 @@ void hf_responses_free(struct hf_hub *hub, struct hf_session *session);
 enum hf_reason hf_responses_close(struct hf_hub *hub, struct hf_member *member, enum hf_closed closed);
 /* Likewise those of everybody who has not the floor. */
 enum hf_reason hf_responses_yield(struct hf_hub *hub, struct hf_session *session);
+/* Likewise all of them. */
+enum hf_reason hf_responses_close_all(struct hf_hub *hub, struct hf_session *session, enum hf_closed closed);
 void hf_responses_forget(struct hf_hub *hub, struct hf_member *member); /* they stay open, nobody's */
 void hf_response_replay(struct hf_hub *hub, struct hf_session *session,
 	const struct hf_entry *entry); /* session: NULL when not in memory */
@@ -41,6 +43,8 @@ enum hf_reason hf_answer_check(struct hf_hub *hub, struct hf_incoming *incoming)
 void hf_answer_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
 enum hf_reason hf_asks_load(struct hf_hub *hub, struct hf_session *session);
 void hf_asks_free(struct hf_session *session);
+/* End the open ones, by a notice each that says why. Not HF_OK: some are still open. */
+enum hf_reason hf_asks_close(struct hf_hub *hub, struct hf_session *session, struct hf_slice why);
 size_t hf_asks_list(
 	const struct hf_session *session, struct hf_document_ask *out); /* how many; out: NULL, or room for them */
 void hf_ask_replay(

@@ -308,6 +308,20 @@ void hf_responses_stop_due(struct hf_hub *hub)
 	}
 }
 
+enum hf_reason hf_responses_close_all(struct hf_hub *hub, struct hf_session *session, enum hf_closed closed)
+{
+	struct hf_response *response, *next;
+	enum hf_reason reason = HF_OK;
+
+	HASH_ITER(hh, session->responses, response, next)
+	{
+		if (reason == HF_OK && response->end == HF_END_NONE) {
+			reason = close(hub, session, response, closed);
+		}
+	}
+	return reason;
+}
+
 void hf_responses_forget(struct hf_hub *hub, struct hf_member *member)
 {
 	for (struct hf_response *response = member->session->responses; response && member->open > 0;

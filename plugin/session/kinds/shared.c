@@ -263,7 +263,8 @@ static bool show_readable(void *context, const struct hf_session_info *info)
 {
 	struct show *show = context;
 
-	if (hf_role_may_read(hf_identity_role(show->hub, show->identity, info->session))) {
+	if (!(info->state & HF_STATE_ERASED) &&
+		hf_role_may_read(hf_identity_role(show->hub, show->identity, info->session))) {
 		show_session(show, info->session);
 	}
 	return !show->full;

@@ -2,6 +2,7 @@
 /* The one way into the log: store, derive, hand on. For publishes, and for what Holdfast itself has to say. */
 #include "session/audit/notes.h"
 #include "session/delivery/delivery.h"
+#include "session/log/ending.h"
 #include "session/log/log.h"
 #include "session/people/presence.h"
 #include "session/people/wake.h"
@@ -11,6 +12,9 @@ static enum hf_reason store(struct hf_hub *hub, struct hf_session *session, stru
 {
 	enum hf_reason reason = hf_session_begin(hub, session);
 
+	if (reason == HF_OK) {
+		reason = hf_session_ended(session);
+	}
 	if (reason == HF_OK) {
 		reason = hf_log_append(session->log, entry, hub->broker.now_ms(hub->broker.context));
 	}

@@ -2,6 +2,7 @@
 /* Pages of a session's log, asked for and answered over MQTT's Request/Response (MQTT 5, section 4.10). */
 #include "session/delivery/delivery.h"
 #include "session/internal.h"
+#include "session/log/ending.h"
 #include "session/log/log.h"
 #include "session/publish/publish.h"
 
@@ -199,9 +200,11 @@ static enum hf_reason write_answer(struct hf_hub *hub, const struct hf_session *
 {
 	hf_buffer_clear(&hub->scratch);
 	enum hf_reason reason = hf_history_request_decode(payload, request);
-	if (reason == HF_OK) {
-		page->log = session->log;
-		reason = session->log ? write_page(page) : HF_SESSION_UNKNOWN;
+	page->log = session->log;
+	if (reason == HF_OK && !session->log) {
+		reason = HF_SESSION_UNKNOWN;
+	} else if (reason == HF_OK) {
+		reason = hf_session_erased(session) ? HF_SESSION_ERASED : write_page(page);
 	}
 	if (reason == HF_OK) {
 		return HF_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What derives from the log, derived again. Deriving twice does no harm. */
 #include "session/kinds/kinds.h"
+#include "session/log/ending.h"
 #include "session/log/log.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
@@ -14,6 +15,9 @@ static void replay_notice(struct hf_hub *hub, struct hf_session *session, const 
 		return; /* of a later version */
 	}
 	switch (notice.kind) {
+	case HF_NOTICE_CLOSED:
+		hf_session_replay_closed(hub, session, entry);
+		break;
 	case HF_NOTICE_ASK_EXPIRED:
 		hf_ask_replay(hub, session, entry);
 		break;

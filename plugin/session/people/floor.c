@@ -358,6 +358,23 @@ enum hf_reason hf_floor_command(struct hf_hub *hub, struct hf_incoming *incoming
 	return reason;
 }
 
+enum hf_reason hf_floor_close(struct hf_hub *hub, struct hf_session *session, const char *by)
+{
+	struct hf_floor next = session->floor;
+
+	if (!next.holder && !next.to) {
+		return HF_OK;
+	}
+	if (next.holder) {
+		hf_floor_open_up(&next);
+	}
+	next.to = NULL;
+	struct hf_person *person = by ? hf_person_hold(hub, by) : NULL;
+	enum hf_reason reason = by && !person ? HF_NO_MEMORY : change(hub, session, &next, "close", person);
+	hf_person_release(hub, person);
+	return reason;
+}
+
 /* ---- who may write */
 
 enum hf_reason hf_floor_check(struct hf_incoming *incoming)

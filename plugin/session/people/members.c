@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Members: the devices in a session, and how they come and go. */
 #include "session/kinds/kinds.h"
+#include "session/log/ending.h"
 #include "session/people/presence.h"
+
+#include <utlist.h>
 
 static struct hf_member *find(struct hf_member *members, const struct hf_session *session)
 {
@@ -75,6 +78,9 @@ struct hf_member *hf_join(struct hf_hub *hub, struct hf_device *device, struct h
 {
 	struct hf_member *member = device->recent;
 
+	if (hf_session_erased(session)) {
+		return NULL;
+	}
 	if (!member || member->session != session) {
 		member = find(device->members, session);
 	}
@@ -141,6 +147,31 @@ void hf_members_free(struct hf_hub *hub, struct hf_member **members)
 	while (*members) {
 		unlink_member(hub, members, *members);
 	}
+}
+
+static void dismiss(struct hf_hub *hub, struct hf_member **members, struct hf_session *session)
+{
+	struct hf_member *member = find(*members, session);
+
+	if (member) {
+		hf_member_end(hub, members, member, HF_WHY_LEFT);
+	}
+}
+
+void hf_session_dismiss(struct hf_hub *hub, struct hf_session *session)
+{
+	struct hf_lost *lost;
+
+	for (struct hf_device *device = hub->devices; device && session->member_count > 0; device = device->hh.next) {
+		device->recent = NULL;
+		dismiss(hub, &device->members, session);
+	}
+	DL_FOREACH(hub->losses, lost)
+	{
+		dismiss(hub, &lost->members, session);
+	}
+	hf_presence_hide(hub, session);
+	hf_participants_free(hub, session);
 }
 
 void hf_members_check_roles(struct hf_hub *hub, struct hf_device *device)

@@ -11,6 +11,7 @@
  *      4  i64  since, Unix ms, little-endian
  *     12       status
  */
+#include "session/log/ending.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
 #include "session/people/wake.h"
@@ -183,7 +184,7 @@ static enum hf_reason put(
 
 void hf_participant_write(struct hf_hub *hub, struct hf_participant *participant)
 {
-	if (!participant->fact_dirty || !participant->session->log) {
+	if (!participant->fact_dirty || !participant->session->log || hf_session_erased(participant->session)) {
 		return;
 	}
 	if (put(hub, hf_session_id(participant->session), hf_slice_of(participant->person->identity), participant) !=

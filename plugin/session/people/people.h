@@ -30,6 +30,8 @@ enum hf_reason hf_unattended_check(
 /* floor.c */
 enum hf_reason hf_floor_command(struct hf_hub *hub, struct hf_incoming *incoming,
 	const struct hf_control_request *request, struct hf_buffer *answer);
+/* Nobody has it any more, since the session ends; by whom: NULL where not known. */
+enum hf_reason hf_floor_close(struct hf_hub *hub, struct hf_session *session, const char *by);
 enum hf_reason hf_floor_check(struct hf_incoming *incoming); /* may it be stored, by the floor and its epoch? */
 bool hf_floor_allows(struct hf_hub *hub, const struct hf_session *session, struct hf_slice identity); /* to answer */
 void hf_floor_init(struct hf_session *session);

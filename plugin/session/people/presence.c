@@ -5,6 +5,7 @@
  * client that comes and goes all the time fills neither the log nor anybody's connection: what is told last is right.
  */
 #include "session/people/presence.h"
+#include "session/log/ending.h"
 #include "session/log/log.h"
 #include "session/people/people.h"
 #include "session/publish/publish.h"
@@ -231,6 +232,9 @@ static struct hf_person *person_of(struct hf_hub *hub, struct hf_slice encoded, 
 
 void hf_presence_show(struct hf_hub *hub, struct hf_session *session, struct hf_slice encoded)
 {
+	if (hf_session_erased(session)) {
+		return;
+	}
 	if (encoded.len > 0) {
 		struct hf_person *person = person_of(hub, encoded, true);
 		struct hf_participant *participant = person ? hf_participant_get(hub, session, person) : NULL;
@@ -330,6 +334,10 @@ enum hf_reason hf_presence_publish(struct hf_hub *hub, struct hf_incoming *incom
 		return reason;
 	}
 	incoming->session = hf_session_use(hub, incoming->topic.session);
+	reason = incoming->session ? hf_session_ended(incoming->session) : HF_OK;
+	if (reason != HF_OK) {
+		return reason;
+	}
 	struct hf_participant *participant = incoming->session ? speaker(hub, incoming) : NULL;
 	if (!participant) {
 		bool many = incoming->device && HASH_COUNT(incoming->device->members) >= HF_MEMBERS_MAX;

@@ -94,6 +94,9 @@ void hf_member_end(struct hf_hub *hub, struct hf_member **members, struct hf_mem
 /* Its device is connected again. */
 void hf_member_back(struct hf_hub *hub, struct hf_member *member);
 
+/* Nobody takes part in the session any more, and nothing is known of who did: it is erased. */
+void hf_session_dismiss(struct hf_hub *hub, struct hf_session *session);
+
 /* Free all, without a word: the hub closes. */
 void hf_members_free(struct hf_hub *hub, struct hf_member **members);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Requests on S/control: who may give which command, and what carries it out. A new command needs a line here and one
  * in codec/control.h. */
+#include "session/log/ending.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
 #include "session/publish/publish.h"
@@ -10,17 +11,21 @@
 
 static const struct {
 	unsigned int roles;
+	bool within; /* something done by who takes part in the session, which must not have ended */
 	/* Carry it out and write what shall be answered. Reasons refuse it: then nothing has happened. */
 	enum hf_reason (*handle)(struct hf_hub *hub, struct hf_incoming *incoming, const struct hf_control_request *request,
 		struct hf_buffer *answer);
 } commands[HF_COMMAND_COUNT] = {
-	[HF_COMMAND_CLAIM] = {TALKERS, hf_floor_command},
-	[HF_COMMAND_TRANSFER] = {TALKERS, hf_floor_command},
-	[HF_COMMAND_ACCEPT] = {TALKERS, hf_floor_command},
-	[HF_COMMAND_DECLINE] = {TALKERS, hf_floor_command},
-	[HF_COMMAND_HANDBACK] = {TALKERS, hf_floor_command},
-	[HF_COMMAND_RELEASE] = {TALKERS, hf_floor_command},
-	[HF_COMMAND_UNATTENDED] = {TALKERS, hf_unattended_command},
+	[HF_COMMAND_CLAIM] = {TALKERS, true, hf_floor_command},
+	[HF_COMMAND_TRANSFER] = {TALKERS, true, hf_floor_command},
+	[HF_COMMAND_ACCEPT] = {TALKERS, true, hf_floor_command},
+	[HF_COMMAND_DECLINE] = {TALKERS, true, hf_floor_command},
+	[HF_COMMAND_HANDBACK] = {TALKERS, true, hf_floor_command},
+	[HF_COMMAND_RELEASE] = {TALKERS, true, hf_floor_command},
+	[HF_COMMAND_UNATTENDED] = {TALKERS, true, hf_unattended_command},
+	[HF_COMMAND_CLOSE] = {BIT(HF_ROLE_ADMIN), false, hf_end_command},
+	[HF_COMMAND_ERASE] = {BIT(HF_ROLE_ADMIN), false, hf_end_command},
+	[HF_COMMAND_LIMITS] = {BIT(HF_ROLE_ADMIN), false, hf_limits_command},
 };
 
 static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming, struct hf_control_request *request)
@@ -39,7 +44,10 @@ static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming, st
 	if (!incoming->session) {
 		return HF_NO_MEMORY;
 	}
-	return incoming->session->log ? HF_OK : HF_SESSION_UNKNOWN;
+	if (!incoming->session->log) {
+		return HF_SESSION_UNKNOWN;
+	}
+	return commands[request->command].within ? hf_session_ended(incoming->session) : HF_OK;
 }
 
 enum hf_reason hf_control(struct hf_hub *hub, struct hf_incoming *incoming)
@@ -52,7 +60,8 @@ enum hf_reason hf_control(struct hf_hub *hub, struct hf_incoming *incoming)
 		reason = commands[request.command].handle(hub, incoming, &request, &answer);
 	}
 	if (reason == HF_OK) {
-		if (incoming->device && incoming->device->online && !incoming->publish->will) {
+		if (commands[request.command].within && incoming->device && incoming->device->online &&
+			!incoming->publish->will) {
 			hf_join(hub, incoming->device, incoming->session, false);
 		}
 		hf_answer_with(hub, incoming, hf_buffer_slice(&answer));

@@ -4,6 +4,7 @@
 #include "session/audit/notes.h"
 #include "session/delivery/delivery.h"
 #include "session/kinds/kinds.h"
+#include "session/log/ending.h"
 #include "session/log/log.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
@@ -80,6 +81,10 @@ static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming)
 	}
 	if (incoming->repeat) {
 		return reason;
+	}
+	enum hf_reason ended = hf_session_ended(incoming->session);
+	if (ended != HF_OK) {
+		return ended;
 	}
 	/* Who has not the floor is told that first, not what else is wrong with the batch. */
 	enum hf_reason floor = reason == HF_ID_REUSED ? HF_OK : hf_floor_check(incoming);

@@ -34,6 +34,12 @@ struct hf_incoming {
 /* control.c: a request on S/control; HF_OK: done and answered */
 enum hf_reason hf_control(struct hf_hub *hub, struct hf_incoming *incoming);
 
+/* manage.c: what carries out commands of admins */
+enum hf_reason hf_end_command(struct hf_hub *hub, struct hf_incoming *incoming,
+	const struct hf_control_request *request, struct hf_buffer *answer);
+enum hf_reason hf_limits_command(struct hf_hub *hub, struct hf_incoming *incoming,
+	const struct hf_control_request *request, struct hf_buffer *answer);
+
 /* repeats.c: what is sent again. They set incoming->repeat and incoming->receipt. HF_ID_REUSED: it is not the same. */
 enum hf_reason hf_repeat_by_id(struct hf_hub *hub, struct hf_incoming *incoming);
 /* The one that stands at this offset. HF_ID_REUSED also where its entry is no longer kept. */
