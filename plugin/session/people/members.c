@@ -119,7 +119,11 @@ struct hf_member *hf_member_restore(
 {
 	struct hf_member *member = find(*members, session);
 
-	return member ? member : make(hub, members, session, person);
+	member = member ? member : make(hub, members, session, person);
+	if (member && member->participant && member->participant->role == HF_ROLE_NONE) { /* killed before it was written */
+		member->participant->role = hf_identity_role(hub, person->identity, hf_session_id(session));
+	}
+	return member;
 }
 
 void hf_member_end(struct hf_hub *hub, struct hf_member **members, struct hf_member *member, enum hf_why why)
