@@ -48,8 +48,8 @@ void hf_note_of_device(struct hf_hub *hub, const struct hf_device *device, struc
 void hf_note_started(struct hf_hub *hub)
 {
 	hf_note(hub, &(struct hf_audit){.kind = HF_AUDIT_STARTED,
-				  .topic = hf_slice_of(hub->options.root),
-				  .detail = hf_slice_of("holdfast " HF_VERSION)});
+					 .topic = hf_slice_of(hub->options.root),
+					 .detail = hf_slice_of("holdfast " HF_VERSION)});
 }
 
 void hf_note_stopped(struct hf_hub *hub)
