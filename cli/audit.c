@@ -12,6 +12,7 @@ static const struct hf_subcommand commands[] = {
 	{"receipts", (char[]){"holdfast audit receipts"}, hf_audit_command_receipts},
 	{"seen-by", (char[]){"holdfast audit seen-by"}, hf_audit_command_seen},
 	{"report", (char[]){"holdfast audit report"}, hf_audit_command_report},
+	{"transcript", (char[]){"holdfast audit transcript"}, hf_audit_command_transcript},
 	{"verify", (char[]){"holdfast audit verify"}, hf_audit_command_verify},
 	{"checkpoint", (char[]){"holdfast audit checkpoint"}, hf_audit_command_checkpoint},
 	{"key", (char[]){"holdfast audit key"}, hf_audit_command_key},

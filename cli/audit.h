@@ -11,6 +11,7 @@ int hf_audit_command_list(int argc, char **argv); /* of no name: the queries */
 int hf_audit_command_receipts(int argc, char **argv);
 int hf_audit_command_seen(int argc, char **argv);
 int hf_audit_command_report(int argc, char **argv);
+int hf_audit_command_transcript(int argc, char **argv);
 int hf_audit_command_verify(int argc, char **argv);
 int hf_audit_command_checkpoint(int argc, char **argv);
 int hf_audit_command_key(int argc, char **argv);

@@ -85,6 +85,7 @@ static const struct argp argp = {
 		"Commands:\n\n"
 		"  receipts SESSION OFFSET   who got an entry, and who did not, and why\n"
 		"  seen-by IDENTITY          all that an identity was sent\n"
+		"  transcript SESSION        a session as people read it: text, JSON, or a page to print\n"
 		"  report                    how much was published, sent, acknowledged, refused\n"
 		"  verify                    check that nothing was changed, removed or put in another place\n"
 		"  checkpoint                export a proof of what is there now, to be kept elsewhere\n"

@@ -284,15 +284,32 @@ struct hf_store *hf_audit_store_open(const struct hf_audit_options *options)
 
 enum { KEY_FORMAT = 0x100, KEY_FROM, KEY_TO };
 
+static error_t parse_store(int key, char *arg, struct argp_state *state)
+{
+	struct hf_audit_options *audit = state->input;
+
+	(void)arg;
+	if (key != ARGP_KEY_INIT) {
+		return ARGP_ERR_UNKNOWN;
+	}
+	audit->query = hf_query_any();
+	audit->format = HF_FORMAT_TABLE;
+	state->child_inputs[0] = &audit->store;
+	return 0;
+}
+
+static const struct argp store_argp = {
+	.parser = parse_store,
+	.children = (const struct argp_child[]){{.argp = &hf_store_argp}, {0}},
+};
+
 static error_t parse_format(int key, char *arg, struct argp_state *state)
 {
 	struct hf_audit_options *audit = state->input;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		audit->query = hf_query_any();
-		audit->format = HF_FORMAT_TABLE;
-		state->child_inputs[0] = &audit->store;
+		state->child_inputs[0] = audit;
 		return 0;
 	case KEY_FORMAT:
 		if (!hf_format_parse(arg, &audit->format)) {
@@ -312,7 +329,7 @@ static const struct argp_option format_options[] = {
 const struct argp hf_audit_format_argp = {
 	.options = format_options,
 	.parser = parse_format,
-	.children = (const struct argp_child[]){{.argp = &hf_store_argp}, {0}},
+	.children = (const struct argp_child[]){{.argp = &store_argp}, {0}},
 };
 
 static const struct argp_option options[] = {
@@ -364,4 +381,10 @@ const struct argp hf_audit_argp = {
 	.options = options,
 	.parser = parse,
 	.children = (const struct argp_child[]){{.argp = &hf_audit_format_argp}, {0}},
+};
+
+const struct argp hf_audit_time_argp = {
+	.options = options,
+	.parser = parse,
+	.children = (const struct argp_child[]){{.argp = &store_argp}, {0}},
 };

@@ -15,9 +15,10 @@ struct hf_audit_options {
 	struct hf_query query;
 };
 
-/* Children for the argp of a command; their input is a struct hf_audit_options, which they fill in. One has --store and
- * --format, the other --from and --to, too. */
+/* Children for the argp of a command; their input is a struct hf_audit_options, which they fill in. All have --store;
+ * besides, the first has --format, the second --from and --to, the third all three. */
 extern const struct argp hf_audit_format_argp;
+extern const struct argp hf_audit_time_argp;
 extern const struct argp hf_audit_argp;
 
 /* Open the store of these options to ask its audit. NULL: it cannot be, or there is none, and standard error says why.

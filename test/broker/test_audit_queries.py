@@ -5,13 +5,16 @@ import collections
 import csv
 import datetime
 import hashlib
+import html.parser
 import io
 import json
 import time
 
+import cbor2
+
 import harness
 from cli import Cli
-from client import batch, topic
+from client import batch, question, reply, topic
 from harness import wait_until
 from raw import PUBLISH, PUBREC
 
@@ -375,6 +378,152 @@ class Receipts(Audit):
         self.assertEqual([json.loads(line) for line in empty.splitlines()], [{"by": "all"}])
         self.assertTrue(self.ask("report").out.startswith(b"BY "))
         self.ask("report", "nonsense", expect=2)
+
+class Page(html.parser.HTMLParser):
+    """A transcript page: its elements in order, the text of each turn; what would load or run something."""
+
+    VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.turns, self.foreign = [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"not closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if tag in ("script", "link", "img", "iframe", "object", "form") or "src" in attributes or \
+                any(name.startswith("on") for name in attributes) or not attributes.get("href", "#").startswith("#"):
+            self.foreign.append((tag, attrs))
+        if tag == "article":
+            self.turns.append({"class": attributes["class"], "id": attributes["id"], "text": "", "all": ""})
+        if tag not in self.VOID:
+            self.open.append((tag, attributes.get("class")))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1][0] == tag, f"</{tag}> in {self.open}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if ("article") in [tag for tag, _ in self.open]:
+            self.turns[-1]["all"] += data
+            if ("div", "text") in self.open:
+                self.turns[-1]["text"] += data
+
+
+class Transcript(Audit):
+    HOSTILE = "<script>alert('x')</script> & \"more\" </div></article>\n\u202e right to left"
+
+    def talk(self):
+        """An agent answers, asks, is interrupted, and is killed while it streams; a person takes over."""
+        self.start_broker(options={"presence_notices": None, "agent_grace": "0"})
+        self.bob = self.device("bob-1").subscribe("sessions/s/#")
+        self.olga = self.client("olga-1").subscribe("sessions/s/#", qos=0)
+        alice, agent = self.client("alice-1"), self.client("agent-1")
+        alice.publish(topic("s", "input"), self.HOSTILE, content_type="text/plain")
+        for seq in range(5):
+            agent.publish(topic("s", "tokens"), batch("r1", seq, f"word{seq} "))
+        agent.publish(topic("s", "tokens"), batch("r1", 5, "", end="complete"))
+        agent.publish(topic("s", "ask"), question("q", "Refund?", choices=["yes", "no"]))
+        alice.publish(topic("s", "answer"), reply("q", choice="yes"))
+        agent.publish(topic("s", "tokens"), batch("r2", 0, "One "))
+        agent.publish(topic("s", "tokens"), batch("r2", 1, "two"))
+        alice.publish(topic("s", "signal"), cbor2.dumps({"signal": "interrupt", "response": "r2"}))
+        agent.publish(topic("s", "tokens"), batch("r2", 2, " three", end="cancelled"))
+        self.binary = b"\x00\xff binary"
+        alice.publish(topic("s", "input"), self.binary, content_type="image/png")
+        agent.publish(topic("s", "tokens"), batch("r3", 0, "And then"))
+        agent.cut()
+        self.bob.wait(lambda: any(m.kind == "notice" and m.document.get("state") == "crashed" for m in self.bob.entries()),
+                      what="the crash")
+        oscar = self.client("oscar-1")
+        self.assertNotIn("reason", oscar.ask(topic("s", "control"), cbor2.dumps({"command": "claim"}))[1])
+        oscar.publish(topic("s", "tokens"), batch("o1", 0, "Oscar here.", end="complete"))
+        self.head = self.bob.settle().entries()[-1].offset
+        self.olga.wait_offset(self.head)
+
+    def transcript(self, form, *arguments, **options):
+        return self.ask("transcript", "s", "--format", form, *arguments, **options).out.decode()
+
+    def test_it_is_what_was_said(self):
+        self.talk()
+        self.become(lambda: {r["state"] for turn in json.loads(self.transcript("json"))["turns"]
+                             for r in turn["receipts"] if r["device"] == "bob-1"}, {"acknowledged"})
+        document = json.loads(self.transcript("json"))
+        turns = document["turns"]
+        self.assertEqual((document["session"], document["entries"]), ("s", self.head))
+        self.assertEqual(sum(turn["entries"] for turn in turns), self.head)
+        said = [(t["from"], t.get("response"), t.get("text", ""), t.get("continued", False), t.get("end"), t.get("closed"))
+                for t in turns if t["kind"] == "tokens"]
+        self.assertEqual(said, [
+            ("agent", "r1", "word0 word1 word2 word3 word4 ", False, "complete", None),
+            ("agent", "r2", "One two", False, None, None),
+            ("agent", "r2", " three", True, "cancelled", None),
+            ("agent", "r3", "And then", False, None, "agent-lost"),
+            ("oscar", "o1", "Oscar here.", False, "complete", None),
+        ])
+        inputs = [turn for turn in turns if turn["kind"] == "input"]
+        self.assertEqual((inputs[0]["from"], inputs[0]["text"], inputs[0]["type"]), ("alice", self.HOSTILE, "text/plain"))
+        self.assertEqual((inputs[1]["binary"], inputs[1]["sha256"]), (True, [hashlib.sha256(self.binary).hexdigest()]))
+        ask, answer = ([turn for turn in turns if turn["kind"] == kind][0] for kind in ("ask", "answer"))
+        self.assertEqual(answer["answers"], ask["offset"])
+        self.assertIn("Refund?", ask["text"])
+        notices = [turn["text"] for turn in turns if turn["kind"] == "notice"]
+        for words in ("response r3 of agent is closed: agent-lost", "agent (agent) is crashed: connection-lost",
+                      "oscar has the floor, epoch 2"):
+            self.assertIn(words, notices)
+        self.assertIn("stop response r2", [turn.get("text") for turn in turns if turn["kind"] == "signal"])
+        # Who got it, by their own account.
+        for reader in (self.bob, self.olga):
+            got = set(reader.offsets())
+            for turn in turns:
+                mine = [r for r in turn["receipts"] if r["device"] == reader.client_id]
+                self.assertEqual(bool(mine), turn["offset"] in got, (reader.client_id, turn))
+                for receipt in mine:
+                    self.assertEqual(receipt["entries"], turn["entries"])
+                    self.assertEqual(receipt["state"], "acknowledged" if reader is self.bob else "sent")
+
+    def test_the_page_and_the_text(self):
+        self.talk()
+        turns = json.loads(self.transcript("json"))["turns"]
+        text = self.transcript("html")
+        page = Page(text)
+        self.assertEqual(page.foreign, [])
+        self.assertIn("default-src 'none'", text)
+        self.assertNotIn("http:", text)
+        self.assertNotIn("https:", text)
+        self.assertEqual([turn["id"] for turn in page.turns], [f"o{turn['offset']}" for turn in turns])
+        self.assertEqual([turn["text"] for turn in page.turns], [turn.get("text", "") for turn in turns])
+        crash = [turn["all"] for turn in page.turns if "closed by Holdfast: agent-lost" in turn["all"]]
+        self.assertEqual(len(crash), 1)
+        self.assertIn("bob on bob-1: ", crash[0])
+        plain = self.transcript("text")
+        self.assertIn("agent (agent)  response r3  -- closed by Holdfast: agent-lost\n    And then\n", plain)
+        self.assertIn("    > bob on bob-1: ", plain)
+        self.assertNotIn("\x1b", plain)
+        # Of a part of the time, and of nothing.
+        self.assertEqual(json.loads(self.transcript("json", "--from", turns[3]["time"]))["turns"][0]["time"], turns[3]["time"])
+        self.assertIn(b"no entries of session s of that time", self.ask("transcript", "s", "--to", "2001", expect=1).err)
+        self.assertIn(b"no entries of session t", self.ask("transcript", "t", expect=1).err)
+        self.ask("transcript", expect=2)
+        self.ask("transcript", "s", "--format", "pdf", expect=2)
+
+    def test_what_is_not_kept_any_more(self):
+        self.start_broker(options={"retention_count": "2"})
+        self.fill("s", 300)
+        alice = self.client("alice-1")
+        alice.publish(topic("s", "input"), "the last")
+
+        def removed():
+            turns = json.loads(self.transcript("json"))["turns"]
+            return turns[0].get("removed") and turns
+        turns = wait_until(removed, 20, "the first entry to be removed")
+        self.assertEqual(turns[0]["sha256"], [hashlib.sha256(b"1").hexdigest()])
+        self.assertNotIn("text", turns[0])
+        self.assertIn("not kept any more", self.transcript("html"))
+        self.assertIn("(not kept any more)", self.transcript("text"))
+
 
 if __name__ == "__main__":
     harness.main()
