@@ -110,6 +110,19 @@ const struct hf_case hf_cases[] = {
 		.receive_maximum = 100,
 	},
 	{
+		.name = "crash-100", .kind = HF_CASE_CRASH, .primary = HF_CRASH_P99_MS,
+		.title = "from the end of an agent's socket, in the middle of a response, to the notice that it has crashed, at each of"
+				 " 100 people (20 agents, one after the other)",
+		.variants = HF_VARIANT_BIT(HF_HOLDFAST), .receive_maximum = 100, .quick = true,
+	},
+	{
+		.name = "upkeep-120", .kind = HF_CASE_UPKEEP, .primary = HF_ACKED_PER_S, .entries = 100000,
+		.title = "1 publisher, 100,000 token batches, 64 bytes, 100 unacknowledged, in a session of 100 people, who look at its"
+				 " state and presence, and 20 agents with a response open (no-upkeep: the same clients take no part in it)",
+		.payload_size = 64, .window = 100, .variants = HF_VARIANT_BIT(HF_HOLDFAST) | HF_VARIANT_BIT(HF_NO_UPKEEP),
+		.receive_maximum = 100, .quick = true,
+	},
+	{
 		.name = "rest", .kind = HF_CASE_REST, .primary = HF_BYTES_PER_SESSION,
 		.title = "memory of sessions that nobody uses, after a restart of the broker",
 		.publishers = 1, .payload_size = 64, .window = 100, .variants = HF_VARIANT_BIT(HF_HOLDFAST),

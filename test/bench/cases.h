@@ -19,6 +19,8 @@ enum hf_case_kind {
 	HF_CASE_OFFLINE,  /* what devices cost that are away */
 	HF_CASE_HISTORY,  /* pages of a long log */
 	HF_CASE_REST,     /* what sessions cost that nobody uses */
+	HF_CASE_CRASH,    /* how soon people learn that an agent is lost */
+	HF_CASE_UPKEEP,   /* saturated streaming, while presence and state are kept for people */
 	HF_CASE_KINDS,
 };
 

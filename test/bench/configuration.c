@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "configuration.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +13,27 @@ const struct hf_server hf_servers[HF_PROGRAMS] = {
 	[HF_NATS] = {.option = "-c", .version = "Version:  ", .stop_signal = SIGINT},
 };
 
+/* Of those who have a user name (crowd.c); all others are anonymous. */
+static void write_roles(const char *path)
+{
+	FILE *file = fopen(path, "w");
+
+	if (file) {
+		fputs("agent-* agent *\nperson-* user *\n", file);
+		fclose(file);
+	}
+}
+
 static void write_plugin_options(FILE *file, const struct hf_broker_setup *setup, const char *directory)
 {
 	const struct hf_variant_info *variant = &hf_variant_info[setup->variant];
+	char roles[PATH_MAX];
 
-	fprintf(file, "global_plugin %s\nplugin_opt_store %s/store\nplugin_opt_anonymous_role agent\n",
-		setup->program[HF_PLUGIN], directory);
+	/* Should it fail, the broker does not start, and says why. */
+	snprintf(roles, sizeof(roles), "%s/roles", directory);
+	write_roles(roles);
+	fprintf(file, "global_plugin %s\nplugin_opt_store %s/store\nplugin_opt_anonymous_role agent\nplugin_opt_roles %s\n",
+		setup->program[HF_PLUGIN], directory, roles);
 	fprintf(file, "plugin_opt_window %u\nplugin_opt_audit %s\n", setup->window, variant->no_audit ? "off" : "on");
 	for (size_t i = 0; i < setup->options->count; i++) {
 		const char *text = setup->options->text[i];

@@ -24,6 +24,7 @@ struct hf_load {
 	struct hf_reader *readers[HF_READERS_MAX];
 	char reader_names[HF_READERS_MAX][NAME_SIZE];
 	struct hf_asker *asker;
+	struct hf_crowd *crowds[HF_CROWDS];
 };
 
 typedef bool (*condition_fn)(const struct hf_load *load, uint64_t argument);
@@ -57,6 +58,9 @@ void hf_load_free(struct hf_load *load)
 		hf_reader_close(load->readers[i]);
 	}
 	hf_asker_close(load->asker);
+	for (unsigned i = 0; i < HF_CROWDS; i++) {
+		hf_crowd_close(load->crowds[i]);
+	}
 	if (load->tally.ack_ns) {
 		hdr_close(load->tally.ack_ns);
 	}
@@ -151,7 +155,18 @@ static bool all_ready(const struct hf_load *load, uint64_t argument)
 			return false;
 		}
 	}
+	for (unsigned i = 0; i < HF_CROWDS; i++) {
+		if (load->crowds[i] && !hf_crowd_is_ready(load->crowds[i])) {
+			return false;
+		}
+	}
 	return !load->asker || hf_asker_is_ready(load->asker);
+}
+
+static bool has_noticed(const struct hf_load *load, uint64_t argument)
+{
+	(void)argument;
+	return hf_crowd_has_noticed(load->crowds[HF_WATCHERS]);
 }
 
 static bool is_answered(const struct hf_load *load, uint64_t argument)
@@ -263,6 +278,19 @@ bool hf_load_ask(struct hf_load *load, const void *request, size_t size, int64_t
 	}
 	*took_ns = hf_asker_took_ns(load->asker);
 	return true;
+}
+
+bool hf_load_add_crowd(struct hf_load *load, enum hf_crowd_part part, const struct hf_crowd_setup *setup)
+{
+	load->crowds[part] = hf_crowd_open(load->loop, hf_broker_port(load->broker), setup, &load->tally);
+	return load->crowds[part] && run_while_progress(load, all_ready, 0, ANSWER_NS_MAX, "connecting a crowd");
+}
+
+bool hf_load_crash(struct hf_load *load, unsigned agent)
+{
+	hf_crowd_expect(load->crowds[HF_WATCHERS], hf_now_ns());
+	hf_crowd_break(load->crowds[HF_AGENTS], agent);
+	return run_while_progress(load, has_noticed, 0, PROGRESS_NS_MAX, "waiting for the notice of a crash");
 }
 
 static const struct hf_pace unpaced = {.interval_ns = 0, .burst = 1};

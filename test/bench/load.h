@@ -8,6 +8,7 @@
 
 #include "broker.h"
 #include "client.h"
+#include "crowd.h"
 #include "publisher.h"
 #include "reader.h"
 #include "tally.h"
@@ -54,6 +55,14 @@ void hf_load_start(struct hf_load *load, const char *topic, uint64_t limit);
 /* The same without a limit, each at `rate_hz` messages a second, `burst` (at least 1) of them at once. */
 void hf_load_start_paced(struct hf_load *load, const char *topic, unsigned rate_hz, unsigned burst);
 void hf_load_stop(struct hf_load *load);
+
+/* Connect a crowd, and wait until all that it begins with is acknowledged. */
+enum hf_crowd_part { HF_WATCHERS, HF_AGENTS, HF_CROWDS };
+bool hf_load_add_crowd(struct hf_load *load, enum hf_crowd_part part, const struct hf_crowd_setup *setup);
+
+/* The connection of one of the agents breaks; run until all watchers have noticed. The times are in the tally's
+ * delivery_ns. */
+bool hf_load_crash(struct hf_load *load, unsigned agent);
 
 /* Publish `count` messages, one to each of `count` sessions named after their number, by the first publisher. */
 bool hf_load_publish_sessions(struct hf_load *load, unsigned count);

@@ -56,13 +56,13 @@ static uint8_t *put_header(uint8_t *out, enum hf_packet_type type, unsigned flag
 size_t hf_packet_connect(uint8_t *out, const struct hf_connect *connect)
 {
 	const size_t properties_size = 5 + 3;
-	size_t id_size = strlen(connect->client_id);
-	/* protocol name, version, flags, keepalive, properties, client id */
-	uint8_t *at = put_header(out, HF_CONNECT, 0, 6 + 1 + 1 + 2 + 1 + properties_size + 2 + id_size);
+	size_t id_size = strlen(connect->client_id), user_size = connect->user ? 2 + strlen(connect->user) : 0;
+	/* protocol name, version, flags, keepalive, properties, client id, user name */
+	uint8_t *at = put_header(out, HF_CONNECT, 0, 6 + 1 + 1 + 2 + 1 + properties_size + 2 + id_size + user_size);
 
 	at = put_string(at, "MQTT", 4);
 	*at++ = 5;
-	*at++ = connect->clean_start ? 0x02 : 0x00;
+	*at++ = (uint8_t)((connect->clean_start ? 0x02u : 0u) | (connect->user ? 0x80u : 0u));
 	at = put_u16(at, 0);
 	at = put_length(at, properties_size);
 	*at++ = PROPERTY_SESSION_EXPIRY;
@@ -70,6 +70,9 @@ size_t hf_packet_connect(uint8_t *out, const struct hf_connect *connect)
 	*at++ = PROPERTY_RECEIVE_MAXIMUM;
 	at = put_u16(at, connect->receive_maximum);
 	at = put_string(at, connect->client_id, id_size);
+	if (connect->user) {
+		at = put_string(at, connect->user, user_size - 2);
+	}
 	return (size_t)(at - out);
 }
 

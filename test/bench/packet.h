@@ -32,6 +32,7 @@ struct hf_packet {
 
 struct hf_connect {
 	const char *client_id;
+	const char *user; /* NULL: anonymous */
 	bool clean_start;
 	uint32_t session_expiry_s;
 	uint16_t receive_maximum;

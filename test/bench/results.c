@@ -152,6 +152,8 @@ static const struct goal_rule goal_rules[] = {
 	{"catch-up: never slower than persist-sqlite", "catch-up-offline", HF_HOLDFAST, HF_SQLITE, 1, PRIMARY},
 	{"no reader (persist-sqlite stores nothing then): never slower than it", "publish-*", HF_HOLDFAST, HF_SQLITE, 1,
 		PRIMARY},
+	{"100 people know of a crash within a second: p99 in ms", "crash-*", HF_HOLDFAST, HF_HOLDFAST, 1000, PRIMARY},
+	{"presence and state cost at most 5 % of the rate", "upkeep-*", HF_HOLDFAST, HF_NO_UPKEEP, 0.95, PRIMARY},
 	{"the audit costs at most 15 % of the rate", "*-w100", HF_HOLDFAST, HF_NO_AUDIT, 0.85, PRIMARY},
 	{"the audit costs at most 15 % of the rate", "deliver-*", HF_HOLDFAST, HF_NO_AUDIT, 0.85, PRIMARY},
 	{"the audit: p50, times that without, at most 1.2", "*-1x*-w1", HF_HOLDFAST, HF_NO_AUDIT, 1.2, PRIMARY},

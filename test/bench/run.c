@@ -195,6 +195,8 @@ bool hf_case_run(const struct hf_case *which, struct hf_broker *broker, const st
 		[HF_CASE_OFFLINE] = hf_run_offline,
 		[HF_CASE_HISTORY] = run_history,
 		[HF_CASE_REST] = run_rest,
+		[HF_CASE_CRASH] = hf_run_crash,
+		[HF_CASE_UPKEEP] = hf_run_upkeep,
 	};
 	struct hf_run run = {
 		.which = which,

@@ -32,6 +32,10 @@ bool hf_run_catch_up(struct hf_run *run);
 bool hf_run_drain(struct hf_run *run);
 bool hf_run_offline(struct hf_run *run);
 
+/* people.c */
+bool hf_run_crash(struct hf_run *run);
+bool hf_run_upkeep(struct hf_run *run);
+
 /* The other servers, by their own client libraries: put the corpus there; read all of it as a fresh device would.
  * redis.c, nats.c */
 struct hf_rival {

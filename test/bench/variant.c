@@ -7,6 +7,7 @@ const struct hf_variant_info hf_variant_info[HF_VARIANTS] = {
 	[HF_HOLDFAST] = {.name = "holdfast", .server = HF_MOSQUITTO, .plugin = HF_PLUGIN},
 	[HF_NO_AUDIT] = {.name = "no-audit", .server = HF_MOSQUITTO, .plugin = HF_PLUGIN, .no_audit = true},
 	[HF_BATCHES] = {.name = "batches", .server = HF_MOSQUITTO, .plugin = HF_PLUGIN, .batches = true},
+	[HF_NO_UPKEEP] = {.name = "no-upkeep", .server = HF_MOSQUITTO, .plugin = HF_PLUGIN, .no_upkeep = true},
 	[HF_BARE_NAGLE] = {.name = "bare-nagle", .server = HF_MOSQUITTO, .nagle = true},
 	[HF_HOLDFAST_NAGLE] = {.name = "holdfast-nagle", .server = HF_MOSQUITTO, .plugin = HF_PLUGIN, .nagle = true},
 	[HF_BATCHES_NAGLE] =

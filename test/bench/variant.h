@@ -23,6 +23,7 @@ enum hf_variant {
 	HF_HOLDFAST,
 	HF_NO_AUDIT,
 	HF_BATCHES,
+	HF_NO_UPKEEP,
 	/* Without set_tcp_nodelay, as Mosquitto is by default. */
 	HF_BARE_NAGLE,
 	HF_HOLDFAST_NAGLE,
@@ -43,8 +44,9 @@ struct hf_variant_info {
 	enum hf_program plugin; /* HF_MOSQUITTO: none */
 	bool nagle;
 	bool no_audit;
-	bool batches; /* reads with the filter option that has nothing joined */
-	bool group;   /* reads as a group, whose place Redis keeps, and acknowledges */
+	bool no_upkeep; /* its clients are no participants: see people.c */
+	bool batches;   /* reads with the filter option that has nothing joined */
+	bool group;     /* reads as a group, whose place Redis keeps, and acknowledges */
 };
 
 extern const struct hf_variant_info hf_variant_info[HF_VARIANTS];
