@@ -9,7 +9,7 @@ import pycddl
 
 import documents
 import harness
-from client import Clients, batch, question, reply, state, topic
+from client import Clients, batch, interrupt, question, reply, state, topic
 from raw import PUBACK
 
 
@@ -65,9 +65,11 @@ class Schemas(Clients, harness.BrokerTest):
                     documents.violations.clear()
 
     def test_all_documents(self):
-        """One of each sort: state with and without open responses, both marks, errors, receipts, questions, history."""
+        """One of each sort: state with and without open responses, both marks, errors, receipts, questions, history ..."""
         before = documents.seen()
-        self.start_broker(options={"history_page": "5"})
+        options = {"history_page": "5", "wake_identity": "pusher", "interrupt_grace": "0"}
+        self.start_broker(options=options, users=(*harness.USERS, "pusher"))
+        gateway = self.client("pusher-1").subscribe("sessions/$wake/#")
         reader = self.device("bob-1", maximum_packet_size=1000).subscribe("sessions/s/#")
         agent = self.client("agent-1").subscribe("sessions/s/error")
         alice = self.client("alice-1").subscribe(["sessions/s/error", "sessions/s/state"])
@@ -83,6 +85,17 @@ class Schemas(Clients, harness.BrokerTest):
         alice.publish(topic("s", "input"), b"x" * 5000, content_type="text/plain", user=[("a", "b"), ("a", "")])
         alice.publish(topic("s", "nonsense"), b"", expect=0x87)
         alice.refused("$from/x/sessions/s/#")
+        agent.publish(topic("s", "tokens"), batch("r3", 0, "x"))
+        alice.publish(topic("s", "signal"), interrupt("r3", text="enough"))
+        oscar = self.client("oscar-1").subscribe("sessions/s/notice")
+        for request in ({"command": "claim"}, {"command": "unattended", "mode": "reject"}, {"command": "accept"}):
+            documents.schema("control-request", "control").validate_cbor(cbor2.dumps(request))
+            oscar.ask(topic("s", "control"), cbor2.dumps(request))
+        alice.publish(topic("s", "presence/alice"), cbor2.dumps({"status": "reading"}))
+        oscar.settle().disconnect()
+        self.broker.wait_log("oscar-1.* disconnected")
+        alice.publish(topic("s", "input"), "is he still there?")
+        gateway.wait_count(1)
         for request in ({}, {"from": 2, "limit": 1}, {"from": "-1"}, {"from": 99}, {"limit": 6}):
             documents.schema("history-request", "history").validate_cbor(cbor2.dumps(request))
             alice.ask(topic("s", "history"), cbor2.dumps(request))
@@ -92,6 +105,7 @@ class Schemas(Clients, harness.BrokerTest):
         agent.wait(lambda: len(agent.errors()) == 2, what="two errors")
         seen = {rule for rule, count in documents.seen().items() if count > before.get(rule, 0)}
         wanted = {"state", "mark", "error", "notice", "receipt", "history-answer", "tokens", "ask", "answer"}
+        wanted |= {"signal", "presence", "control-answer", "wake"}
         self.assertEqual(wanted - seen, set())
 
     def test_the_door_and_the_schema_agree(self):
