@@ -222,6 +222,8 @@ void hf_audit_complain(struct hf_store *store, const struct hf_query *query, enu
 		hf_complain("%s", fault);
 	} else if (*hf_store_error(store)) {
 		hf_complain("the store cannot be read: %s", hf_store_error(store));
+	} else if (reason == HF_RECORD_CORRUPT) {
+		hf_complain("a page of receipts does not decode: 'holdfast audit verify' tells whether it was changed");
 	} else {
 		hf_complain("%s", hf_reason_sentence(reason));
 	}
