@@ -66,8 +66,8 @@ bool hf_document_limits(
  * NULL, or why there will be none: "closed" or "erased". */
 bool hf_document_caught_up(struct hf_buffer *out, uint64_t head, const char *ended);
 
-/* S/mark { mark: "gap", first, last, reason } : these offsets will not come; why ("truncated", "erased" or
- * "too-large").
+/* S/mark { mark: "gap", first, last, reason } : these offsets will not come; why ("truncated", "erased",
+ * "too-large" or "unconfirmed").
  */
 bool hf_document_gap(struct hf_buffer *out, uint64_t first, uint64_t last, const char *why);
 

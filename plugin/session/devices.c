@@ -299,6 +299,7 @@ enum hf_reason hf_connected(struct hf_hub *hub, const struct hf_connection *conn
 		hf_receipts_leave(hub, device);
 		hf_note_disconnected(hub, device, HF_WHY_TAKEN_OVER);
 		hf_connection_gone(hub, device, HF_WHY_TAKEN_OVER);
+		hf_unconfirmed_lost(device, HF_WHY_TAKEN_OVER);
 	}
 	if (device && connection->clean) {
 		hf_device_forget(hub, device);
@@ -361,6 +362,7 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token, enum
 		hf_device_forget(hub, device);
 		return;
 	}
+	hf_unconfirmed_lost(device, why);
 	if (device->at_head) {
 		/* It has seen all there is: on its return the search need not begin further back. */
 		device->sent = hf_store_head(hub->store);

@@ -177,7 +177,9 @@ struct hf_subscription {
 	uint64_t last_n;   /* with a wildcard session: the last N of each session as it was at last_lsn */
 	uint64_t last_lsn; /* last_n 0: truncations up to this stamp are none of its business */
 	uint64_t told;     /* of truncations up to this stamp: gaps.c */
-	struct hf_session *session; /* while online: the one it names */
+	uint64_t unread_from; /* unconfirmed.c: the first offset handed over at QoS 0 on this connection; or 0 */
+	uint64_t unsure_first, unsure_last; /* of connections before; 0: nothing */
+	struct hf_session *session;         /* while online: the one it names */
 };
 
 struct hf_handed {
@@ -249,6 +251,7 @@ struct hf_device {
 	size_t unacknowledged; /* of the ring */
 	size_t handed_bytes;
 	uint32_t packets, packets_read;    /* sent to it on this connection, ours and others'; of those, certainly read */
+	uint32_t unread_packet;            /* how many it had been sent with the newest entry at QoS 0 */
 	uint8_t max_qos, qos_tried;        /* of the listener that it came in by, as far as is known by having tried */
 	bool size_known;                   /* facts.max_packet_size is of this connection */
 	uint32_t size_taken, size_refused; /* if not: the largest entry it took, the smallest that was too large; 0: none */

@@ -11,6 +11,8 @@ import socket
 import struct
 import time
 
+import cbor2
+
 from harness import WAIT_S
 from raw import PUBACK, PUBLISH, Closed, Raw, read_varint, text, varint
 
@@ -82,8 +84,19 @@ class Reader:
             assert reasons == [qos], reasons
         self.buffer = bytearray()
         for packet in self.raw.waiting:
-            assert packet.type != PUBLISH or packet.topic.endswith("/state"), packet.topic
+            self._early(packet)
         self.buffer += self.raw.buffer
+
+    def _early(self, packet):
+        """What came along with CONNACK or SUBACK: marks, states."""
+        if packet.type == PUBLISH:
+            assert packet.topic.endswith(("/state", "/mark")), packet.topic
+            if packet.topic.endswith("/mark"):
+                self._mark(packet.payload)
+
+    def _mark(self, document):
+        if cbor2.loads(document)["mark"] == "gap":
+            self.gaps.append(document)
 
     def step(self, most=1 << 16, timeout=0.0):
         """False: there was nothing to read."""
@@ -119,7 +132,7 @@ class Reader:
         size, at = read_varint(body, at)
         message = body[at + size :]
         if body[2 : 2 + length].endswith(b"/mark"):
-            self.gaps.append(message)
+            self._mark(message)
         elif body[2 : 2 + length].endswith(b"/input"):
             number = int(message[: message.index(b".")])
             if number == self.next:

@@ -9,10 +9,12 @@ import os
 import threading
 import time
 
+import cbor2
+
 import harness
 from bulk import Memory, Reader, Writer, settled_rss_mib
 from client import topic
-from raw import Raw
+from raw import Raw, reset
 
 FULL = os.environ.get("HOLDFAST_SCALE") == "full"
 SANITIZED = "/asan/" in os.environ.get("HOLDFAST_PLUGIN", "")  # its memory says nothing
@@ -68,7 +70,7 @@ class Scale(harness.BrokerTest):
         """10 KB/s, no reading at all for a minute, and Receive Maximum 1: all get everything, and nobody else waits."""
         seconds, count, length = size(4, 60), size(20_000, 200_000), 256
         self.start_broker()
-        names = {"10 KB/s": {}, "stopped": {}, "one at a time": {"receive_maximum": 1}, "not durable": {"expiry": 0}}
+        names = {"10 KB/s": {}, "stopped": {}, "one at a time": {"receive_maximum": 1}, "not durable": {"expiry": 0}, "at QoS 0": {"qos": 0}}
         readers = {n: self.reader(f"bob-{i}", "sessions/s/input", **o) for i, (n, o) in enumerate(names.items())}
         live = self.reader("bob-live", "sessions/s/input")
         first = 1000
@@ -95,11 +97,36 @@ class Scale(harness.BrokerTest):
         for name, reader in readers.items():
             begin = time.monotonic()
             reader.read_to(count, 900, memory.look)
+            self.assertEqual(reader.gaps, [], name)
             say(f"{name}: complete and in order, the rest in {time.monotonic() - begin:.1f} s")
         self.check_memory("until all have everything", memory.grown_mib, 48)
         writer.fill(topic("s", "input"), count + 1, count + 10, length)
         for reader in (*readers.values(), live):
             reader.read_to(count + 10, 10)  # all are live again
+
+    def test_a_reader_at_qos_0_whose_connection_breaks(self):
+        """While it is connected it misses nothing; what was on its way then may be lost, and it is told."""
+        count = 20_000
+        self.start_broker()
+        filters = "sessions/s/#"
+        writer = self.writer()
+        stuck = self.reader("bob-0", filters, qos=0)
+        writer.fill(topic("s", "input"), 1, count, 256)
+        while stuck.next < 100:
+            stuck.step(4096, 1)
+        reset(stuck.sock)
+        back = self.reader("bob-0", None, clean=False, qos=0, first=stuck.next)
+        back.read_to(count, 60)
+        (mark, *lost) = back.gaps
+        mark = cbor2.loads(mark)
+        self.assertEqual((mark["mark"], mark["reason"], mark["first"]), ("gap", "unconfirmed", 1))
+        say(f"at QoS 0: read to {stuck.next - 1}, handed over to {mark['last']}")
+        self.assertGreater(mark["last"], stuck.next)
+        self.assertLess(mark["last"], count)  # most of it waited in the log
+        self.assertEqual(lost, [(stuck.next, mark["last"])])
+        writer.fill(topic("s", "input"), count + 1, count + 10, 256)
+        back.read_to(count + 10, 10)
+        self.assertEqual(len(back.gaps), 2)
 
     def devices_offline(self, count, entries, plugin):
         """MiB of a broker with so many devices that are away: before and after so much was published."""

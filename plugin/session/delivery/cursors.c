@@ -442,6 +442,7 @@ static bool load_subscription(struct load *load, struct hf_slice filter, struct 
 	}
 	subscription->told = subscription->parsed.any_session && subscription->last_n == 0 ? subscription->last_lsn : 0;
 	subscription->batches = flags & BATCHES;
+	hf_unconfirmed_restored(device, subscription);
 	return true;
 }
 

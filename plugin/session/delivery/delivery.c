@@ -211,6 +211,9 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 			hf_receipt_missed(hub, device, entry);
 		}
 	}
+	if (outcome == HF_HANDED && message.qos == 0 && device->durable) {
+		hf_unconfirmed_handed(device, first, match->filters);
+	}
 	if (outcome != HF_DROPPED) {
 		device->sent = entry->lsn;
 		device->shown = entry->lsn > device->shown ? entry->lsn : device->shown;
@@ -682,7 +685,10 @@ void hf_pump(struct hf_hub *hub, struct hf_device *device)
 	device->in_a_row = 0;
 	hf_mark_gaps(hub, device);
 	bool was_at_head = device->at_head;
-	enum pumped pumped = was_at_head ? PUMPED_ALL : pump_once(hub, device);
+	enum pumped pumped = was_at_head ? PUMPED_ALL : PUMPED_REFUSED;
+	if (!was_at_head && hf_unconfirmed_tell(hub, device)) {
+		pumped = pump_once(hub, device);
+	}
 	device->at_head = pumped == PUMPED_ALL;
 	if (device->at_head && !hf_mark_caught_up(hub, device)) {
 		device->at_head = false;
@@ -737,6 +743,7 @@ void hf_delivered(struct hf_hub *hub, const char *id, uint64_t handle, enum hf_o
 	}
 	if (handed->packet > device->packets_read) {
 		device->packets_read = handed->packet;
+		hf_unconfirmed_read(device);
 	}
 	if (outcome == HF_OUTCOME_UNSENT && handed->lsn > 0 && !may_read_now(hub, device, handed->lsn) &&
 		hf_owed_handed(device, handed)) {

@@ -97,6 +97,13 @@ enum hf_handover hf_hand_over(
 size_t hf_unseen_join_max(const struct hf_hub *hub, const struct hf_device *device, const struct hf_entry *entry,
 	const struct hf_match *match);
 
+/* unconfirmed.c: what a kept device was handed at QoS 0 and may not have got, since its connection broke */
+void hf_unconfirmed_handed(struct hf_device *device, const struct hf_entry *first, uint64_t filters); /* by slot */
+void hf_unconfirmed_read(struct hf_device *device); /* it has acknowledged something */
+void hf_unconfirmed_lost(struct hf_device *device, enum hf_why why);
+void hf_unconfirmed_restored(const struct hf_device *device, struct hf_subscription *subscription); /* from the store */
+bool hf_unconfirmed_tell(struct hf_hub *hub, struct hf_device *device); /* false: the broker has no room */
+
 /* gaps.c: what retention has removed before a device was given it */
 enum hf_told {
 	HF_TOLD_ALL,     /* it knows: what is left may follow */
@@ -117,6 +124,9 @@ bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struc
 	uint64_t first_offset, const struct hf_handed *instead);
 bool hf_mark_gone(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last,
 	const char *why); /* likewise; "truncated" or "erased" */
+
+bool hf_mark_unconfirmed(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first,
+	uint64_t last); /* likewise */
 
 /* retained.c: put in place what this filter is about to look up */
 void hf_retained_show(struct hf_hub *hub, const struct hf_device *device, const struct hf_filter *filter);

@@ -83,6 +83,12 @@ bool hf_mark_gone(struct hf_hub *hub, struct hf_device *device, struct hf_slice 
 	return told;
 }
 
+bool hf_mark_unconfirmed(
+	struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last)
+{
+	return mark_gap(hub, device, session, first, last, "unconfirmed", &(struct hf_handed){.lsn = 0});
+}
+
 bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry,
 	uint64_t first_offset, const struct hf_handed *instead)
 {

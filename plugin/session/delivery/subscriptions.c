@@ -561,6 +561,7 @@ enum hf_reason hf_subscribe(
 	subscription->outside = false;
 	subscription->batches = filter.batches;
 	if (begins) {
+		subscription->unread_from = subscription->unsure_first = 0;
 		reason = begin(hub, device, subscription, filter.position);
 	}
 	allow(hub, device, subscription);

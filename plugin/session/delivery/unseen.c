@@ -22,7 +22,7 @@ void hf_unseen_begin(struct hf_device *device)
 {
 	struct hf_loan *loan;
 
-	device->packets = device->packets_read = 0;
+	device->packets = device->packets_read = device->unread_packet = 0;
 	hf_answers_forget(device, false);
 	for (size_t i = 0; i < device->ring_size; i++) {
 		device->ring[i].packet = 0;
