@@ -45,6 +45,7 @@
 	X(REQUEST_TOO_LARGE,    1, "request-too-large",    "a request has at most 64 KiB and 100 commands, and looks at only so much; what is left goes into another one") \
 	X(ANSWER_TOO_LARGE,     1, "answer-too-large",     "the answer did not fit into the client's Maximum Packet Size or the broker's memory; commands that change something were carried out") \
 	X(ARGUMENT_INVALID,     0, "argument-invalid",     "an argument of the command is missing, unknown, or not what it must be") \
+	X(STOPPED,              0, "stopped",              "the broker is being stopped") \
 	X(EPOCH_STALE,          0, "epoch-stale",          "the epoch is not that of the floor: somebody has taken the floor since") \
 	X(FLOOR_HELD,           0, "floor-held",           "somebody else has the floor") \
 	X(FLOOR_OPEN,           0, "floor-open",           "nobody has the floor; who needs it claims it first") \

@@ -146,6 +146,15 @@ static void add_record(struct hf_gather *gather, const struct hf_audit *record)
 
 /* ---- a block */
 
+/* Look at one more. */
+static enum hf_reason look(struct hf_gather *gather)
+{
+	const atomic_bool *stop = gather->query->stop;
+
+	gather->looks++;
+	return stop && atomic_load_explicit(stop, memory_order_relaxed) ? HF_STOPPED : gather->reason;
+}
+
 static enum hf_reason gather_entries(struct hf_gather *gather, const struct hf_block *block)
 {
 	struct hf_records *records;
@@ -156,9 +165,8 @@ static enum hf_reason gather_entries(struct hf_gather *gather, const struct hf_b
 	while (reason == HF_OK && found && entry.lsn < block->lsn_end) {
 		reason = hf_records_next(records, entry.lsn, &entry, &found);
 		if (reason == HF_OK && found && entry.lsn <= block->lsn_end) {
-			gather->looks++;
 			add_entry(gather, &entry);
-			reason = gather->reason;
+			reason = look(gather);
 		}
 	}
 	hf_records_close(records);
@@ -175,9 +183,8 @@ static enum hf_reason gather_records(struct hf_gather *gather, const struct hf_b
 	while (reason == HF_OK && found && record.seq < block->seq_end) {
 		reason = hf_audit_after(reader, record.seq, &record, &found);
 		if (reason == HF_OK && found && record.seq <= block->seq_end) {
-			gather->looks++;
 			add_record(gather, &record);
-			reason = gather->reason;
+			reason = look(gather);
 		}
 	}
 	hf_audit_reader_close(reader);

@@ -12,6 +12,8 @@
 #ifndef HF_QUERY_QUERY_H
 #define HF_QUERY_QUERY_H
 
+#include <stdatomic.h>
+
 #include "codec/receipts.h"
 #include "store/audit.h"
 
@@ -33,6 +35,9 @@ struct hf_query {
 
 	/* At most about so many entries and records are looked at in one go; 0: no limit. See hf_query_paused. */
 	uint64_t looks_max;
+
+	/* NULL, or set by another thread when nobody wants the answer any more: HF_STOPPED. */
+	const atomic_bool *stop;
 };
 
 /* A query for everything. */

@@ -171,6 +171,9 @@ void hf_hub_close(struct hf_hub *hub)
 		device->durable = false; /* it stays in the store */
 		hf_device_forget(hub, device);
 	}
+	if (hub->inquiries) {
+		hub->inquiries(hub, true);
+	}
 	hf_kicks_free(hub);
 	hf_shared_free(hub);
 	hf_losses_free(hub);
@@ -309,6 +312,11 @@ static void recover(struct hf_hub *hub)
 	}
 }
 
+static void answer_inquiries(struct hf_hub *hub)
+{
+	hub->inquiries(hub, false);
+}
+
 /* In this order, where several are due. One is set again by whoever finds that there is more to do. */
 static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_RECOVER] = recover,
@@ -331,6 +339,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_REST] = rest,
 	[HF_TIMER_SWEEP] = hf_retention_sweep,
 	[HF_TIMER_ERASE] = hf_erasures_go_on,
+	[HF_TIMER_INQUIRIES] = answer_inquiries,
 	[HF_TIMER_GROUPS] = hf_groups_retry,
 	[HF_TIMER_GROUPS_END] = hf_groups_expire,
 };

@@ -328,6 +328,7 @@ enum hf_timer {
 	HF_TIMER_REST,       /* look for sessions to put to rest */
 	HF_TIMER_SWEEP,      /* retention of sessions at rest, and by age */
 	HF_TIMER_ERASE,      /* go on with what is to go */
+	HF_TIMER_INQUIRIES,  /* answer those that are done */
 	HF_TIMER_GROUPS,     /* workers may have room */
 	HF_TIMER_GROUPS_END, /* look for groups that nobody has joined for long */
 	HF_TIMER_COUNT
@@ -380,10 +381,14 @@ struct hf_hub {
 	struct hf_buffer receipts;    /* scratch */
 	struct hf_refusals *refusals; /* of clients that were refused something lately: audit.c */
 	struct hf_sweep sweep;
-	struct hf_kick *kicks;          /* connections that are to end: admin/kicks.c */
-	struct hf_erasure *erasures;    /* erase.c: those that are not finished */
-	unsigned int unflushed;         /* entries since the index was written */
-	int64_t due_ms[HF_TIMER_COUNT]; /* on the monotonic clock; 0: not set */
+	struct hf_erasure *erasures;  /* erase.c: those that are not finished */
+	struct hf_inquirer *inquirer; /* admin/inquiries.c; and, once there was an inquiry, ... */
+	void (*inquiries)(
+		struct hf_hub *hub, bool end); /* ... what answers those that are done, or ends it all. So the simulation, whose
+										  store has no audit to be asked, does without */
+	struct hf_kick *kicks;             /* connections that are to end: admin/kicks.c */
+	unsigned int unflushed;            /* entries since the index was written */
+	int64_t due_ms[HF_TIMER_COUNT];    /* on the monotonic clock; 0: not set */
 };
 
 /* sessions.c */

@@ -12,6 +12,7 @@ import cbor2
 import harness
 from client import batch, topic
 from control import ANSWERS, Control
+from harness import wait_until
 
 SOURCE = pathlib.Path(os.environ.get("HOLDFAST_SOURCE", pathlib.Path(__file__).parents[2]))
 PAGE = (SOURCE / "plugin/CONTROL.md").read_text()
@@ -52,10 +53,20 @@ class Page(Control):
         self.client("alice-2").publish(topic("tripoli", "input"), b"another one")
         self.laptop.wait_offset(4)
 
+    def settled(self, client):
+        """All receipts of the laptop are acknowledged, and written down."""
+
+        def counts():
+            rows = self.command(client, "seenBy", identity="alice")["rows"]
+            return sum(row.get("last", row["offset"]) - row["offset"] + 1 for row in rows if "acknowledged" in row)
+
+        wait_until(lambda: counts() == 4, what="four acknowledgements")
+
     def test_examples(self):
         self.start_broker()
         self.trip()
         ada = self.client("ada-1")
+        self.settled(ada)
         for name, command, data in sections():
             with self.subTest(name):
                 self.assertEqual(command.pop("command"), name)

@@ -8,6 +8,7 @@
  *     arguments.c  what comes with a command, checked
  *     sessions.c, devices.c ...  what carries them out
  *     kicks.c      connections that are to end
+ *     inquiries.c  a thread that answers questions to the audit: queries.c, rows.c
  *
  * A request is one turn of the broker's loop, so it may look at only so much: `looks` counts down, over all commands of
  * the request, and what would need more is told how to go on.
@@ -16,6 +17,7 @@
 #define HF_SESSION_ADMIN_H
 
 #include <cjson/cJSON.h>
+#include <stdatomic.h>
 
 #include "session/internal.h"
 
@@ -40,7 +42,9 @@
 	X(FROM, 6, "from", TIME, from_ms, 0, 0)                                                                            \
 	X(TO, 7, "to", TIME_END, to_ms, 0, 0)                                                                              \
 	X(PAGE_LIMIT, 8, "limit", NUMBER, limit, 1, HF_ADMIN_LIMIT_MAX)                                                    \
-	X(AFTER, 9, "after", TEXT, after, 1, UINT16_MAX)
+	X(AFTER, 9, "after", TEXT, after, 1, UINT16_MAX)                                                                   \
+	X(KIND, 10, "kind", TEXT, kind, 1, 1024)                                                                           \
+	X(OFFSET, 11, "offset", NUMBER, offset, 1, INT64_MAX)
 
 enum hf_admin_argument {
 #define HF_ADMIN_ARGUMENT_BIT(id, bit, name, type, member, least, most) HF_ADMIN_##id = 1 << bit,
@@ -49,34 +53,51 @@ enum hf_admin_argument {
 };
 
 struct hf_admin_arguments {
-	unsigned int given;                                             /* which of them: bits */
-	struct hf_slice session, identity, device, match, state, after; /* ended by a zero; empty where not given */
+	unsigned int given;                                                   /* which of them: bits */
+	struct hf_slice session, identity, device, match, state, after, kind; /* ended by a zero; empty where not given */
 	bool online;
 	int64_t from_ms, to_ms; /* INT64_MIN, INT64_MAX where not given */
 	uint64_t limit;         /* HF_ADMIN_LIMIT where not given */
+	uint64_t offset;        /* 0 where not given */
 };
 
-/* A request while it is carried out, command by command. */
-struct hf_admin {
-	struct hf_hub *hub;
-	const struct hf_publish *request;
-	struct hf_device *device; /* that asks, connected */
-	struct hf_admin_arguments arguments;
-	unsigned int looks; /* that are left */
-	uint64_t count;     /* how many the command has done something to, for the audit; 0: does not say */
-	char message[320];  /* why a command was refused, where the reason's sentence would not do; "": it does */
-	bool no_memory;     /* something is missing from `data` */
+/* Who asks, as the roles see it. */
+struct hf_asking_role {
+	const struct hf_access *access;
+	const char *identity; /* NULL: anonymous */
+	enum hf_role anonymous;
 };
+
+struct hf_admin;
 
 /* Carry a command out and put what it says into `data`. A reason refuses it; then nothing has happened. */
 typedef enum hf_reason (*hf_admin_fn)(struct hf_admin *admin, cJSON *data);
 
+/* A request while it is carried out, command by command. Of an inquiry, which another thread carries out, hub, request
+ * and device are NULL; of all others, store and stop. */
+struct hf_admin {
+	struct hf_hub *hub;
+	const struct hf_publish *request;
+	struct hf_device *device; /* that asks, connected */
+	struct hf_store *store;
+	const atomic_bool *stop; /* the broker ends: give up */
+	struct hf_asking_role who;
+	struct hf_admin_arguments arguments;
+	unsigned int looks;  /* that are left */
+	uint64_t count;      /* how many the command has done something to, for the audit; 0: does not say */
+	char message[320];   /* why a command was refused, where the reason's sentence would not do; "": it does */
+	bool no_memory;      /* something is missing from `data` */
+	hf_admin_fn inquire; /* set by hf_admin_command: the command is an inquiry, which this answers */
+};
+
 /* commands.c: who may give it is checked here, and what an administrator does is taken down in the audit. `data` gets
- * what is to be answered. HF_COMMAND_UNKNOWN, HF_ARGUMENT_INVALID, HF_NOT_PERMITTED, and those of the command. */
+ * what is to be answered, unless admin->inquire is set. HF_COMMAND_UNKNOWN, HF_ARGUMENT_INVALID, HF_NOT_PERMITTED, and
+ * those of the command. */
 enum hf_reason hf_admin_command(struct hf_admin *admin, const char *name, const cJSON *command, cJSON *data);
 
-/* May who asks see something of this session? Empty: of none. */
-bool hf_admin_sees(struct hf_admin *admin, struct hf_slice session);
+/* May who asks see something of this session? Empty: what is of none. And: of some session, whichever? */
+bool hf_admin_sees(const struct hf_admin *admin, struct hf_slice session);
+bool hf_admin_may_ask(const struct hf_admin *admin);
 
 /* arguments.c: what a command takes, `may`, and needs of it. HF_OK, HF_ARGUMENT_INVALID: admin->message says which. */
 enum hf_reason hf_admin_arguments(struct hf_admin *admin, const cJSON *command, unsigned int may, unsigned int needs);
@@ -95,11 +116,56 @@ void hf_admin_put_flag(struct hf_admin *admin, cJSON *object, const char *name, 
 cJSON *hf_admin_put_array(struct hf_admin *admin, cJSON *object, const char *name);  /* NULL: no memory, fine to use */
 cJSON *hf_admin_put_object(struct hf_admin *admin, cJSON *object, const char *name); /* likewise */
 
+/* request.c: put the outcome of a command into its response, taking over `data`. */
+void hf_admin_respond(struct hf_admin *admin, cJSON *response, enum hf_reason reason, cJSON *data);
+
 /* The commands. */
 enum hf_reason hf_admin_list_sessions(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_get_session(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_list_devices(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_disconnect(struct hf_admin *admin, cJSON *data);
+
+/* The inquiries. */
+enum hf_reason hf_admin_query(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_seen_by(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_receipts(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_report(struct hf_admin *admin, cJSON *data);
+
+/* rows.c: what happened, as `holdfast audit --format json` prints it. */
+struct hf_item;
+void hf_admin_put_item(struct hf_admin *admin, cJSON *row, const struct hf_item *item);
+
+/* inquiries.c: questions to the audit may have to look at much, and nobody who reads or writes shall wait for that. So
+ * a thread of their own answers them. It shares nothing with the broker: it opens the store once more, read only, as
+ * the command line does. */
+struct hf_inquiry {
+	struct hf_inquiry *next;
+	hf_admin_fn run;
+	struct hf_admin_arguments arguments; /* point into the request */
+	cJSON *response;                     /* part of the answer */
+};
+
+/* A request with inquiries, and to whom its answer goes. */
+struct hf_admin_job {
+	struct hf_admin_job *prev, *next;
+	struct hf_inquiry *inquiries;
+	cJSON *request, *answer;
+	struct hf_access *access; /* the roles as they were */
+	char *identity;           /* NULL: anonymous */
+	enum hf_role anonymous;
+	char *device;
+	const void *token; /* its connection */
+	char *response_topic;
+	struct hf_buffer correlation;
+	uint8_t qos;
+};
+void hf_admin_job_free(struct hf_admin_job *job); /* NULL allowed */
+
+/* Take over a job. HF_OK, HF_REQUESTS_TOO_MANY, HF_NO_MEMORY: it is still the caller's. */
+enum hf_reason hf_inquire(struct hf_hub *hub, struct hf_admin_job *job);
+
+/* request.c: send the answer of a job, if who asked is still there. */
+void hf_admin_deliver(struct hf_hub *hub, struct hf_admin_job *job);
 
 /* kicks.c: end this connection, not now, in the middle of the broker's work, but in the next tick, if it is still
  * that one. False: no memory. */

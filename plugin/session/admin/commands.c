@@ -16,57 +16,67 @@ enum scope {
 
 static const struct command {
 	const char *name;
-	hf_admin_fn run;
+	hf_admin_fn run; /* or, of an inquiry, what answers it */
 	unsigned int roles;
 	enum scope scope;
-	unsigned int may, needs; /* arguments */
-	bool changes;            /* something: it is taken down */
+	unsigned int may, needs;                /* arguments */
+	enum { LOOKS, CHANGES, INQUIRES } does; /* changes are taken down */
 } commands[] = {
 	{"listSessions", hf_admin_list_sessions, HF_ADMIN_BOTH, SOME,
-		HF_ADMIN_MATCH | HF_ADMIN_STATE | HF_ADMIN_FROM | HF_ADMIN_TO | PAGE, 0, false},
-	{"getSession", hf_admin_get_session, HF_ADMIN_BOTH, SOME, 0, HF_ADMIN_SESSION, false},
+		HF_ADMIN_MATCH | HF_ADMIN_STATE | HF_ADMIN_FROM | HF_ADMIN_TO | PAGE, 0, LOOKS},
+	{"getSession", hf_admin_get_session, HF_ADMIN_BOTH, SOME, 0, HF_ADMIN_SESSION, LOOKS},
 	{"listDevices", hf_admin_list_devices, HF_ADMIN_BOTH, ALL,
-		HF_ADMIN_SESSION | HF_ADMIN_IDENTITY | HF_ADMIN_ONLINE | PAGE, 0, false},
-	{"disconnectIdentity", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_IDENTITY, true},
-	{"disconnectDevice", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_DEVICE, true},
+		HF_ADMIN_SESSION | HF_ADMIN_IDENTITY | HF_ADMIN_ONLINE | PAGE, 0, LOOKS},
+	{"query", hf_admin_query, HF_ADMIN_BOTH, SOME,
+		HF_ADMIN_SESSION | HF_ADMIN_IDENTITY | HF_ADMIN_DEVICE | HF_ADMIN_KIND | HF_ADMIN_FROM | HF_ADMIN_TO |
+			HF_ADMIN_OFFSET | PAGE,
+		0, INQUIRES},
+	{"receipts", hf_admin_receipts, HF_ADMIN_BOTH, SOME, PAGE, HF_ADMIN_SESSION | HF_ADMIN_OFFSET, INQUIRES},
+	{"seenBy", hf_admin_seen_by, HF_ADMIN_BOTH, SOME, HF_ADMIN_SESSION | HF_ADMIN_FROM | HF_ADMIN_TO | PAGE,
+		HF_ADMIN_IDENTITY, INQUIRES},
+	{"report", hf_admin_report, HF_ADMIN_BOTH, ALL,
+		HF_ADMIN_SESSION | HF_ADMIN_IDENTITY | HF_ADMIN_FROM | HF_ADMIN_TO | PAGE, 0, INQUIRES},
+	{"disconnectIdentity", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_IDENTITY, CHANGES},
+	{"disconnectDevice", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_DEVICE, CHANGES},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 /* ---- who may */
 
-static enum hf_role role_at_large(const struct hf_admin *admin)
+static enum hf_role role_in(const struct hf_asking_role *who, struct hf_slice session)
 {
-	const struct hf_hub *hub = admin->hub;
-
-	return admin->device->identity ? hf_access_role_at_large(hub->access, hf_slice_of(admin->device->identity))
-								   : hub->options.anonymous_role;
+	if (!who->identity) {
+		return who->anonymous;
+	}
+	return session.len > 0 ? hf_access_role(who->access, hf_slice_of(who->identity), session)
+						   : hf_access_role_at_large(who->access, hf_slice_of(who->identity));
 }
 
-static bool has_some(const struct hf_admin *admin, unsigned int roles)
+static bool has_some(const struct hf_asking_role *who, unsigned int roles)
 {
-	const struct hf_hub *hub = admin->hub;
-
-	return admin->device->identity ? hf_access_has_some(hub->access, hf_slice_of(admin->device->identity), roles)
-								   : roles & HF_ADMIN_ROLE(hub->options.anonymous_role);
+	return who->identity ? hf_access_has_some(who->access, hf_slice_of(who->identity), roles)
+						 : roles & HF_ADMIN_ROLE(who->anonymous);
 }
 
-bool hf_admin_sees(struct hf_admin *admin, struct hf_slice session)
+bool hf_admin_sees(const struct hf_admin *admin, struct hf_slice session)
 {
-	enum hf_role role = session.len > 0 ? hf_device_role(admin->hub, admin->device, session) : role_at_large(admin);
-
-	return HF_ADMIN_BOTH & HF_ADMIN_ROLE(role);
+	return HF_ADMIN_BOTH & HF_ADMIN_ROLE(role_in(&admin->who, session));
 }
 
-static bool may(struct hf_admin *admin, const struct command *command)
+bool hf_admin_may_ask(const struct hf_admin *admin)
+{
+	return has_some(&admin->who, HF_ADMIN_BOTH);
+}
+
+static bool may(const struct hf_admin *admin, const struct command *command)
 {
 	struct hf_slice session = admin->arguments.session;
 
-	if (session.len > 0) {
-		return command->roles & HF_ADMIN_ROLE(hf_device_role(admin->hub, admin->device, session));
+	if (session.len == 0 && command->scope == SOME) {
+		return has_some(&admin->who, command->roles);
 	}
-	return command->scope == SOME ? has_some(admin, command->roles)
-								  : command->roles & HF_ADMIN_ROLE(role_at_large(admin));
+	return command->roles & HF_ADMIN_ROLE(role_in(&admin->who, session));
 }
 
 /* ---- the audit */
@@ -134,6 +144,10 @@ static enum hf_reason carry_out(struct hf_admin *admin, const struct command *sp
 	if (reason == HF_OK && admin->looks == 0) {
 		reason = HF_REQUEST_TOO_LARGE;
 	}
+	if (reason == HF_OK && spec->does == INQUIRES) {
+		admin->inquire = spec->run;
+		return HF_OK;
+	}
 	return reason == HF_OK ? spec->run(admin, data) : reason;
 }
 
@@ -143,6 +157,7 @@ enum hf_reason hf_admin_command(struct hf_admin *admin, const char *name, const 
 
 	admin->arguments.session = HF_SLICE_NONE;
 	admin->count = 0;
+	admin->inquire = NULL;
 	if (!spec) {
 		snprintf(admin->message, sizeof(admin->message), "there is no such command; plugin/CONTROL.md lists them");
 		return HF_COMMAND_UNKNOWN;
@@ -150,7 +165,7 @@ enum hf_reason hf_admin_command(struct hf_admin *admin, const char *name, const 
 	enum hf_reason reason = carry_out(admin, spec, command, data);
 	if (reason == HF_NOT_PERMITTED) {
 		note_refused(admin, spec->name, reason);
-	} else if (reason == HF_OK && spec->changes) {
+	} else if (reason == HF_OK && spec->does == CHANGES) {
 		note_done(admin, spec->name, command);
 	}
 	return reason;

@@ -13,6 +13,8 @@
 
 #include <stdio.h>
 
+#include <utlist.h>
+
 #define UNKNOWN "Unknown command" /* what Mosquitto's helper says where there is none to name */
 #define AROUND 256                /* bytes of a packet beside topic, correlation data and payload */
 
@@ -34,26 +36,10 @@ static void refuse(struct hf_admin *admin, cJSON *response, enum hf_reason reaso
 	hf_admin_put_text(admin, response, "reason", hf_slice_of(hf_reason_name(reason)));
 }
 
-/* ---- one command */
-
-static void run(struct hf_admin *admin, const cJSON *command, cJSON *responses)
+void hf_admin_respond(struct hf_admin *admin, cJSON *response, enum hf_reason reason, cJSON *data)
 {
-	const cJSON *named = cJSON_GetObjectItemCaseSensitive(command, "command");
-	const cJSON *correlation = cJSON_GetObjectItemCaseSensitive(command, "correlationData");
-	const char *name = cJSON_IsString(named) ? named->valuestring : "";
-	cJSON *response = respond(admin, responses, name), *data = cJSON_CreateObject();
-	enum hf_reason reason = HF_NO_MEMORY;
-
-	admin->message[0] = '\0';
-	admin->no_memory = false;
-	if (*name == '\0' || (correlation && !cJSON_IsString(correlation))) {
-		snprintf(admin->message, sizeof(admin->message),
-			"a command is an object with the string 'command'; 'correlationData', if there, is a string, too");
-		reason = HF_ARGUMENT_INVALID;
-	} else if (data) {
-		reason = hf_admin_command(admin, name, command, data);
-	}
-	if (reason == HF_OK && admin->no_memory) {
+	if (reason == HF_OK && (!data || admin->no_memory)) {
+		admin->message[0] = '\0';
 		reason = HF_NO_MEMORY;
 	}
 	if (reason != HF_OK) {
@@ -62,9 +48,48 @@ static void run(struct hf_admin *admin, const cJSON *command, cJSON *responses)
 		data = NULL;
 	}
 	cJSON_Delete(data);
+}
+
+/* ---- one command */
+
+/* It will be answered later. False: no memory. */
+static bool put_off(struct hf_admin *admin, cJSON *response, struct hf_admin_job *job)
+{
+	struct hf_inquiry *inquiry = malloc(sizeof(*inquiry));
+
+	if (inquiry) {
+		*inquiry = (struct hf_inquiry){.run = admin->inquire, .arguments = admin->arguments, .response = response};
+		LL_APPEND(job->inquiries, inquiry);
+	}
+	return inquiry;
+}
+
+static void run(struct hf_admin *admin, const cJSON *command, cJSON *responses, struct hf_admin_job *job)
+{
+	const cJSON *named = cJSON_GetObjectItemCaseSensitive(command, "command");
+	const cJSON *correlation = cJSON_GetObjectItemCaseSensitive(command, "correlationData");
+	const char *name = cJSON_IsString(named) ? named->valuestring : "";
+	cJSON *response = respond(admin, responses, name), *data = cJSON_CreateObject();
+	enum hf_reason reason = HF_NO_MEMORY;
+
+	admin->message[0] = '\0';
+	admin->inquire = NULL;
+	admin->no_memory = false;
+	if (*name == '\0' || (correlation && !cJSON_IsString(correlation))) {
+		snprintf(admin->message, sizeof(admin->message),
+			"a command is an object with the string 'command'; 'correlationData', if there, is a string, too");
+		reason = HF_ARGUMENT_INVALID;
+	} else if (data) {
+		reason = hf_admin_command(admin, name, command, data);
+	}
 	if (cJSON_IsString(correlation)) {
 		hf_admin_put_text(admin, response, "correlationData", hf_slice_of(correlation->valuestring));
 	}
+	if (reason == HF_OK && admin->inquire && put_off(admin, response, job)) {
+		cJSON_Delete(data);
+		return;
+	}
+	hf_admin_respond(admin, response, reason == HF_OK && admin->inquire ? HF_NO_MEMORY : reason, data);
 }
 
 /* ---- the payload */
@@ -96,13 +121,8 @@ static cJSON *parse(struct hf_slice payload)
 
 static enum hf_reason check(struct hf_admin *admin, cJSON **tree)
 {
-	const struct hf_hub *hub = admin->hub;
-	const char *identity = admin->device->identity;
-
-	/* Nobody else's JSON is even looked at. */
-	if (identity ? !hf_access_has_some(hub->access, hf_slice_of(identity), HF_ADMIN_BOTH)
-				 : !(HF_ADMIN_BOTH & HF_ADMIN_ROLE(hub->options.anonymous_role))) {
-		return identity ? HF_NOT_PERMITTED : HF_NOT_AUTHENTICATED;
+	if (!hf_admin_may_ask(admin)) { /* nobody else's JSON is even looked at */
+		return admin->who.identity ? HF_NOT_PERMITTED : HF_NOT_AUTHENTICATED;
 	}
 	if (admin->request->unfit != HF_OK) {
 		return admin->request->unfit;
@@ -166,6 +186,13 @@ static void answer_briefly(struct hf_admin *admin, cJSON *tree)
 	}
 }
 
+static void deliver(struct hf_admin *admin, cJSON *tree)
+{
+	if (!answer(admin, tree)) {
+		answer_briefly(admin, tree);
+	}
+}
+
 /* Where the answer goes. False: the client has named a topic that will not do. */
 static bool choose_topic(const struct hf_hub *hub, struct hf_publish *request)
 {
@@ -178,29 +205,109 @@ static bool choose_topic(const struct hf_hub *hub, struct hf_publish *request)
 	return taken;
 }
 
-static void carry_out(struct hf_admin *admin, cJSON *responses, enum hf_reason reason)
+static void carry_out(struct hf_admin *admin, cJSON *responses, enum hf_reason reason, struct hf_admin_job *job)
 {
-	cJSON *tree = NULL, *command;
+	cJSON *command;
 
 	if (reason == HF_OK) {
-		reason = check(admin, &tree);
+		reason = check(admin, &job->request);
 	}
 	if (reason != HF_OK) {
 		refuse_all(admin, responses, reason);
-	} else {
-		cJSON_ArrayForEach(command, cJSON_GetObjectItemCaseSensitive(tree, "commands"))
-		{
-			run(admin, command, responses);
-		}
+		return;
 	}
-	cJSON_Delete(tree);
+	cJSON_ArrayForEach(command, cJSON_GetObjectItemCaseSensitive(job->request, "commands"))
+	{
+		run(admin, command, responses, job);
+	}
+}
+
+/* ---- inquiries */
+
+/* What is needed to answer later. False: no memory. */
+static bool pack(const struct hf_admin *admin, struct hf_admin_job *job)
+{
+	const struct hf_publish *request = admin->request;
+	struct hf_buffer rules = {.data = NULL};
+	bool ok =
+		hf_access_text(admin->who.access, &rules) && hf_access_parse(hf_buffer_slice(&rules), &job->access) == HF_OK;
+
+	hf_buffer_free(&rules);
+	job->identity = admin->who.identity ? strdup(admin->who.identity) : NULL;
+	job->anonymous = admin->who.anonymous;
+	job->device = strdup(admin->device->id);
+	job->token = admin->device->token;
+	job->response_topic = strdup(request->response_topic);
+	job->qos = request->qos;
+	return ok && (job->identity || !admin->who.identity) && job->device && job->response_topic &&
+		   hf_buffer_append(&job->correlation, request->correlation.data, request->correlation.len);
+}
+
+static void inquire(struct hf_admin *admin, struct hf_admin_job *job)
+{
+	enum hf_reason reason = pack(admin, job) ? hf_inquire(admin->hub, job) : HF_NO_MEMORY;
+	struct hf_inquiry *inquiry;
+
+	if (reason == HF_OK) {
+		return;
+	}
+	admin->message[0] = '\0';
+	LL_FOREACH(job->inquiries, inquiry)
+	{
+		hf_admin_respond(admin, inquiry->response, reason, NULL);
+	}
+	deliver(admin, job->answer);
+	hf_admin_job_free(job);
+}
+
+void hf_admin_deliver(struct hf_hub *hub, struct hf_admin_job *job)
+{
+	struct hf_publish request = {
+		.topic = HF_ADMIN_TOPIC,
+		.response_topic = job->response_topic,
+		.correlation = hf_buffer_slice(&job->correlation),
+		.qos = job->qos,
+	};
+	struct hf_admin admin = {.hub = hub, .request = &request, .device = hf_device_find(hub, job->device)};
+
+	if (admin.device && admin.device->online && admin.device->token == job->token) {
+		deliver(&admin, job->answer);
+	}
+}
+
+/* ---- */
+
+static void answer_to(struct hf_admin *admin, enum hf_reason reason)
+{
+	struct hf_admin_job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		hf_say(admin->hub, HF_LOG_ERROR, "no memory for a request of %s on %s", admin->device->id, HF_ADMIN_TOPIC);
+		return;
+	}
+	job->answer = cJSON_CreateObject();
+	carry_out(admin, hf_admin_put_array(admin, job->answer, "responses"), reason, job);
+	if (job->inquiries) {
+		inquire(admin, job);
+		return;
+	}
+	deliver(admin, job->answer);
+	hf_admin_job_free(job);
 }
 
 void hf_administer(struct hf_hub *hub, const struct hf_publish *publish)
 {
 	struct hf_publish request = *publish;
 	struct hf_device *device = hf_device_find(hub, publish->device);
-	struct hf_admin admin = {.hub = hub, .request = &request, .device = device, .looks = HF_ADMIN_LOOKS};
+	struct hf_admin admin = {
+		.hub = hub,
+		.request = &request,
+		.device = device,
+		.who = {.access = hub->access,
+			.identity = device ? device->identity : NULL,
+			.anonymous = hub->options.anonymous_role},
+		.looks = HF_ADMIN_LOOKS,
+	};
 
 	if (!device || !device->online || hf_answers_pile_up(hub, device)) {
 		hf_say(hub, HF_LOG_WARNING, "a request of %s on %s is not carried out: it reads no answers", publish->device,
@@ -210,11 +317,5 @@ void hf_administer(struct hf_hub *hub, const struct hf_publish *publish)
 	if (hub->losses) {
 		hf_losses_due(hub); /* whoever is gone is not shown as if it were there */
 	}
-	bool topic_taken = choose_topic(hub, &request);
-	cJSON *tree = cJSON_CreateObject();
-	carry_out(&admin, hf_admin_put_array(&admin, tree, "responses"), topic_taken ? HF_OK : HF_RESPONSE_TOPIC);
-	if (!answer(&admin, tree)) {
-		answer_briefly(&admin, tree);
-	}
-	cJSON_Delete(tree);
+	answer_to(&admin, choose_topic(hub, &request) ? HF_OK : HF_RESPONSE_TOPIC);
 }

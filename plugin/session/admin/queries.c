@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Questions to the audit. These run on a thread of their own: see inquiries.c. */
+#include "query/query.h"
+#include "query/readers.h"
+#include "query/report.h"
+#include "session/admin/admin.h"
+
+#include <stdio.h>
+
+#define QUERY_LOOKS 200000     /* at entries and records, for one page */
+#define ROW_BYTES (256u << 10) /* about, of a page */
+
+/* ---- query, seenBy */
+
+static enum hf_reason invalid(struct hf_admin *admin, const char *message)
+{
+	snprintf(admin->message, sizeof(admin->message), "%s", message);
+	return HF_ARGUMENT_INVALID;
+}
+
+/* Names with commas between them. */
+static enum hf_reason add_kinds(struct hf_admin *admin, struct hf_query *query)
+{
+	const char *at = admin->arguments.kind.data, *end = at + admin->arguments.kind.len;
+
+	for (size_t len; at < end; at += len + 1) {
+		len = strcspn(at, ",");
+		if (!hf_query_add_kind(query, hf_slice_from(at, len))) {
+			snprintf(admin->message, sizeof(admin->message),
+				"'kind': there is no kind '%.*s'; plugin/CONTROL.md lists them", (int)len, at);
+			return HF_ARGUMENT_INVALID;
+		}
+	}
+	return HF_OK;
+}
+
+static struct hf_query begin(const struct hf_admin *admin)
+{
+	struct hf_query query = hf_query_any();
+
+	query.session = admin->arguments.session;
+	query.identity = admin->arguments.identity;
+	query.device = admin->arguments.device;
+	query.from_ms = admin->arguments.from_ms;
+	query.to_ms = admin->arguments.to_ms;
+	query.offset = admin->arguments.offset;
+	query.looks_max = QUERY_LOOKS;
+	query.stop = admin->stop;
+	return query;
+}
+
+static struct hf_slice session_of(const struct hf_item *item)
+{
+	return item->type == HF_ITEM_ENTRY ? item->entry.session : item->record.session;
+}
+
+/* Rows until the page is full, the query has paused, or there are no more. *more: it can go on. */
+static enum hf_reason put_rows(struct hf_admin *admin, cJSON *rows, struct hf_cursor *cursor, bool *more)
+{
+	struct hf_item item;
+	bool found = true;
+	uint64_t count = 0;
+	size_t bytes = 0;
+	enum hf_reason reason = HF_OK;
+
+	while (count < admin->arguments.limit && bytes < ROW_BYTES) {
+		reason = hf_query_next(cursor, &item, &found);
+		if (reason != HF_OK || !found) {
+			break;
+		}
+		if (hf_admin_sees(admin, session_of(&item))) {
+			hf_admin_put_item(admin, hf_admin_put_object(admin, rows, NULL), &item);
+			bytes += item.type == HF_ITEM_RECORD ? 512 + item.record.text.len : 512;
+			count++;
+		}
+	}
+	*more = reason == HF_OK && (found || hf_query_paused(cursor));
+	return reason;
+}
+
+static enum hf_reason put_page(struct hf_admin *admin, cJSON *data, const struct hf_query *query)
+{
+	struct hf_cursor *cursor;
+	char key[HF_QUERY_KEY_SIZE];
+	bool more = false;
+	enum hf_reason reason = hf_query_open(admin->store, query, admin->arguments.after, &cursor);
+
+	if (reason == HF_QUERY_INVALID) {
+		const char *fault = hf_query_fault(query);
+		return invalid(admin, fault ? fault : "'after' is what a page before had as 'next'");
+	}
+	if (reason != HF_OK) {
+		return reason;
+	}
+	reason = put_rows(admin, hf_admin_put_array(admin, data, "rows"), cursor, &more);
+	if (more) {
+		hf_query_key(cursor, key);
+		hf_admin_put_text(admin, data, "next", hf_slice_of(key));
+	}
+	hf_query_close(cursor);
+	return reason;
+}
+
+enum hf_reason hf_admin_query(struct hf_admin *admin, cJSON *data)
+{
+	struct hf_query query = begin(admin);
+	enum hf_reason reason = add_kinds(admin, &query);
+
+	return reason == HF_OK ? put_page(admin, data, &query) : reason;
+}
+
+enum hf_reason hf_admin_seen_by(struct hf_admin *admin, cJSON *data)
+{
+	struct hf_query query = begin(admin);
+
+	query.receipt_states = UINT32_C(1) << HF_RECEIPT_SENT | UINT32_C(1) << HF_RECEIPT_UNACKNOWLEDGED |
+						   UINT32_C(1) << HF_RECEIPT_ACKNOWLEDGED | UINT32_C(1) << HF_RECEIPT_LATER |
+						   UINT32_C(1) << HF_RECEIPT_REJECTED | UINT32_C(1) << HF_RECEIPT_ANSWERED;
+	return put_page(admin, data, &query);
+}
+
+/* ---- pages of what has no key: by number */
+
+static enum hf_reason first_of(struct hf_admin *admin, uint64_t *first)
+{
+	char *end;
+
+	*first = 0;
+	if (admin->arguments.after.len > 0) {
+		*first = strtoull(admin->arguments.after.data, &end, 10);
+		if (admin->arguments.after.data[0] < '0' || admin->arguments.after.data[0] > '9' || *end) {
+			return invalid(admin, "'after' is what a page before had as 'next'");
+		}
+	}
+	return HF_OK;
+}
+
+static void put_next(struct hf_admin *admin, cJSON *data, uint64_t next)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)next);
+	hf_admin_put_text(admin, data, "next", hf_slice_of(text));
+}
+
+/* ---- receipts */
+
+static void put_reader(struct hf_admin *admin, cJSON *rows, const struct hf_entry_reader *reader)
+{
+	cJSON *row = hf_admin_put_object(admin, rows, NULL);
+
+	hf_admin_put_text(admin, row, "identity", reader->identity);
+	hf_admin_put_text(admin, row, "device", reader->device);
+	hf_admin_put_text(admin, row, "state", hf_slice_of(hf_fate_name(reader->fate)));
+	if (reader->times > 0) {
+		hf_admin_put_time(admin, row, "sent", reader->sent_ms);
+	}
+	if (reader->fate == HF_FATE_ACKNOWLEDGED) {
+		hf_admin_put_time(admin, row, "acknowledged", reader->settled_ms);
+	}
+	hf_admin_put_number(admin, row, "times", reader->times);
+	hf_admin_put_text(admin, row, "address", reader->address);
+	hf_admin_put_text(admin, row, "why", hf_slice_of(hf_fate_words(reader->fate)));
+}
+
+static void put_readers(struct hf_admin *admin, cJSON *data, const struct hf_entry_readers *readers, uint64_t first)
+{
+	cJSON *rows = hf_admin_put_array(admin, data, "rows");
+	uint64_t end = first + admin->arguments.limit;
+
+	for (uint64_t i = first; i < readers->count && i < end; i++) {
+		put_reader(admin, rows, &readers->array[i]);
+	}
+	if (end < readers->count) {
+		put_next(admin, data, end);
+	}
+}
+
+enum hf_reason hf_admin_receipts(struct hf_admin *admin, cJSON *data)
+{
+	struct hf_entry_readers readers;
+	uint64_t first;
+	bool found = false;
+	enum hf_reason reason = first_of(admin, &first);
+
+	if (reason != HF_OK) {
+		return reason;
+	}
+	reason = hf_entry_readers(admin->store, admin->arguments.session, admin->arguments.offset, &readers, &found);
+	if (reason == HF_OK && !found) {
+		snprintf(admin->message, sizeof(admin->message), "the session has had no such offset");
+		reason = HF_SESSION_UNKNOWN;
+	}
+	if (reason == HF_OK) {
+		hf_admin_put_item(admin, hf_admin_put_object(admin, data, "entry"), &readers.entry);
+		put_readers(admin, data, &readers, first);
+	}
+	hf_entry_readers_free(&readers);
+	return reason;
+}
+
+/* ---- report */
+
+static void put_count(struct hf_admin *admin, cJSON *rows, const struct hf_count *count)
+{
+	static const struct {
+		const char *name;
+		size_t at;
+	} numbers[] = {
+		{"published", offsetof(struct hf_count, published)},
+		{"bytes", offsetof(struct hf_count, bytes)},
+		{"sent", offsetof(struct hf_count, sent)},
+		{"acknowledged", offsetof(struct hf_count, acknowledged)},
+		{"resent", offsetof(struct hf_count, resent)},
+		{"rejected", offsetof(struct hf_count, rejected)},
+		{"answered", offsetof(struct hf_count, answered)},
+		{"too-large", offsetof(struct hf_count, too_large)},
+		{"gone", offsetof(struct hf_count, gone)},
+		{"connected", offsetof(struct hf_count, connected)},
+		{"refused", offsetof(struct hf_count, refused)},
+	};
+	static const char *const by[] = {
+		[HF_COUNT_ALL] = "all",
+		[HF_COUNT_SESSION] = "session",
+		[HF_COUNT_IDENTITY] = "identity",
+		[HF_COUNT_REFUSAL] = "refusal",
+	};
+	static const char *const names[] = {
+		[HF_COUNT_ALL] = "name",
+		[HF_COUNT_SESSION] = "session",
+		[HF_COUNT_IDENTITY] = "identity",
+		[HF_COUNT_REFUSAL] = "act",
+	};
+	cJSON *row = hf_admin_put_object(admin, rows, NULL);
+
+	hf_admin_put_text(admin, row, "by", hf_slice_of(by[count->by]));
+	hf_admin_put_text(admin, row, names[count->by], count->name);
+	hf_admin_put_text(admin, row, "reason", count->reason);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		uint64_t number = *(const uint64_t *)(const void *)((const char *)count + numbers[i].at);
+		if (number > 0) {
+			hf_admin_put_number(admin, row, numbers[i].name, number);
+		}
+	}
+}
+
+/* Of sessions that the roles show. */
+static bool is_shown(const struct hf_admin *admin, const struct hf_count *count)
+{
+	return count->by != HF_COUNT_SESSION || hf_admin_sees(admin, count->name);
+}
+
+enum hf_reason hf_admin_report(struct hf_admin *admin, cJSON *data)
+{
+	struct hf_query query = begin(admin);
+	struct hf_report report;
+	uint64_t first, i = 0;
+	enum hf_reason reason = first_of(admin, &first);
+
+	if (reason != HF_OK) {
+		return reason;
+	}
+	if (hf_query_fault(&query)) {
+		return invalid(admin, hf_query_fault(&query));
+	}
+	query.looks_max = 0; /* it is of all, or of nothing */
+	reason = hf_report_make(admin->store, &query, &report);
+	cJSON *rows = hf_admin_put_array(admin, data, "rows");
+	for (const struct hf_count *count = report.counts; reason == HF_OK && count; count = count->hh.next, i++) {
+		if (i == first + admin->arguments.limit) {
+			put_next(admin, data, i);
+			break;
+		}
+		if (i >= first && is_shown(admin, count)) {
+			put_count(admin, rows, count);
+		}
+	}
+	hf_report_free(&report);
+	return reason;
+}
