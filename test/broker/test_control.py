@@ -178,6 +178,50 @@ class Administration(Control):
         self.assertEqual([(r["device"], r["address"]) for r in online], [("audrey-1", "127.0.0.1")])
 
 
+class Endings(Control):
+    def test_a_session_is_closed(self):
+        self.start_broker()
+        ada, reader = self.client("ada-1"), self.client("bob-1").subscribe("sessions/one/#")
+        self.fill("one", 3)
+        self.assertEqual(self.command(ada, "closeSession", session="one"), {"offset": 4})
+        notice = reader.wait_offset(4).entries()[-1].document
+        self.assertEqual(notice, {"notice": "closed", "by": "ada"})
+        self.assertEqual(self.command(ada, "closeSession", session="one"), {"offset": 4})  # nothing more happens
+        self.client("alice-1").publish(topic("one", "input"), b"more", expect=0x87)
+        self.assertEqual(self.command(ada, "getSession", session="one")["state"], "closed")
+        self.fill("two", 1)
+        for state, session in (("closed", "one"), ("open", "two")):
+            rows = self.command(ada, "listSessions", state=state)["sessions"]
+            self.assertEqual([row["session"] for row in rows], [session])
+        self.assertEqual(self.refused(ada, "closeSession", session="none"), "session-unknown")
+        self.assertEqual(self.refused(self.client("audrey-1"), "closeSession", session="two"), "not-permitted")
+        rows = audited(self.broker, "--kind", "administered")
+        self.assertEqual([(r["identity"], r["act"], r["session"]) for r in rows], [("ada", "closeSession", "one")] * 2)
+
+    def test_a_session_is_erased(self):
+        self.start_broker()
+        ada = self.client("ada-1")
+        self.fill("one", 3, pad=100)
+        self.assertEqual(self.command(ada, "eraseSession", session="one"), {"offset": 4})
+        wait_until(lambda: self.command(ada, "getSession", session="one")["tail"] == 5, what="the last entry to go")
+        self.assertEqual(self.command(ada, "getSession", session="one")["state"], "erased")
+        rows = audited(self.broker, "--session", "one", "--kind", "input")
+        self.assertEqual([row["removed"] for row in rows], [True] * 3)
+        self.broker.check_audit()
+
+    def test_limits(self):
+        self.start_broker()
+        ada = self.client("ada-1")
+        self.fill("one", 400)
+        answer = self.command(ada, "setLimits", session="one", count=100)
+        self.assertEqual(answer["limits"], {"age": 0, "bytes": 0, "count": 100})
+        self.assertEqual(self.command(ada, "getSession", session="one")["limits"], answer["limits"])
+        wait_until(lambda: self.command(ada, "getSession", session="one")["tail"] > 1, what="the oldest to go")
+        self.assertEqual(self.command(ada, "setLimits", session="one")["limits"], {"age": 0, "bytes": 0, "count": 0})
+        for wrong in ({"age": 5}, {"age": -1}, {"count": 1.5}, {"bytes": "1M"}):
+            self.assertIn(self.refused(ada, "setLimits", session="one", **wrong), ("argument-invalid", "retention-invalid"))
+
+
 class Programs(Control):
     def mosquitto_rr(self, payload, user="ada", *arguments):
         done = subprocess.run(

@@ -44,7 +44,10 @@
 	X(PAGE_LIMIT, 8, "limit", NUMBER, limit, 1, HF_ADMIN_LIMIT_MAX)                                                    \
 	X(AFTER, 9, "after", TEXT, after, 1, UINT16_MAX)                                                                   \
 	X(KIND, 10, "kind", TEXT, kind, 1, 1024)                                                                           \
-	X(OFFSET, 11, "offset", NUMBER, offset, 1, INT64_MAX)
+	X(OFFSET, 11, "offset", NUMBER, offset, 1, INT64_MAX)                                                              \
+	X(AGE, 12, "age", NUMBER, age_ms, 0, INT64_MAX)                                                                    \
+	X(BYTES, 13, "bytes", NUMBER, bytes, 0, INT64_MAX)                                                                 \
+	X(COUNT, 14, "count", NUMBER, count, 0, INT64_MAX)
 
 enum hf_admin_argument {
 #define HF_ADMIN_ARGUMENT_BIT(id, bit, name, type, member, least, most) HF_ADMIN_##id = 1 << bit,
@@ -59,6 +62,7 @@ struct hf_admin_arguments {
 	int64_t from_ms, to_ms; /* INT64_MIN, INT64_MAX where not given */
 	uint64_t limit;         /* HF_ADMIN_LIMIT where not given */
 	uint64_t offset;        /* 0 where not given */
+	uint64_t age_ms, bytes, count;
 };
 
 /* Who asks, as the roles see it. */
@@ -124,6 +128,12 @@ enum hf_reason hf_admin_list_sessions(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_get_session(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_list_devices(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_disconnect(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_close_session(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_erase_session(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_set_limits(struct hf_admin *admin, cJSON *data);
+
+/* sessions.c: "limits" into `data`: what is kept of a session; 0: there is no limit. */
+void hf_admin_put_limits(struct hf_admin *admin, cJSON *data, const struct hf_retention *limits);
 
 /* The inquiries. */
 enum hf_reason hf_admin_query(struct hf_admin *admin, cJSON *data);
@@ -154,7 +164,7 @@ struct hf_admin_job {
 	char *identity;           /* NULL: anonymous */
 	enum hf_role anonymous;
 	char *device;
-	const void *token; /* its connection */
+	uint64_t number; /* of the device: it has not been forgotten and made anew */
 	char *response_topic;
 	struct hf_buffer correlation;
 	uint8_t qos;

@@ -36,6 +36,10 @@ static const struct command {
 		HF_ADMIN_IDENTITY, INQUIRES},
 	{"report", hf_admin_report, HF_ADMIN_BOTH, ALL,
 		HF_ADMIN_SESSION | HF_ADMIN_IDENTITY | HF_ADMIN_FROM | HF_ADMIN_TO | PAGE, 0, INQUIRES},
+	{"setLimits", hf_admin_set_limits, HF_ADMIN_ADMINS, SOME, HF_ADMIN_AGE | HF_ADMIN_BYTES | HF_ADMIN_COUNT,
+		HF_ADMIN_SESSION, CHANGES},
+	{"closeSession", hf_admin_close_session, HF_ADMIN_ADMINS, SOME, 0, HF_ADMIN_SESSION, CHANGES},
+	{"eraseSession", hf_admin_erase_session, HF_ADMIN_ADMINS, SOME, 0, HF_ADMIN_SESSION, CHANGES},
 	{"disconnectIdentity", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_IDENTITY, CHANGES},
 	{"disconnectDevice", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_DEVICE, CHANGES},
 };

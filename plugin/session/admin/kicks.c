@@ -7,7 +7,8 @@
 
 struct hf_kick {
 	struct hf_kick *prev, *next;
-	const void *token;
+	uint64_t number;   /* of the device, which may be forgotten and made anew ... */
+	const void *token; /* ... and of its connection, whose address the next one may have, too */
 	char device[];
 };
 
@@ -18,6 +19,7 @@ bool hf_kick(struct hf_hub *hub, const struct hf_device *device)
 	if (!kick) {
 		return false;
 	}
+	kick->number = device->number;
 	kick->token = device->token;
 	strcpy(kick->device, device->id);
 	DL_APPEND(hub->kicks, kick);
@@ -30,8 +32,8 @@ void hf_kicks_go_on(struct hf_hub *hub)
 	for (int i = 0; hub->kicks && i < KICKS_EACH; i++) {
 		struct hf_kick *kick = hub->kicks;
 		DL_DELETE(hub->kicks, kick);
-		const void *connection = hf_connection_of(hub, kick->device);
-		if (connection && connection == kick->token) { /* else it is gone, and another one may have come */
+		const struct hf_device *device = hf_device_find(hub, kick->device);
+		if (device && device->online && device->number == kick->number && device->token == kick->token) {
 			hub->broker.kick(hub->broker.context, kick->device);
 		}
 		free(kick);

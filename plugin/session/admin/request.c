@@ -236,7 +236,7 @@ static bool pack(const struct hf_admin *admin, struct hf_admin_job *job)
 	job->identity = admin->who.identity ? strdup(admin->who.identity) : NULL;
 	job->anonymous = admin->who.anonymous;
 	job->device = strdup(admin->device->id);
-	job->token = admin->device->token;
+	job->number = admin->device->number;
 	job->response_topic = strdup(request->response_topic);
 	job->qos = request->qos;
 	return ok && (job->identity || !admin->who.identity) && job->device && job->response_topic &&
@@ -260,6 +260,14 @@ static void inquire(struct hf_admin *admin, struct hf_admin_job *job)
 	hf_admin_job_free(job);
 }
 
+/* Connections are told from each other by an address, which the next one may have, too: so not by that. */
+static bool is_asker(const struct hf_device *device, const struct hf_admin_job *job)
+{
+	return device->number == job->number &&
+		   (device->identity && job->identity ? strcmp(device->identity, job->identity) == 0
+											  : !device->identity && !job->identity);
+}
+
 void hf_admin_deliver(struct hf_hub *hub, struct hf_admin_job *job)
 {
 	struct hf_publish request = {
@@ -270,7 +278,7 @@ void hf_admin_deliver(struct hf_hub *hub, struct hf_admin_job *job)
 	};
 	struct hf_admin admin = {.hub = hub, .request = &request, .device = hf_device_find(hub, job->device)};
 
-	if (admin.device && admin.device->online && admin.device->token == job->token) {
+	if (admin.device && admin.device->online && is_asker(admin.device, job)) {
 		deliver(&admin, job->answer);
 	}
 }

@@ -173,14 +173,13 @@ static void put_audience(struct hf_admin *admin, cJSON *data, const struct hf_se
 	hf_admin_put_number(admin, row, "caughtUp", audience.caught_up);
 }
 
-/* Those that hold for it; 0: there is none. */
-static void put_limits(struct hf_admin *admin, cJSON *data, const struct hf_session *session)
+void hf_admin_put_limits(struct hf_admin *admin, cJSON *data, const struct hf_retention *limits)
 {
-	cJSON *limits = hf_admin_put_object(admin, data, "limits");
+	cJSON *row = hf_admin_put_object(admin, data, "limits");
 
-	hf_admin_put_number(admin, limits, "age", session->retention.age_ms);
-	hf_admin_put_number(admin, limits, "bytes", session->retention.bytes);
-	hf_admin_put_number(admin, limits, "count", session->retention.count);
+	hf_admin_put_number(admin, row, "age", limits->age_ms);
+	hf_admin_put_number(admin, row, "bytes", limits->bytes);
+	hf_admin_put_number(admin, row, "count", limits->count);
 }
 
 enum hf_reason hf_admin_get_session(struct hf_admin *admin, cJSON *data)
@@ -209,7 +208,7 @@ enum hf_reason hf_admin_get_session(struct hf_admin *admin, cJSON *data)
 		});
 	put_floor(admin, data, session);
 	put_audience(admin, data, session);
-	put_limits(admin, data, session);
+	hf_admin_put_limits(admin, data, &session->retention);
 	put_participants(admin, data, session);
 	put_responses(admin, data, session);
 	put_asks(admin, data, session);
