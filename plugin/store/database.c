@@ -15,6 +15,7 @@
 #define FORMAT_KEY "format"
 #define DIRECTORY_MODE 0750   /* conversations are nobody else's business */
 #define FORMAT_RECORD_SIZE 32 /* in the write-ahead log; a table is larger */
+#define WALK_READAHEAD ((size_t)1 << 20)
 #define READ_TRIES 20
 #define READ_RETRY_NS (5 * 1000 * 1000)
 
@@ -285,6 +286,18 @@ rocksdb_iterator_t *hf_database_iterate(struct hf_store *store, enum hf_family f
 	if (store->db == NULL)
 		return NULL;
 	return rocksdb_create_iterator_cf(store->db, store->read_options, store->families[family]);
+}
+
+rocksdb_iterator_t *hf_database_walk(struct hf_store *store, enum hf_family family)
+{
+	if (store->db == NULL)
+		return NULL;
+	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_fill_cache(options, 0);
+	rocksdb_readoptions_set_readahead_size(options, WALK_READAHEAD);
+	rocksdb_iterator_t *iterator = rocksdb_create_iterator_cf(store->db, options, store->families[family]);
+	rocksdb_readoptions_destroy(options); /* the iterator has a copy */
+	return iterator;
 }
 
 enum hf_reason hf_iterator_check(struct hf_store *store, const rocksdb_iterator_t *iterator)

@@ -183,6 +183,9 @@ enum hf_reason hf_database_get(
 /* An iterator over a family as it is now; NULL when the database is not open. */
 rocksdb_iterator_t *hf_database_iterate(struct hf_store *store, enum hf_family family);
 
+/* The same, to go over all of it once: reads far ahead, and leaves the cache to others. */
+rocksdb_iterator_t *hf_database_walk(struct hf_store *store, enum hf_family family);
+
 /* HF_OK when the iterator merely came to its end, else as hf_store_blame. */
 enum hf_reason hf_iterator_check(struct hf_store *store, const rocksdb_iterator_t *iterator);
 

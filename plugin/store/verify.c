@@ -324,8 +324,8 @@ enum hf_reason hf_audit_verify(
 	enum hf_reason reason = HF_STORE_FAILED;
 
 	*out = (struct hf_verified){0};
-	walk.entries = hf_database_iterate(store, HF_FAMILY_LOG);
-	walk.records = hf_database_iterate(store, HF_FAMILY_AUDIT);
+	walk.entries = hf_database_walk(store, HF_FAMILY_LOG);
+	walk.records = hf_database_walk(store, HF_FAMILY_AUDIT);
 	if (seals != NULL && walk.entries != NULL && walk.records != NULL) {
 		char first[HF_SEAL_KEY_SIZE];
 		hf_put_seal_key(first, 0);

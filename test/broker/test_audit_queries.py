@@ -8,6 +8,7 @@ import hashlib
 import html.parser
 import io
 import json
+import shutil
 import time
 
 import cbor2
@@ -151,6 +152,10 @@ class Queries(Audit):
         until = ("--to", times[-1])
         self.assertEqual(self.rows(*until), everything)
         self.assertEqual(self.rows("--session", "one", *until), [r for r in everything if r.get("session") == "one"])
+        copy = self.folder / "copy"
+        self.broker.stop()
+        shutil.copytree(self.broker.store, copy)
+        self.assertEqual(self.rows(*until, store=copy), everything)
 
     def test_formats(self):
         self.start_broker(options={"presence_notices": "none"})
