@@ -16,6 +16,7 @@ static const struct hf_subcommand commands[] = {
 	{"verify", (char[]){"holdfast audit verify"}, hf_audit_command_verify},
 	{"checkpoint", (char[]){"holdfast audit checkpoint"}, hf_audit_command_checkpoint},
 	{"key", (char[]){"holdfast audit key"}, hf_audit_command_key},
+	{"usage", (char[]){"holdfast audit usage"}, hf_audit_command_usage},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

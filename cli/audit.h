@@ -15,6 +15,7 @@ int hf_audit_command_transcript(int argc, char **argv);
 int hf_audit_command_verify(int argc, char **argv);
 int hf_audit_command_checkpoint(int argc, char **argv);
 int hf_audit_command_key(int argc, char **argv);
+int hf_audit_command_usage(int argc, char **argv);
 
 /* A whole file, at most `max` bytes; the caller frees *data. False: standard error says why not. */
 bool hf_file_read(const char *path, size_t max, char **data, size_t *len);

@@ -89,7 +89,8 @@ static const struct argp argp = {
 		"  report                    how much was published, sent, acknowledged, refused\n"
 		"  verify                    check that nothing was changed, removed or put in another place\n"
 		"  checkpoint                export a proof of what is there now, to be kept elsewhere\n"
-		"  key                       export the public key; change the key that seals the audit\n\n"
+		"  key                       export the public key; change the key that seals the audit\n"
+		"  usage                     what takes up the disk, in all and by session\n\n"
 		"'holdfast audit COMMAND --help' tells more about one, holdfast(1) about all.\n\n"
 		"Exit status: 0 done, 1 failed, 2 wrong usage.",
 };
