@@ -37,7 +37,11 @@
 	X(ERASED, 13, "erased")             /* a session: its entries are records without payloads from here on */         \
 	X(LIMITS, 14, "limits")             /* of what is kept of a session */                                             \
 	X(REMOVED, 15, "removed")           /* blocks of the audit itself that are gone, or are to go now */               \
-	X(ADMINISTERED, 16, "administered") /* a command of an administrator was carried out */
+	X(ADMINISTERED, 16, "administered") /* a command of an administrator was carried out */                            \
+	X(HELD, 17, "held")                 /* a legal hold on a session, or an identity */                                \
+	X(RELEASED, 18, "released")         /* it was lifted */                                                            \
+	X(FORGETTING, 19, "forgetting")     /* what an identity has published is to lose its payload ... */                \
+	X(FORGOTTEN, 20, "forgotten")       /* ... and has */
 
 enum hf_audit_kind {
 #define HF_AUDIT_NUMBER(id, number, name) HF_AUDIT_##id = number,

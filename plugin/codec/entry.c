@@ -18,7 +18,8 @@
 #define STRIPPED 4
 #define HAS_DIGEST 8
 #define HAS_LINK 16
-#define FLAGS_KNOWN (QOS_BITS | STRIPPED | HAS_DIGEST | HAS_LINK)
+#define ERASED 32
+#define FLAGS_KNOWN (QOS_BITS | STRIPPED | HAS_DIGEST | HAS_LINK | ERASED)
 #define QOS_MAX 2
 
 static const char *const role_names[] = {
@@ -56,6 +57,8 @@ static bool is_sound(const struct hf_entry *entry)
 	if (!hf_kind_is_logged(entry->kind) || entry->role == HF_ROLE_NONE || (unsigned int)entry->role >= ROLE_COUNT)
 		return false;
 	if (entry->qos > QOS_MAX || entry->offset == 0 || !hf_session_id_valid(entry->session) || !hf_utf8_valid(entry->id))
+		return false;
+	if (entry->erased && !entry->stripped)
 		return false;
 	if (entry->stripped && (entry->digest.len == 0 || entry->payload.len + entry->properties.len > 0 ||
 							   (entry->properties_size > 0) != (entry->properties_digest.len > 0)))
@@ -108,7 +111,7 @@ static unsigned char *put_fixed(unsigned char *at, struct hf_slice bytes, size_t
 static unsigned char flags_of(const struct hf_entry *entry)
 {
 	return (unsigned char)(entry->qos | (entry->stripped ? STRIPPED : 0) | (entry->digest.len > 0 ? HAS_DIGEST : 0) |
-						   (entry->link.len > 0 ? HAS_LINK : 0));
+						   (entry->link.len > 0 ? HAS_LINK : 0) | (entry->erased ? ERASED : 0));
 }
 
 static unsigned char *put_head(unsigned char *at, const struct hf_entry *entry)
@@ -207,6 +210,7 @@ static bool decode_head(const unsigned char *head, size_t len, struct hf_entry *
 	out->role = (enum hf_role)head[2];
 	out->qos = head[FLAGS_AT] & QOS_BITS;
 	out->stripped = head[FLAGS_AT] & STRIPPED;
+	out->erased = head[FLAGS_AT] & ERASED;
 	out->properties_size = (uint32_t)get32(head + 16);
 	out->payload_size = (uint32_t)get32(head + 20);
 	out->offset = get64(head + 24);

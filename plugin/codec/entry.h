@@ -8,7 +8,7 @@
  *      0  u8   format, 2
  *      1  u8   kind            enum hf_kind
  *      2  u8   role            enum hf_role
- *      3  u8   QoS in bits 0-1; bit 2: stripped; bit 3: has a digest; bit 4: has a link; the rest 0
+ *      3  u8   QoS in bits 0-1; bit 2: stripped; bit 3: has a digest; bit 4: has a link; bit 5: erased; the rest 0
  *      4  u8   length of the session id
  *      5  u8   length of the idempotency id, 0 when there is none
  *      6  u16  length of the topic behind the session
@@ -28,12 +28,12 @@
  * Property), in the encoding of MQTT 5, section 2.2.2.2, without the length in front: codec/properties.h.
  *
  * A stripped record has lost its payload and properties, by retention or erasure: instead of both it has the SHA-256
- * of the properties, where it had any. The two lengths stay.
+ * of the properties, where it had any. The two lengths stay. One that is erased, too, is still an entry of its session.
  *
  * The chain makes a change of any record show. Each link is a SHA-256:
  *
  *     link of the record before (all 32 bytes; zeros for the first) | LSN u64 big-endian
- *     | bytes 0 to 71, with bits 2 to 4 of byte 3 cleared | the texts, session to address
+ *     | bytes 0 to 71, with bits 2 to 5 of byte 3 cleared | the texts, session to address
  *     | SHA-256 of the properties, where there are any
  *
  * The payload is in it by its digest, so that stripping a record leaves its link as it is.
@@ -75,7 +75,8 @@ struct hf_entry {
 	/* For the audit. Those who append leave it to the store. */
 	struct hf_slice digest;                 /* SHA-256 of the payload; empty: of a store without audit */
 	struct hf_slice link;                   /* HF_LINK_SIZE bytes; empty likewise */
-	bool stripped;                          /* payload and properties are gone, and empty here */
+	bool stripped;                          /* payload and properties are gone, and empty here ... */
+	bool erased;                            /* ... by request: readers are told so in its place */
 	uint32_t payload_size, properties_size; /* what they are, or were (set by hf_entry_decode) */
 	struct hf_slice properties_digest;      /* SHA-256 of the properties; only when stripped of some */
 };

@@ -150,14 +150,16 @@ bool hf_document_history_entry(struct hf_buffer *out, const struct hf_entry *ent
 {
 	struct readable readable = properties_survey(entry->properties);
 	bool has_id = entry->id.len > 0;
-	size_t pairs = 7u + has_id + readable.has_type + (readable.user_count > 0);
+	size_t pairs = 7u + has_id + readable.has_type + (readable.user_count > 0) + entry->erased;
 
 	return hf_cbor_put_map(out, pairs) && (!has_id || hf_cbor_pair_text(out, "id", entry->id)) &&
 		   hf_cbor_pair_uint(out, "qos", entry->qos) && hf_cbor_pair_text(out, "from", entry->identity) &&
 		   hf_cbor_pair_text(out, "role", hf_slice_of(hf_role_name(entry->role))) &&
 		   hf_cbor_put_text(out, hf_slice_of("time")) && hf_cbor_put_int(out, entry->time_ms) &&
 		   (!readable.has_type || hf_cbor_pair_text(out, "type", readable.type)) &&
-		   hf_cbor_pair_text(out, "topic", entry->topic) && hf_cbor_pair_uint(out, "offset", entry->offset) &&
-		   hf_cbor_put_text(out, hf_slice_of("payload")) && hf_cbor_put_bytes(out, entry->payload) &&
+		   hf_cbor_pair_text(out, "topic", entry->topic) &&
+		   (!entry->erased || (hf_cbor_pair_bool(out, "erased", true))) &&
+		   hf_cbor_pair_uint(out, "offset", entry->offset) && hf_cbor_put_text(out, hf_slice_of("payload")) &&
+		   hf_cbor_put_bytes(out, entry->payload) &&
 		   (readable.user_count == 0 || put_user_properties(out, entry->properties, readable.user_count));
 }

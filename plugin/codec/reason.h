@@ -25,6 +25,8 @@
 	X(SESSION_CLOSED,       0, "session-closed",       "the session has ended; its id is not used again") \
 	X(SESSION_ERASED,       0, "session-erased",       "the session was erased; its id is not used again") \
 	X(RETENTION_INVALID,    0, "retention-invalid",    "what is kept is limited to an age of a second or more, in ms, and to at least one byte and one entry; 0 is no limit") \
+	X(HELD,                 0, "held",                 "it, or something in it, is under a legal hold: nothing of that is removed until the hold is lifted") \
+	X(HOLD_UNKNOWN,         0, "hold-unknown",         "there is no such legal hold") \
 	X(NOT_AUTHENTICATED,    0, "not-authenticated",    "anonymous clients have no role here; connect with a user name") \
 	X(NOT_PERMITTED,        0, "not-permitted",        "the role of this identity does not allow it in this session") \
 	X(FILTER_INVALID,       0, "filter-invalid",       "the topic filter cannot match anything in a session") \

@@ -22,6 +22,8 @@ enum hf_fact {
 	HF_FACT_WOKEN = 15,       /* wake.c; name: identity */
 	HF_FACT_BACK = 16,        /* wake.c; of no session (its id is empty); name: identity */
 	HF_FACT_ERASING = 17,     /* erase.c; of no session (its id is empty); name: a session that is not quite erased */
+	HF_FACT_HOLD = 18,        /* holds.c; of no session; name: 's' and a session, or 'i' and an identity */
+	HF_FACT_FORGETTING = 19,  /* forget.c; of no session; name: an identity whose payloads are not quite erased */
 	HF_FACT_COUNT             /* no fact: one more than the last */
 };
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The hub: opening, closing, and what is due when. */
 #include "session/admin/admin.h"
+#include "session/audit/holds.h"
 #include "session/audit/notes.h"
 #include "session/delivery/delivery.h"
 #include "session/groups/group.h"
 #include "session/kinds/kinds.h"
 #include "session/log/ending.h"
+#include "session/log/forget.h"
 #include "session/log/log.h"
 #include "session/people/people.h"
 #include "session/people/presence.h"
@@ -116,6 +118,14 @@ enum hf_reason hf_hub_open(const struct hf_options *options, const struct hf_bro
 		}
 	}
 	if (reason == HF_OK) {
+		reason = hf_holds_load(hub);
+		reason = reason == HF_OK ? hf_forgettings_load(hub) : reason;
+		if (reason != HF_OK) {
+			snprintf(message, message_size, "the legal holds and erasures in %s cannot be read: %s", options->store,
+				hf_store_error(hub->store));
+		}
+	}
+	if (reason == HF_OK) {
 		reason = start_clock(hub);
 	}
 	if (reason == HF_OK) {
@@ -179,6 +189,7 @@ void hf_hub_close(struct hf_hub *hub)
 	hf_losses_free(hub);
 	hf_groups_free(hub);
 	hf_erasures_free(hub);
+	hf_forgettings_free(hub);
 	hf_sessions_rest(hub, true);
 	hf_wake_close(hub);
 	if (hub->store) {
@@ -189,6 +200,7 @@ void hf_hub_close(struct hf_hub *hub)
 	}
 	hf_store_close(hub->store);
 	hf_access_free(hub->access);
+	hf_holds_free(hub);
 	hf_buffer_free(&hub->scratch);
 	hf_buffer_free(&hub->page);
 	hf_rollup_free(&hub->rollup);
@@ -340,6 +352,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_SWEEP] = hf_retention_sweep,
 	[HF_TIMER_ERASE] = hf_erasures_go_on,
 	[HF_TIMER_INQUIRIES] = answer_inquiries,
+	[HF_TIMER_FORGET] = hf_forgettings_go_on,
 	[HF_TIMER_GROUPS] = hf_groups_retry,
 	[HF_TIMER_GROUPS_END] = hf_groups_expire,
 };

@@ -329,6 +329,7 @@ enum hf_timer {
 	HF_TIMER_SWEEP,      /* retention of sessions at rest, and by age */
 	HF_TIMER_ERASE,      /* go on with what is to go */
 	HF_TIMER_INQUIRIES,  /* answer those that are done */
+	HF_TIMER_FORGET,     /* what an identity has published */
 	HF_TIMER_GROUPS,     /* workers may have room */
 	HF_TIMER_GROUPS_END, /* look for groups that nobody has joined for long */
 	HF_TIMER_COUNT
@@ -387,6 +388,9 @@ struct hf_hub {
 		struct hf_hub *hub, bool end); /* ... what answers those that are done, or ends it all. So the simulation, whose
 										  store has no audit to be asked, does without */
 	struct hf_kick *kicks;             /* connections that are to end: admin/kicks.c */
+	struct hf_forgetting *forgettings; /* forget.h: the first is under way */
+	struct hf_hold_on *holds;          /* legal ones: holds.h ... */
+	size_t identity_holds;             /* ... of these, on identities */
 	unsigned int unflushed;            /* entries since the index was written */
 	int64_t due_ms[HF_TIMER_COUNT];    /* on the monotonic clock; 0: not set */
 };

@@ -231,7 +231,9 @@ static enum hf_reason check_format(struct hf_store *store, const struct remains 
 	return HF_STORE_OTHER_FORMAT;
 }
 
-enum hf_reason hf_database_open(struct hf_store *store, enum hf_open_mode mode)
+/* *torn: it was read while a running broker moved what is in the write-ahead log into a table, and deleted the log: one
+ * was read too early, the other too late. */
+static enum hf_reason open_once(struct hf_store *store, enum hf_open_mode mode, bool *torn)
 {
 	struct hf_database_options options;
 	char *error = NULL;
@@ -251,15 +253,30 @@ enum hf_reason hf_database_open(struct hf_store *store, enum hf_open_mode mode)
 	if (reason != HF_OK)
 		return reason;
 	reason = check_format(store, &remains);
+	*torn = mode == HF_OPEN_READ && reason == HF_STORE_FAILED && remains.data;
 	if (reason != HF_OK)
 		hf_database_close(store);
 	return reason == HF_RECORD_CORRUPT ? HF_STORE_FAILED : reason;
+}
+
+enum hf_reason hf_database_open(struct hf_store *store, enum hf_open_mode mode)
+{
+	bool torn = false;
+	enum hf_reason reason = open_once(store, mode, &torn);
+
+	for (int tries = 1; torn && tries < READ_TRIES; tries++) {
+		nanosleep(&(struct timespec){.tv_nsec = READ_RETRY_NS}, NULL);
+		torn = false;
+		reason = open_once(store, mode, &torn);
+	}
+	return reason;
 }
 
 void hf_database_close(struct hf_store *store)
 {
 	if (store->db == NULL)
 		return;
+	hf_scrub_stop(store);
 	for (enum hf_family family = 0; family < HF_FAMILY_COUNT; family++)
 		rocksdb_column_family_handle_destroy(store->families[family]);
 	rocksdb_close(store->db);

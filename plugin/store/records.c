@@ -167,7 +167,7 @@ enum hf_reason hf_records_after(struct hf_records *records, uint64_t lsn, struct
 	do {
 		reason = next_record(records, lsn, entry, found);
 		lsn = records->at;
-	} while (reason == HF_OK && *found && entry->stripped);
+	} while (reason == HF_OK && *found && entry->stripped && !entry->erased);
 	if (reason == HF_OK && *found && from_beginning)
 		store->lowest = entry->lsn;
 	return reason;

@@ -142,6 +142,37 @@ enum hf_reason hf_log_lsn_of(struct hf_log *log, uint64_t offset, uint64_t *lsn)
  */
 enum hf_reason hf_log_truncate(struct hf_log *log, uint64_t tail);
 
+/* ---- erasing what somebody has published ---------------------------------------------------------------- */
+
+struct hf_erase {
+	struct hf_slice identity;
+	uint64_t lsn;   /* the log was looked at up to here */
+	uint64_t until; /* and will be up to here, at most what hf_store_flush has taken */
+	uint64_t first; /* LSN of the first entry that was erased; 0: none was */
+	uint64_t count; /* entries of the identity that their sessions still have, without payload now */
+	uint64_t held;  /* likewise, but with it: see `spare` */
+	/* Shall the entries of this session stay as they are? */
+	bool (*spare)(void *context, struct hf_slice session);
+	/* A step is about to be written: what this one puts goes into the same batch. `after` is what `erase` will be. */
+	enum hf_reason (*note)(void *context, const struct hf_erase *after);
+	void *context;
+};
+
+/*
+ * Take payload and properties out of entries of an identity, in whatever session: one step, which looks at `limit`
+ * entries at most. What is left stays an entry of its session: hf_entry.erased. `erase` moves on with it. No scan or
+ * records may be open. HF_OK; HF_STORE_FAILED as after a failed append; then, and after HF_NO_MEMORY and
+ * HF_RECORD_CORRUPT, `erase` is as before, and to do the step again does no harm.
+ */
+enum hf_reason hf_log_erase(struct hf_store *store, struct hf_erase *erase, unsigned limit);
+
+/*
+ * Have what was erased from the log between two LSNs, and all facts that were replaced or removed, leave the files, and
+ * the write-ahead log. It is done beside the caller, who asks again until *done. HF_OK; HF_STORE_FAILED, HF_NO_MEMORY:
+ * it has ended without that; asked again, it begins once more. Closing the store breaks it off.
+ */
+enum hf_reason hf_store_scrub(struct hf_store *store, uint64_t first, uint64_t last, bool *done);
+
 /* What was removed from a session, for readers who had not come so far. */
 struct hf_gone {
 	uint64_t stamp;                         /* when it last happened: see hf_store_stamp; 0: nothing was removed */
@@ -187,7 +218,7 @@ void hf_scan_close(struct hf_scan *scan);                    /* NULL allowed */
  * Short-lived like a scan. The entry's slices are valid until the next call with this reader. */
 struct hf_records;
 enum hf_reason hf_records_open(struct hf_store *store, struct hf_records **out);
-/* The record at exactly `lsn`; of an entry that was removed, where the audit keeps that, a stripped one. HF_OK,
+/* The record at exactly `lsn`; of an entry that was removed or erased, where there is one, a stripped one. HF_OK,
  * HF_RECORD_CORRUPT (also when it is missing), HF_STORE_FAILED. */
 enum hf_reason hf_records_at(struct hf_records *records, uint64_t lsn, struct hf_entry *entry);
 /* The first record with an LSN greater than `lsn` that was not removed; at the end *found is false. */

@@ -7,6 +7,7 @@
  *     store.c     the handle: open, close, head, sync
  *     log.c       the logs in memory: acquire, release, append
  *     truncate.c  removing the oldest entries of a log
+ *     erase.c     taking payloads out of entries; scrub.c: and out of the files
  *     chunk.c     the bytes of an index chunk; session.c: of a session's record, and the list of sessions
  *     index.c     from an offset to its place, from an LSN or a time to an offset
  *     scan.c, records.c  reading
@@ -121,6 +122,7 @@ struct hf_store {
 	struct hf_pending *pending; /* uthash by key */
 	struct hf_chunk *spare;     /* kept to be used again, so that appending allocates nothing */
 	unsigned spare_count;
+	struct hf_scrub *scrub; /* under way, or NULL: scrub.c */
 	struct hf_hasher *hasher;
 	struct hf_audit_state *audit;   /* NULL: no audit; see audit_internal.h */
 	uint8_t digest[HF_DIGEST_SIZE]; /* scratch: of the payload that is put */
@@ -321,6 +323,11 @@ enum hf_reason hf_truncate_settle(struct hf_store *store);
 
 /* Read the newest stamp. HF_OK, HF_STORE_FAILED. */
 enum hf_reason hf_stamp_read(struct hf_store *store);
+
+/* ---- scrub.c --------------------------------------------------------------------------------------------- */
+
+/* Break it off, before the database is closed. */
+void hf_scrub_stop(struct hf_store *store);
 
 /* ---- expiry.c -------------------------------------------------------------------------------------------- */
 

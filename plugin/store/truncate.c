@@ -27,6 +27,7 @@ static enum hf_reason remove_record(struct hf_store *store, uint64_t lsn)
 		rocksdb_writebatch_delete_cf(store->batch, store->families[HF_FAMILY_LOG], key, sizeof key);
 	} else {
 		hf_buffer_clear(&store->record);
+		entry.erased = false; /* its session has it no more, so nobody is to be told */
 		if (!hf_entry_strip(&entry, store->hasher, &digests))
 			reason = HF_NO_MEMORY;
 		else

@@ -70,6 +70,23 @@ class AuditKeep(Cli):
         self.assertEqual((seen["good"], seen["removed"], seen["outlived"]), (True, 0, 0))
         self.assertEqual(self.rows("--kind", "removed"), [])
 
+    def test_what_takes_up_the_disk(self):
+        self.start_broker(options={"presence_notices": "none"})
+        self.fill("small", 5)
+        self.fill("large", 50, pad=2000)
+        seen = json.loads(self.audit("usage", "--json").out)
+        self.assertEqual((seen["sessions"], seen["entries"]), (2, 55))
+        self.assertEqual([row["session"] for row in seen["largest"]], ["large", "small"])
+        self.assertGreater(seen["largest"][0]["bytes"], 100000)
+        self.assertGreater(seen["wal_bytes"] + seen["table_bytes"], 0)
+        self.assertGreaterEqual(seen["disk_bytes"], seen["wal_bytes"] // 2)
+        self.assertEqual({row["name"] for row in seen["parts"]} & {"log", "audit", "facts"}, {"log", "audit", "facts"})
+        text = self.audit("usage", "-n", "1").out.decode()
+        self.assertIn("55 entries of 2 sessions", text)
+        self.assertIn("large", text)
+        self.assertNotIn("small", text)
+        self.audit("usage", "--largest", "x", expect=2)
+
 
 if __name__ == "__main__":
     harness.main()

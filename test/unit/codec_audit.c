@@ -193,6 +193,10 @@ START_TEST(kinds_keep_their_numbers_and_names)
 		{11, "lost"},
 		{12, "uncovered"},
 		{15, "removed"},
+		{17, "held"},
+		{18, "released"},
+		{19, "forgetting"},
+		{20, "forgotten"},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

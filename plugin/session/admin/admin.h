@@ -6,7 +6,7 @@
  *     request.c    the payload, taken apart and answered
  *     commands.c   which commands there are, who may give them, what they take
  *     arguments.c  what comes with a command, checked
- *     sessions.c, devices.c ...  what carries them out
+ *     sessions.c, devices.c, keeping.c ...  what carries them out
  *     kicks.c      connections that are to end
  *     inquiries.c  a thread that answers questions to the audit: queries.c, rows.c
  *
@@ -47,7 +47,8 @@
 	X(OFFSET, 11, "offset", NUMBER, offset, 1, INT64_MAX)                                                              \
 	X(AGE, 12, "age", NUMBER, age_ms, 0, INT64_MAX)                                                                    \
 	X(BYTES, 13, "bytes", NUMBER, bytes, 0, INT64_MAX)                                                                 \
-	X(COUNT, 14, "count", NUMBER, count, 0, INT64_MAX)
+	X(COUNT, 14, "count", NUMBER, count, 0, INT64_MAX)                                                                 \
+	X(WHY, 15, "why", TEXT, why, 1, 1024)
 
 enum hf_admin_argument {
 #define HF_ADMIN_ARGUMENT_BIT(id, bit, name, type, member, least, most) HF_ADMIN_##id = 1 << bit,
@@ -56,8 +57,9 @@ enum hf_admin_argument {
 };
 
 struct hf_admin_arguments {
-	unsigned int given;                                                   /* which of them: bits */
-	struct hf_slice session, identity, device, match, state, after, kind; /* ended by a zero; empty where not given */
+	unsigned int given; /* which of them: bits */
+	/* Ended by a zero; empty where not given. */
+	struct hf_slice session, identity, device, match, state, after, kind, why;
 	bool online;
 	int64_t from_ms, to_ms; /* INT64_MIN, INT64_MAX where not given */
 	uint64_t limit;         /* HF_ADMIN_LIMIT where not given */
@@ -131,6 +133,12 @@ enum hf_reason hf_admin_disconnect(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_close_session(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_erase_session(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_set_limits(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_place_hold(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_lift_hold(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_list_holds(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_erase_identity(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_list_erasures(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_get_usage(struct hf_admin *admin, cJSON *data);
 
 /* sessions.c: "limits" into `data`: what is kept of a session; 0: there is no limit. */
 void hf_admin_put_limits(struct hf_admin *admin, cJSON *data, const struct hf_retention *limits);

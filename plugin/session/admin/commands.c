@@ -42,6 +42,13 @@ static const struct command {
 	{"eraseSession", hf_admin_erase_session, HF_ADMIN_ADMINS, SOME, 0, HF_ADMIN_SESSION, CHANGES},
 	{"disconnectIdentity", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_IDENTITY, CHANGES},
 	{"disconnectDevice", hf_admin_disconnect, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_DEVICE, CHANGES},
+	{"placeHold", hf_admin_place_hold, HF_ADMIN_ADMINS, ALL, HF_ADMIN_SESSION | HF_ADMIN_IDENTITY, HF_ADMIN_WHY,
+		CHANGES},
+	{"listHolds", hf_admin_list_holds, HF_ADMIN_BOTH, ALL, 0, 0, LOOKS},
+	{"liftHold", hf_admin_lift_hold, HF_ADMIN_ADMINS, ALL, HF_ADMIN_SESSION | HF_ADMIN_IDENTITY, HF_ADMIN_WHY, CHANGES},
+	{"listErasures", hf_admin_list_erasures, HF_ADMIN_BOTH, ALL, 0, 0, LOOKS},
+	{"eraseIdentity", hf_admin_erase_identity, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_IDENTITY | HF_ADMIN_WHY, CHANGES},
+	{"getUsage", hf_admin_get_usage, HF_ADMIN_BOTH, ALL, 0, 0, LOOKS},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

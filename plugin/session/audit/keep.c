@@ -3,6 +3,7 @@
  * How long the audit is kept (option audit_keep). What is too old goes by blocks (store/expiry.c), a few records at a
  * time, when this timer comes by: within an eighth of the age, and within an hour.
  */
+#include "session/audit/holds.h"
 #include "session/audit/notes.h"
 #include "session/internal.h"
 
@@ -20,15 +21,25 @@ static unsigned int until_next_look(const struct hf_hub *hub)
 
 static enum hf_reason find_old(struct hf_hub *hub, bool *unfinished)
 {
+	struct hf_hold *holds;
 	/* By the clock that does not step: one that was set wrong for a minute must not cost years. */
-	const struct hf_expire expire = {
+	struct hf_expire expire = {
 		.before_ms = hf_hub_clock_ms(hub) - (int64_t)hub->options.audit_keep_ms,
 		.why = hf_slice_of("older than audit_keep"),
 		.now_ms = hub->broker.now_ms(hub->broker.context),
 	};
 
 	*unfinished = false;
-	return hub->options.audit_keep_ms > 0 ? hf_audit_expire(hub->store, &expire, unfinished) : HF_OK;
+	if (hub->options.audit_keep_ms == 0) {
+		return HF_OK;
+	}
+	if (!hf_holds_list(hub, &holds, &expire.hold_count)) {
+		return HF_NO_MEMORY;
+	}
+	expire.holds = holds;
+	enum hf_reason reason = hf_audit_expire(hub->store, &expire, unfinished);
+	free(holds);
+	return reason;
 }
 
 void hf_audit_keep_look(struct hf_hub *hub)

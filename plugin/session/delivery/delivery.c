@@ -177,6 +177,28 @@ static void raise_floors(struct hf_device *device, const struct hf_entry *entry,
 	}
 }
 
+/* It was handed this one, or a mark in its place. */
+static void given(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry,
+	const struct hf_entry *first, const struct hf_match *match)
+{
+	device->sent = entry->lsn;
+	device->shown = entry->lsn > device->shown ? entry->lsn : device->shown;
+	hf_owed_given(device, first->lsn, entry, match->filters);
+	raise_floors(device, entry, match->filters);
+	hf_device_dirty(hub, device);
+}
+
+/* What it published was taken away from an identity: a mark has the place of the entry. */
+static enum hf_handover pass_erased(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry,
+	const struct hf_match *match, const struct hf_handed *handed)
+{
+	if (!hf_mark_erased(hub, device, entry, handed)) {
+		return HF_DROPPED;
+	}
+	given(hub, device, entry, entry, match);
+	return HF_TOO_LARGE; /* not handed over, and done with */
+}
+
 /* `first`: where entries were joined into this one, the first of them; else the entry itself. */
 static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry,
 	const struct hf_entry *first, const struct hf_match *match)
@@ -197,6 +219,9 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 		.session = hf_session_number(device, entry->session),
 		.bytes = (uint32_t)entry->payload.len,
 	};
+	if (entry->erased) {
+		return pass_erased(hub, device, entry, match, &handed);
+	}
 	enum hf_handover outcome = hand(hub, device, &message, &handed);
 
 	if (outcome == HF_HANDED) {
@@ -215,11 +240,7 @@ static enum hf_handover hand_entry(struct hf_hub *hub, struct hf_device *device,
 		hf_unconfirmed_handed(device, first, match->filters);
 	}
 	if (outcome != HF_DROPPED) {
-		device->sent = entry->lsn;
-		device->shown = entry->lsn > device->shown ? entry->lsn : device->shown;
-		hf_owed_given(device, first->lsn, entry, match->filters);
-		raise_floors(device, entry, match->filters);
-		hf_device_dirty(hub, device);
+		given(hub, device, entry, first, match);
 	}
 	return outcome;
 }

@@ -122,6 +122,8 @@ void hf_mark_gaps(struct hf_hub *hub, struct hf_device *device);
  * is what it was handed, or would have been. True: it was told, or does not want to know. */
 bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry,
 	uint64_t first_offset, const struct hf_handed *instead);
+bool hf_mark_erased(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry,
+	const struct hf_handed *instead); /* likewise, in the place of an entry without payload */
 bool hf_mark_gone(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, uint64_t first, uint64_t last,
 	const char *why); /* likewise; "truncated" or "erased" */
 

@@ -95,6 +95,17 @@ bool hf_mark_too_large(struct hf_hub *hub, struct hf_device *device, const struc
 	return mark_gap(hub, device, entry->session, first_offset, entry->offset, "too-large", instead);
 }
 
+bool hf_mark_erased(
+	struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, const struct hf_handed *instead)
+{
+	bool told = mark_gap(hub, device, entry->session, entry->offset, entry->offset, "erased", instead);
+
+	if (told) {
+		hf_receipt_range(hub, device, entry->session, entry->offset, entry->offset, HF_RECEIPT_GONE);
+	}
+	return told;
+}
+
 /* Where it cannot be told now it is at the next tick that finds room: until then its cursor stays below. Should the
  * role be gone by now, the entry is owed once more when it comes back: and the mark with it. `entry` is the last of
  * those that were joined. */
@@ -139,17 +150,23 @@ static bool leave_to_retention(struct hf_hub *hub, struct hf_device *device, str
 	return true;
 }
 
+/* From its session; it is not where only its payload was erased. */
+static bool is_gone(const struct hf_entry *entry)
+{
+	return entry->stripped && !entry->erased;
+}
+
 /* False: they cannot be read, or are gone. */
 static bool mark_hollow(
 	struct hf_hub *hub, struct hf_device *device, struct hf_records *records, const struct hf_handed *hollow)
 {
 	struct hf_entry entry;
 
-	if (hf_records_at(records, hollow->first, &entry) != HF_OK || entry.stripped) {
+	if (hf_records_at(records, hollow->first, &entry) != HF_OK || is_gone(&entry)) {
 		return false;
 	}
 	uint64_t first_offset = entry.offset;
-	if (hollow->first < hollow->lsn && (hf_records_at(records, hollow->lsn, &entry) != HF_OK || entry.stripped)) {
+	if (hollow->first < hollow->lsn && (hf_records_at(records, hollow->lsn, &entry) != HF_OK || is_gone(&entry))) {
 		return false;
 	}
 	tell_of_hollow(hub, device, &entry, first_offset, hollow);

@@ -120,6 +120,19 @@ static bool give_up(struct hf_group *group, struct hf_errand *errand, struct hf_
 	return true;
 }
 
+/* An entry whose payload was erased is nobody's work: those who listen for marks are told, in its place. */
+static bool mark_erased(const struct hf_group *group, struct hf_errand *errand, struct hf_buffer *document)
+{
+	uint64_t offset = errand->loan->offset;
+
+	if (!hf_group_listens_for_marks(group) || !hf_document_gap(document, offset, offset, "erased")) {
+		return false;
+	}
+	errand->entry = NULL;
+	errand->mark = hf_buffer_slice(document);
+	return true;
+}
+
 /* A group whose filter names its session stands still where nobody may read that, as devices do. */
 static enum hf_errand_end outcome_of_pick(
 	const struct hf_group *group, struct hf_errand *errand, enum pick picked, struct hf_worker *wants)
@@ -194,7 +207,9 @@ enum hf_errand_end hf_group_hand(struct hf_hub *hub, struct hf_errand *errand)
 		hf_hub_due(hub, HF_TIMER_GROUPS, HF_GROUP_RETRY_MS);
 		return HF_ERRAND_STOPPED;
 	}
-	enum hf_errand_end end = try_workers(hub, errand, &document);
+	bool erased = errand->entry && errand->entry->erased;
+	enum hf_errand_end end =
+		erased && !mark_erased(group, errand, &document) ? HF_ERRAND_NEVER : try_workers(hub, errand, &document);
 	bool done = end == HF_ERRAND_DONE || end == HF_ERRAND_NEVER;
 	hf_buffer_free(&document);
 	group->handed += end == HF_ERRAND_DONE;

@@ -286,6 +286,48 @@ enum hf_reason hf_answer_check(struct hf_hub *hub, struct hf_incoming *incoming)
 	return fits ? HF_OK : refuse(incoming, HF_ANSWER_INVALID, ask->terms.offset);
 }
 
+static bool is_of(void *context, struct hf_slice id, struct hf_slice value)
+{
+	struct hf_slice *identity = context;
+	struct hf_ask_terms terms;
+
+	(void)id;
+	if (!hf_ask_open_read(value, &terms) || !hf_slice_equal(terms.identity, *identity)) {
+		return true;
+	}
+	*identity = HF_SLICE_NONE; /* found */
+	return false;
+}
+
+enum hf_reason hf_asks_erase(struct hf_hub *hub, struct hf_slice session, struct hf_slice identity)
+{
+	struct hf_slice wanted = identity;
+	struct hf_session *in_memory;
+	struct hf_open_ask *ask, *next;
+	uint64_t offset;
+	enum hf_reason reason = hf_fact_each(hub->store, session, HF_FACT_ASK, is_of, &wanted);
+
+	if (reason != HF_OK || wanted.len > 0) {
+		return reason;
+	}
+	HASH_FIND(hh, hub->sessions, session.data, session.len, in_memory);
+	bool at_rest = !in_memory;
+	in_memory = hf_session_use(hub, session);
+	if (!in_memory) {
+		return HF_NO_MEMORY;
+	}
+	HASH_ITER(hh, in_memory->asks, ask, next)
+	{
+		if (reason == HF_OK && hf_slice_equal(ask->terms.identity, identity)) {
+			reason = expire(hub, in_memory, ask, hf_slice_of("erased"), &offset);
+		}
+	}
+	if (at_rest) {
+		hf_session_leave(hub, in_memory);
+	}
+	return reason;
+}
+
 enum hf_reason hf_asks_close(struct hf_hub *hub, struct hf_session *session, struct hf_slice why)
 {
 	struct hf_open_ask *ask, *next;

@@ -45,6 +45,8 @@ enum hf_reason hf_asks_load(struct hf_hub *hub, struct hf_session *session);
 void hf_asks_free(struct hf_session *session);
 /* End the open ones, by a notice each that says why. Not HF_OK: some are still open. */
 enum hf_reason hf_asks_close(struct hf_hub *hub, struct hf_session *session, struct hf_slice why);
+/* Likewise those that an identity has asked, also of a session that is not in memory. */
+enum hf_reason hf_asks_erase(struct hf_hub *hub, struct hf_slice session, struct hf_slice identity);
 size_t hf_asks_list(
 	const struct hf_session *session, struct hf_document_ask *out); /* how many; out: NULL, or room for them */
 void hf_ask_replay(
@@ -56,6 +58,8 @@ void hf_asks_forget(
 /* shared.c */
 enum hf_reason hf_shared_check(struct hf_hub *hub, struct hf_incoming *incoming);
 void hf_shared_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry);
+/* The values of an identity go, and their keys with them. As hf_asks_erase. */
+enum hf_reason hf_shared_erase(struct hf_hub *hub, struct hf_slice session, struct hf_slice identity);
 void hf_shared_replay(struct hf_hub *hub, struct hf_session *session,
 	const struct hf_entry *entry); /* session: NULL when not in memory */
 void hf_shared_show(struct hf_hub *hub, const struct hf_device *device,

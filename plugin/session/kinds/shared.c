@@ -184,6 +184,51 @@ void hf_shared_replay(struct hf_hub *hub, struct hf_session *session, const stru
 	}
 }
 
+/* ---- erasing those of an identity */
+
+struct erase {
+	struct hf_slice identity;
+	struct hf_buffer keys; /* each: its length; itself */
+	bool whole;            /* all of them are there */
+};
+
+static bool find_values(void *context, struct hf_slice key, struct hf_slice value)
+{
+	struct erase *erase = context;
+	struct hf_entry entry = {.lsn = 0};
+
+	if (hf_entry_decode(value, &entry) != HF_OK || !hf_slice_equal(entry.identity, erase->identity)) {
+		return true;
+	}
+	erase->whole =
+		hf_buffer_append(&erase->keys, &key.len, sizeof(key.len)) && hf_buffer_append(&erase->keys, key.data, key.len);
+	return erase->whole;
+}
+
+enum hf_reason hf_shared_erase(struct hf_hub *hub, struct hf_slice session, struct hf_slice identity)
+{
+	struct erase erase = {.identity = identity, .whole = true};
+	struct hf_session *in_memory;
+	enum hf_reason reason = hf_fact_each(hub->store, session, HF_FACT_SHARED_VALUE, find_values, &erase);
+
+	reason = reason == HF_OK && !erase.whole ? HF_NO_MEMORY : reason;
+	for (size_t at = 0; at < erase.keys.len && reason == HF_OK;) {
+		struct hf_slice key = hf_slice_from(erase.keys.data + at + sizeof(key.len), 0);
+		memcpy(&key.len, erase.keys.data + at, sizeof(key.len));
+		reason = hf_fact_put(hub->store, session, HF_FACT_SHARED_VALUE, key, NULL);
+		if (reason == HF_OK) {
+			reason = hf_fact_put(hub->store, session, HF_FACT_SHARED, key, NULL);
+		}
+		at += sizeof(key.len) + key.len;
+	}
+	HASH_FIND(hh, hub->sessions, session.data, session.len, in_memory);
+	if (in_memory) {
+		in_memory->shared.counted = false;
+	}
+	hf_buffer_free(&erase.keys);
+	return reason;
+}
+
 /* ---- showing the values to a subscription */
 
 /* A value that the broker retains at the moment. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "session/log/ending.h"
+#include "session/audit/holds.h"
 #include "session/audit/notes.h"
 #include "session/kinds/kinds.h"
 #include "session/log/log.h"
@@ -139,7 +140,11 @@ enum hf_reason hf_session_erase(struct hf_hub *hub, struct hf_slice id, const st
 	struct hf_session *session;
 	enum hf_reason reason = find(hub, id, &session);
 
-	if (reason == HF_OK && !hf_session_erased(session)) {
+	bool erased = reason == HF_OK && hf_session_erased(session);
+	if (reason == HF_OK && !erased) {
+		reason = hf_holds_allow_session(hub, session->log);
+	}
+	if (reason == HF_OK && !erased) {
 		reason = erase(hub, session, asker);
 	}
 	*offset = reason == HF_OK ? hf_log_head(session->log) : 0;

@@ -19,7 +19,7 @@ struct hf_asker {
 };
 
 /* HF_OK, HF_SESSION_UNKNOWN, HF_STORE_FAILED (it may have happened), HF_NO_MEMORY, HF_RECORD_CORRUPT; of closing also
- * HF_SESSION_ERASED. *offset is that of the session's last entry. */
+ * HF_SESSION_ERASED, of erasing HF_HELD. *offset is that of the session's last entry. */
 enum hf_reason hf_session_close(
 	struct hf_hub *hub, struct hf_slice session, const struct hf_asker *asker, uint64_t *offset);
 enum hf_reason hf_session_erase(

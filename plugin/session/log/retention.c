@@ -7,6 +7,7 @@
  *      9  u64  bytes
  *     17  u64  count
  */
+#include "session/audit/holds.h"
 #include "session/internal.h"
 #include "session/kinds/kinds.h"
 #include "session/log/log.h"
@@ -169,8 +170,9 @@ static enum hf_reason find_tail(struct hf_hub *hub, const struct hf_session *ses
 		reason = hf_log_offset_at(log, now - (int64_t)limits->age_ms + 1, &other);
 		tail = reason == HF_OK && other > tail ? other : tail;
 	}
-	*out = tail - hf_log_tail(log) > HF_TRUNCATE_MAX ? hf_log_tail(log) + HF_TRUNCATE_MAX : tail;
-	return reason;
+	tail = tail - hf_log_tail(log) > HF_TRUNCATE_MAX ? hf_log_tail(log) + HF_TRUNCATE_MAX : tail;
+	*out = tail;
+	return reason == HF_OK && tail > hf_log_tail(log) ? hf_holds_limit(hub, log, tail, out) : reason;
 }
 
 /* ---- its going */
@@ -248,7 +250,8 @@ void hf_retention_active(struct hf_hub *hub)
 {
 	for (struct hf_session *session = hub->sessions; session; session = session->hh.next) {
 		bool more;
-		if (!session->log || !is_due(&session->retention, count_of(session->log), hf_log_bytes(session->log))) {
+		if (!session->log || hf_session_held(hub, hf_session_id(session)) ||
+			!is_due(&session->retention, count_of(session->log), hf_log_bytes(session->log))) {
 			continue;
 		}
 		if (retain(hub, session, &more) == HF_STORE_FAILED) {
@@ -286,6 +289,9 @@ static bool look_at(void *context, const struct hf_session_info *info)
 	memcpy(sweep->at, info->session.data, info->session.len);
 	sweep->at_len = info->session.len;
 	sweep->wanted = sweep->wanted || (info->state & HF_STATE_RETAINING);
+	if (hf_session_held(step->hub, info->session)) {
+		return true;
+	}
 	if (limits_of(step->hub, info->session, info->state, &limits) != HF_OK) {
 		hf_say(step->hub, HF_LOG_ERROR, "the limits of session %.*s cannot be read: it keeps what it has",
 			(int)info->session.len, info->session.data);

@@ -5,7 +5,8 @@
  * is gone (gaps.c). The readers who are there learn of it from a notice.
  *
  * Removing goes by runs, so that notices stay few. Numbers and bytes are kept as promised, and up to an eighth and
- * HF_KEEP_MORE_ENTRIES or HF_KEEP_MORE_BYTES more. Age is looked at when the sweep comes by, which walks the records of
+ * HF_KEEP_MORE_ENTRIES or HF_KEEP_MORE_BYTES more. What is under a legal hold stays, and what follows it in its session
+ * with it (audit/holds.h). Age is looked at when the sweep comes by, which walks the records of
  * all sessions, a few at a time, and comes within an eighth of the shortest age, and within HF_SWEEP_MAX_MS.
  */
 #ifndef HF_SESSION_RETENTION_H

@@ -196,6 +196,37 @@ void hf_participant_write(struct hf_hub *hub, struct hf_participant *participant
 	hf_hub_due(hub, HF_TIMER_INDEX, HF_INDEX_FLUSH_MS);
 }
 
+/* What is in the store of one that is not in memory. */
+static enum hf_reason silence_at_rest(struct hf_hub *hub, struct hf_slice session, struct hf_slice identity)
+{
+	struct hf_participant stored = {.noted = HF_PRESENCE_OFFLINE};
+	struct hf_buffer value = {.data = NULL};
+	bool found;
+	enum hf_reason reason = hf_fact_get(hub->store, session, HF_FACT_PARTICIPANT, identity, &value, &found);
+
+	if (reason == HF_OK && found && value.len > HEADER_SIZE && decode(hf_buffer_slice(&value), &stored)) {
+		hf_buffer_clear(&stored.status);
+		reason = put(hub, session, identity, &stored);
+	}
+	hf_buffer_free(&stored.status);
+	hf_buffer_free(&value);
+	return reason;
+}
+
+enum hf_reason hf_participant_silence(struct hf_hub *hub, struct hf_slice session, struct hf_slice identity)
+{
+	struct hf_session *in_memory;
+
+	HASH_FIND(hh, hub->sessions, session.data, session.len, in_memory);
+	for (struct hf_participant *one = in_memory ? in_memory->participants : NULL; one; one = one->hh.next) {
+		if (hf_slice_is(identity, one->person->identity)) {
+			(void)hf_participant_say(hub, one, HF_SLICE_NONE, false); /* nothing to say needs no memory */
+			hf_participant_write(hub, one);
+		}
+	}
+	return silence_at_rest(hub, session, identity);
+}
+
 static bool was_there(enum hf_presence state)
 {
 	return state == HF_PRESENCE_ONLINE || state == HF_PRESENCE_STALLED;

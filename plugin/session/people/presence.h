@@ -127,6 +127,9 @@ void hf_participant_counted(struct hf_hub *hub, struct hf_participant *participa
 void hf_participant_discounted(
 	struct hf_hub *hub, struct hf_participant *participant, bool counted, enum hf_why why);    /* one less */
 void hf_participant_stalled(struct hf_hub *hub, struct hf_participant *participant, int more); /* or less */
+/* What an identity has said of itself in a session is forgotten. HF_OK, HF_NO_MEMORY, HF_STORE_FAILED,
+ * HF_RECORD_CORRUPT. */
+enum hf_reason hf_participant_silence(struct hf_hub *hub, struct hf_slice session, struct hf_slice identity);
 void hf_participant_write(struct hf_hub *hub, struct hf_participant *participant);
 void hf_participant_dispose(struct hf_hub *hub, struct hf_participant *participant);
 enum hf_reason hf_participants_load(

@@ -147,11 +147,32 @@ bool hf_ids_forget(struct hf_hub *hub, struct hf_slice session, uint64_t tail)
 	return reason == HF_OK && !forget.more;
 }
 
+/* Of one that was erased the digest is left. */
+static enum hf_reason compare_payload(struct hf_slice payload, const struct hf_entry *entry, bool *same)
+{
+	uint8_t digest[HF_DIGEST_SIZE];
+
+	*same = hf_slice_equal(entry->payload, payload);
+	if (!entry->stripped) {
+		return HF_OK;
+	}
+	struct hf_hasher *hasher = hf_hasher_new();
+	bool made = hasher && hf_hasher_digest(hasher, payload, digest);
+	hf_hasher_free(hasher);
+	*same = made && hf_slice_equal(entry->digest, hf_slice_from(digest, sizeof(digest)));
+	return made ? HF_OK : HF_NO_MEMORY;
+}
+
 /* Is the publish the one that made this entry? */
 static enum hf_reason compare(struct hf_incoming *incoming, const struct hf_entry *entry)
 {
-	if (!hf_slice_equal(entry->topic, incoming->topic.rest) ||
-		!hf_slice_equal(entry->payload, incoming->publish->payload)) {
+	bool same;
+	enum hf_reason reason = compare_payload(incoming->publish->payload, entry, &same);
+
+	if (reason != HF_OK) {
+		return reason;
+	}
+	if (!hf_slice_equal(entry->topic, incoming->topic.rest) || !same) {
 		return HF_ID_REUSED;
 	}
 	incoming->repeat = true;
