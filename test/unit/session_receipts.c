@@ -292,6 +292,39 @@ START_TEST(history_is_a_delivery)
 }
 END_TEST
 
+/* A page that leaves entries out is a delivery of those that are in it. */
+START_TEST(a_page_of_some_is_a_delivery_of_these)
+{
+	static const char *const pages[] = {"\xa1\x65topic\x66shared", "\xa2\x65order\x69"
+																   "backwards\x65topic\x66shared"};
+	struct hf_publish publish = {
+		.device = "pc",
+		.identity = "ann",
+		.topic = "sessions/a/history",
+		.payload = hf_slice_of(pages[_i]),
+		.properties = HF_SLICE_NONE,
+		.response_topic = "replies/pc",
+		.correlation = HF_SLICE_NONE,
+		.qos = 1,
+	};
+	enum hf_reason reason;
+
+	for (int i = 0; i < 300; i++) { /* 2 3, 5 6, 8 9 ... */
+		say("a", "x");
+		publish_bytes("ann/pc", "ann", "sessions/a/shared/k", hf_slice_of("x"), &reason);
+		publish_bytes("ann/pc", "ann", "sessions/a/shared/k", hf_slice_of("x"), &reason);
+	}
+	connect_as("pc", "ann", true);
+	fake.now_ms = BEGIN_MS;
+	ck_assert_int_eq(hf_publish(hub, &publish, &reason), HF_VERDICT_STORED);
+	for (uint64_t offset = 1; offset <= 900; offset += 299) {
+		ck_assert_receipts("a", offset, offset % 3 == 1 ? "" : "ann/pc answered 0");
+	}
+	ck_assert_receipts("a", 900, "ann/pc answered 0");
+	ck_assert_receipts("a", 898, "");
+}
+END_TEST
+
 START_TEST(a_stop_closes_all)
 {
 	phone();
@@ -370,6 +403,7 @@ int main(void)
 	tcase_add_test(tests, pages_are_closed_after_a_while);
 	tcase_add_test(tests, a_page_does_not_span_a_whole_session);
 	tcase_add_test(tests, history_is_a_delivery);
+	tcase_add_loop_test(tests, a_page_of_some_is_a_delivery_of_these, 0, 2);
 	tcase_add_test(tests, a_stop_closes_all);
 	tcase_add_test(closed, a_kill_leaves_pages_open);
 	tcase_add_test(closed, without_an_audit_there_are_none);
