@@ -30,7 +30,7 @@ def say(words):
 
 
 class Scale(harness.BrokerTest):
-    timeout_s = size(100, 1800)
+    timeout_s = size(100, 3600)
 
     def writer(self, broker=None, client_id="alice-writer"):
         writer = Writer(broker or self.broker, client_id)
@@ -183,8 +183,8 @@ class Scale(harness.BrokerTest):
         rest = settled_rss_mib(self.broker, size(1, 8))
         say(f"empty {empty:.1f} MiB, after all were active {busy:.1f}, at rest after a restart {rest:.1f}: "
             f"{(rest - empty) * 2**20 / count:.0f} bytes a session")
-        if FULL and not SANITIZED:
-            self.assertLess((rest - empty) * 2**20 / count, 64)
+        # Retention has walked over all of them: what of that the store caches has a bound (store/options.c: 16 MiB).
+        self.check_memory("sessions at rest: memory grows by", rest - empty, 20)
         # Somebody looks at all of them, again and again: it comes to rest again.
         levels = []
         for turn in range(3):
