@@ -27,6 +27,7 @@ int hf_command_limits(int argc, char **argv);
 int hf_command_presence(int argc, char **argv);
 int hf_command_sessions(int argc, char **argv);
 int hf_command_audit(int argc, char **argv);
+int hf_command_admin(int argc, char **argv);
 
 /* One of several sub-commands, by its name. */
 struct hf_subcommand {

@@ -35,6 +35,7 @@ static const struct hf_subcommand commands[] = {
 	{"erase", (char[]){"holdfast erase"}, hf_command_erase},
 	{"limits", (char[]){"holdfast limits"}, hf_command_limits},
 	{"audit", (char[]){"holdfast audit"}, hf_command_audit},
+	{"admin", (char[]){"holdfast admin"}, hf_command_admin},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -98,6 +99,7 @@ static const struct argp argp = {
 		   "  erase SESSION                end it and remove what was said in it\n"
 		   "  limits SESSION               set how much of a session is kept, and for how long\n"
 		   "  audit                        ask who was sent what, when, and whether it arrived; prove it\n"
+		   "  admin COMMAND [NAME=VALUE]   administer a running broker: sessions, devices, questions to the audit\n"
 		   "  sessions                     list the sessions of a store\n\n"
 		   "'holdfast COMMAND --help' tells more about one, holdfast(1) about all.",
 };
