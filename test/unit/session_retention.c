@@ -339,6 +339,65 @@ START_TEST(what_was_in_flight_is_missed_too)
 }
 END_TEST
 
+/* What was in flight has gone, and so has the role for it: nobody can be told, and nothing else may wait for that. */
+START_TEST(what_is_gone_with_its_role_holds_nothing_up)
+{
+	static const char *const filters[] = {"sessions/+/#", "sessions/a/#", "sessions/+/input"};
+	static const char *const roles[] = {
+		"ann user b\nagent agent *\n", "ann user b\nagent agent *\n", "agent agent *\n"};
+
+	open_with(0, 0, 100);
+	connect_durable("phone", "ann");
+	subscribe("phone", filters[_i]);
+	subscribe("phone", "sessions/b/#");
+	settle();
+	acknowledge_all();
+	say_many("a", 5);
+	settle();
+	ck_assert_uint_eq(fake.count, 5);
+	run(100);
+	reopen();
+	say_many("a", 200);
+	run(2000);
+	write_roles(roles[_i]);
+	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+	fake.count = 0;
+	fake.log[0] = '\0';
+	come_back("phone");
+	ck_assert_str_eq(fake.log, "");
+	if (_i < 2) {
+		say("b", "live");
+		ck_assert_got("phone", "b:mark b1");
+	}
+	acknowledge_all();
+	write_roles("ann user *\nagent agent *\n");
+	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+	settle();
+	/* The filter that names the session has waited for its role: that it has missed something is told now. */
+	ck_assert_uint_eq(fake.count > 0 && strstr(fake.handed[0].topic, "a/mark") != NULL, _i == 1);
+}
+END_TEST
+
+/* With a wildcard and the last N of each session, what tells where these began may be gone as well. */
+START_TEST(the_last_of_each_session_are_missed)
+{
+	open_with(0, 0, 100);
+	say_many("a", 20);
+	say_many("b", 20);
+	connect_durable("phone", "ann");
+	subscribe("phone", "$from/-6/sessions/+/#");
+	settle();
+	acknowledge_all();
+	disconnect("phone");
+	say_many("a", 300);
+	run(2000);
+	come_back("phone");
+	ck_assert_str_eq(got("phone"), "a:mark");
+	look_at("a");
+	check_gap(&fake.handed[0], 1, info.tail - 1);
+}
+END_TEST
+
 START_TEST(a_reader_that_lags_is_overtaken)
 {
 	hf_hub_close(hub);
@@ -647,6 +706,8 @@ static void add_below(TCase *tests)
 	tcase_add_loop_test(tests, who_was_away_is_told_once, 0, 2);
 	tcase_add_test(tests, a_mark_outlives_a_kill);
 	tcase_add_loop_test(tests, what_was_in_flight_is_missed_too, 0, 2);
+	tcase_add_loop_test(tests, what_is_gone_with_its_role_holds_nothing_up, 0, 3);
+	tcase_add_test(tests, the_last_of_each_session_are_missed);
 	tcase_add_loop_test(tests, a_reader_that_lags_is_overtaken, 0, 2);
 	tcase_add_loop_test(tests, a_wildcard_is_told_of_each_session, 0, 2);
 	tcase_add_loop_test(tests, a_session_that_is_empty_is_told_of, 0, 2);

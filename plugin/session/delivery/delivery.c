@@ -460,16 +460,33 @@ static uint64_t begin_of(const struct hf_device *device)
 	return begin;
 }
 
+/* Under which it may read something now. By slot. */
+static uint64_t open_filters(const struct hf_device *device)
+{
+	uint64_t open = 0;
+
+	for (size_t i = 0; i < device->subscription_count; i++) {
+		const struct hf_subscription *subscription = &device->subscriptions[i];
+		open |= !subscription->outside && subscription->allowed ? UINT64_C(1) << subscription->slot : 0;
+	}
+	return open;
+}
+
 static enum pumped pump_owed(struct pump *pump)
 {
 	struct hf_device *device = pump->device;
 	uint64_t begin = begin_of(device), head = hf_store_head(pump->hub->store), lsn;
+	uint64_t open = open_filters(device);
 	enum pumped pumped = PUMPED_ALL;
 
 	begin = begin < head ? begin : head;
 	while (pumped == PUMPED_ALL && (lsn = hf_owed_after(device, pump->at)) <= begin) {
 		struct hf_entry entry;
 		bool found = false;
+		if (!(hf_owed_filters(device, lsn) & open)) {
+			pass(pump, lsn); /* its role is gone; it may be, too */
+			continue;
+		}
 		/* Between those that were joined there may be others, and of those some that are gone. */
 		if (hf_records_after(pump->records, lsn - 1, &entry, &found) != HF_OK) {
 			pumped = read_failed(pump, lsn);

@@ -55,18 +55,25 @@ static void knows(struct hf_device *device, uint64_t stamp)
 
 /* ---- one session */
 
+static uint64_t position_of(const struct hf_device *device, const struct hf_subscription *subscription)
+{
+	return subscription->from > device->sent ? subscription->from : device->sent;
+}
+
 /* The first offset that it should have been given by its position; 0: nobody knows; UINT64_MAX: there is none below the
  * tail. */
 static uint64_t first_beyond_position(
 	const struct hf_device *device, const struct hf_subscription *subscription, struct hf_log *log)
 {
-	uint64_t position = subscription->from > device->sent ? subscription->from : device->sent,
-			 first = subscription->floor, behind;
+	uint64_t first = subscription->floor, behind;
 
-	if (hf_log_gone(log)->stamp <= subscription->told || hf_log_gone_lsn(log, subscription->parsed.kinds) <= position) {
+	if (hf_log_gone(log)->stamp <= subscription->told ||
+		hf_log_gone_lsn(log, subscription->parsed.kinds) <= position_of(device, subscription)) {
 		return UINT64_MAX;
 	}
-	if (subscription->last_n > 0 && hf_log_offset_after(log, subscription->last_lsn, &behind) == HF_OK) {
+	if (subscription->last_n > 0 && hf_log_gone_lsn(log, HF_KINDS_LOGGED) > subscription->last_lsn) {
+		first = 0; /* what would tell is gone, too */
+	} else if (subscription->last_n > 0 && hf_log_offset_after(log, subscription->last_lsn, &behind) == HF_OK) {
 		first = behind > subscription->last_n ? behind - subscription->last_n : 1;
 	}
 	return first < hf_log_tail(log) ? first : UINT64_MAX;
@@ -76,9 +83,11 @@ static uint64_t first_beyond_position(
 struct missed {
 	struct hf_log *log;
 	uint64_t first;  /* UINT64_MAX: nothing, or ... */
-	bool unknown;    /* ... it is not known which is the first beyond the position */
+	bool unknown;    /* ... it is not known which is the first beyond ... */
+	uint64_t beyond; /* ... this position, the first such */
 	uint64_t named;  /* filters that name the session, by slot ... */
-	uint64_t any;    /* ... and those that have a wildcard there */
+	uint64_t any;    /* ... those that have a wildcard there ... */
+	uint64_t silent; /* ... and such under which the device may not read it now: what is gone is none of its business */
 	uint32_t number; /* hf_session_number */
 };
 
@@ -90,12 +99,19 @@ static void by_position(struct hf_hub *hub, struct hf_device *device, struct mis
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		const struct hf_subscription *subscription = &device->subscriptions[i];
 		bool any = subscription->parsed.any_session;
+		uint64_t slot = UINT64_C(1) << subscription->slot;
+		if (is_open(subscription) && any && !reads) {
+			missed->silent |= slot;
+		}
 		if (!is_open(subscription) || (any ? !reads : !hf_slice_equal(subscription->parsed.session, session))) {
 			continue;
 		}
-		uint64_t first = first_beyond_position(device, subscription, missed->log), slot = UINT64_C(1)
-																						  << subscription->slot;
-		missed->unknown = missed->unknown || first == 0;
+		uint64_t first = first_beyond_position(device, subscription, missed->log);
+		if (first == 0) {
+			uint64_t position = position_of(device, subscription);
+			missed->beyond = missed->unknown && missed->beyond < position ? missed->beyond : position;
+			missed->unknown = true;
+		}
 		missed->first = first > 0 && first < missed->first ? first : missed->first;
 		missed->named |= any ? 0 : slot;
 		missed->any |= any ? slot : 0;
@@ -124,25 +140,47 @@ static struct missed look_for_missed(struct hf_hub *hub, struct hf_device *devic
 {
 	struct missed missed = {.log = log, .first = UINT64_MAX, .number = hf_session_number(device, hf_log_session(log))};
 	uint64_t owed = UINT64_MAX;
+	bool before = false; /* something of it that it is owed comes before all that it was not given */
 
 	by_position(hub, device, &missed);
 	for (size_t i = 0; i < device->owed_count; i++) {
 		uint64_t offset = device->owed[i].gone_lsn > 0 ? device->owed[i].gone_tail : device->owed[i].offset;
-		if (is_gone(&device->owed[i], &missed) && offset < owed) {
-			owed = offset;
+		if (is_gone(&device->owed[i], &missed)) {
+			before = before || device->owed[i].first <= missed.beyond;
+			owed = offset < owed ? offset : owed;
 		}
 	}
-	if (missed.unknown && owed == UINT64_MAX) {
-		owed = 1; /* what it is owed would come before all that it was not given */
+	if (missed.unknown && !before) {
+		owed = 1;
 	}
 	missed.first = owed < missed.first ? owed : missed.first;
 	return missed;
+}
+
+/* It is owed what nobody can give it, and what it may not read. */
+static void forget_silently(struct hf_device *device, const struct missed *missed)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < device->owed_count; i++) {
+		struct hf_owed owed = device->owed[i];
+		if (owed.session == missed->number && gone_to(&owed, missed) == owed.last) {
+			owed.filters &= ~missed->silent;
+		}
+		if (owed.filters) {
+			device->owed[kept++] = owed;
+		}
+	}
+	device->owed_count = kept;
 }
 
 static enum hf_told tell_one(struct hf_hub *hub, struct hf_device *device, struct hf_log *log)
 {
 	struct missed missed = look_for_missed(hub, device, log);
 
+	if (missed.silent) {
+		forget_silently(device, &missed);
+	}
 	if (missed.first == UINT64_MAX) {
 		return HF_TOLD_ALL;
 	}
