@@ -43,6 +43,11 @@ const char *store_control_path(void)
 	return path;
 }
 
+bool store_control_can_truncate(void)
+{
+	return false;
+}
+
 bool store_control_can_fail(void)
 {
 	return false;

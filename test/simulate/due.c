@@ -98,7 +98,7 @@ bool entry_unfit(unsigned index, uint64_t lsn)
 unsigned entry_must(unsigned index, uint64_t lsn)
 {
 	const struct debt *debt = &world->readers[index].debts[lsn];
-	unsigned open = debt->either ? 0 : debt->open;
+	unsigned open = debt->either || world->entries[lsn].removed ? 0 : debt->open;
 
 	open = open ? open & filters_matching(index, lsn) : 0;
 	/* It is passed over. But the client is told. */
@@ -109,5 +109,5 @@ unsigned entry_may(unsigned index, uint64_t lsn)
 {
 	const struct debt *debt = &world->readers[index].debts[lsn];
 
-	return (debt->open | debt->maybe) & filters_matching(index, lsn);
+	return world->entries[lsn].removed ? 0 : (debt->open | debt->maybe) & filters_matching(index, lsn);
 }

@@ -76,6 +76,9 @@ void left_books(unsigned index, const struct message *message, enum hf_outcome o
 		} else {
 			reader_acknowledged(index, message->first, message->lsn);
 		}
+	} else if (message->truncation) {
+		note("  %s knows what is gone (%u)", people[index].device, message->mid);
+		reader_truncation_known(index, message->handle);
 	} else if (message->what == WHAT_DOCUMENT && message->lsn > 0 && denied) {
 		reader_gap_taken_back(index, message->first, message->lsn, message->handle);
 	} else if (message->what == WHAT_DOCUMENT && message->lsn > 0) {
@@ -286,6 +289,27 @@ static bool is_unconfirmed(unsigned index, unsigned session, struct hf_slice pay
 	return named && memmem(payload.data, payload.len, why, sizeof(why) - 1) != NULL;
 }
 
+static bool is_truncation(unsigned index, unsigned session, struct hf_slice payload, struct message *made)
+{
+	struct hf_buffer wanted = {.data = NULL};
+	uint64_t last = log_tail(session) - 1;
+	bool same = false;
+
+	for (uint64_t first = 1; first <= last && !same; first++) {
+		hf_buffer_clear(&wanted);
+		same = hf_document_gap(&wanted, first, last, "truncated") && hf_slice_equal(payload, hf_buffer_slice(&wanted));
+		if (same) {
+			made->truncation = true;
+			note("  %s: %s %" PRIu64 " to %" PRIu64 " are gone", people[index].device, session_names[session], first,
+				last);
+			reader_truncation_told(index, session, first, last, made->qos, made->handle);
+		}
+	}
+	world->gaps_told += same;
+	hf_buffer_free(&wanted);
+	return same;
+}
+
 static bool is_caught_up(unsigned session, struct hf_slice payload)
 {
 	struct hf_buffer wanted = {.data = NULL};
@@ -342,7 +366,8 @@ static enum hf_handover hand_document(unsigned index, const struct hf_message *m
 		must(is_refusal(index, (unsigned)session, message->payload), "%s gets an error that it did not make", device);
 		refusal.told = true;
 	} else if (!is_gap(index, (unsigned)session, message->payload, made) &&
-			   !is_unconfirmed(index, (unsigned)session, message->payload)) {
+			   !is_unconfirmed(index, (unsigned)session, message->payload) &&
+			   !is_truncation(index, (unsigned)session, message->payload, made)) {
 		must(is_caught_up((unsigned)session, message->payload), "%s gets a mark of %s that is not true: %s", device,
 			session_names[session], hex(message->payload));
 		reader_caught_up(index, (unsigned)session);

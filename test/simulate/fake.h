@@ -42,7 +42,8 @@ struct message {
 	uint16_t mid;
 	uint8_t qos;
 	bool dup;
-	bool orphan; /* let go: see reader_lets_go */
+	bool truncation; /* the mark that entries were removed */
+	bool orphan;     /* let go: see reader_lets_go */
 	char topic[64];
 };
 

@@ -83,6 +83,45 @@ static void check_next(unsigned index, uint64_t lsn, const char *what)
 		session_names[world->entries[next].session], world->entries[next].offset);
 }
 
+/* ---- what was removed before it was given */
+
+void reader_truncation_told(unsigned index, unsigned session, uint64_t first, uint64_t last, uint8_t qos, uint64_t mark)
+{
+	for (uint64_t offset = first; offset <= last; offset++) {
+		struct debt *debt = &world->readers[index].debts[world->session_lsn[session][offset]];
+		if (qos > 0 && debt->missed) {
+			debt->telling |= debt->missed;
+			debt->telling_mark = mark;
+		}
+		debt->missed = 0;
+	}
+}
+
+void reader_truncation_known(unsigned index, uint64_t mark)
+{
+	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		struct debt *debt = &world->readers[index].debts[lsn];
+		if (debt->telling && debt->telling_mark == mark) {
+			debt->telling = 0;
+		}
+	}
+}
+
+/* Whoever was below what was removed is told before anything else; and knows it, where acknowledgements can be seen. */
+static void check_told(unsigned index, const char *device)
+{
+	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		const struct debt *debt = &world->readers[index].debts[lsn];
+		bool listens = (debt->missed || debt->telling) && reader_listens(index, world->entries[lsn].session, "mark");
+		must(!listens || !(debt->missed & filters_matching(index, lsn)),
+			"%s is not told that entry %" PRIu64 " was removed", device, lsn);
+		must(!listens || !debt->telling || !world->readers[index].durable,
+			"%s gets something before it knows that entry %" PRIu64 " was removed", device, lsn);
+	}
+}
+
+/* ---- handed over */
+
 void reader_check_hand(unsigned index, uint64_t lsn, uint8_t qos, const uint32_t *ids, size_t id_count)
 {
 	const struct reader *reader = &world->readers[index];
@@ -91,6 +130,7 @@ void reader_check_hand(unsigned index, uint64_t lsn, uint8_t qos, const uint32_t
 
 	must(reads(role_of(index, entry->session)), "%s gets entry %" PRIu64 " of %s, which it may not read", device, lsn,
 		session);
+	check_told(index, device);
 	must(lsn > reader->sent, "%s gets entry %" PRIu64 " (%s %" PRIu64 ") after entry %" PRIu64, device, lsn, session,
 		entry->offset, reader->sent);
 	must(entry_may(index, lsn), "%s gets entry %" PRIu64 " (%s %" PRIu64 "), which it was not due, or has had", device,
@@ -253,6 +293,7 @@ static void taken_back(unsigned index, uint64_t lsn)
 	debt->maybe |= (debt->split ? debt->flight : debt->flight & (uint8_t)~wait) | debt->dim;
 	debt->flight = debt->dim = debt->gap = 0;
 	debt->split = false;
+	reader_owed_again(index, lsn);
 }
 
 void reader_gap_taken_back(unsigned index, uint64_t first, uint64_t last, uint64_t mark)
@@ -363,6 +404,9 @@ void reader_check_settled(unsigned index)
 		must(!entry_must(index, lsn),
 			"%s was left behind: entry %" PRIu64 " (%s %" PRIu64 ") of %" PRIu64 " does not come", device, lsn,
 			session_names[entry->session], entry->offset, log_head());
+		must(!(reader->debts[lsn].missed & filters_matching(index, lsn)) ||
+				 !reader_listens(index, entry->session, "mark"),
+			"%s was not told that entry %" PRIu64 " was removed", device, lsn);
 		must(reader->debts[lsn].gap != GAP_OWED || !reader_listens(index, entry->session, "mark"),
 			"%s was not told that it misses entry %" PRIu64, device, lsn);
 	}

@@ -50,30 +50,90 @@ static void apply(const struct entry *entry)
 	}
 }
 
+static void add(void)
+{
+	struct entry *entry = &world->entries[world->head + 1];
+
+	must(world->head < ENTRIES, "the schedule is too long");
+	*entry = pending;
+	is_pending = false;
+	world->head++;
+	world->session_head[entry->session] = entry->offset;
+	world->session_lsn[entry->session][entry->offset] = world->head;
+	readers_get_entry(world->head);
+}
+
 void log_commit(bool hidden)
 {
 	struct entry *entry = &world->entries[world->head + 1];
 	uint64_t offset = world->session_head[pending.session] + 1;
 
 	must(is_pending, "an entry is stored that nobody published");
-	must(world->head < ENTRIES, "the schedule is too long");
-	is_pending = false;
-	*entry = pending;
-	entry->offset = offset;
-	entry->hidden = hidden;
-	entry->time_ms = world->wall_ms;
+	pending.offset = offset;
+	pending.hidden = hidden;
+	pending.time_ms = world->wall_ms;
 	if (offset > 1) {
-		const struct entry *before = &world->entries[world->session_lsn[entry->session][offset - 1]];
-		entry->time_ms = before->time_ms > entry->time_ms ? before->time_ms : entry->time_ms;
+		const struct entry *before = &world->entries[world->session_lsn[pending.session][offset - 1]];
+		pending.time_ms = before->time_ms > pending.time_ms ? before->time_ms : pending.time_ms;
 	}
-	measure(entry);
-	world->head++;
-	world->session_head[entry->session] = offset;
-	world->session_lsn[entry->session][offset] = world->head;
-	readers_get_entry(world->head);
+	measure(&pending);
+	add();
 	if (!hidden) {
 		apply(entry);
 	}
+}
+
+void log_noticed(const struct hf_entry *seen)
+{
+	int session = session_of(seen->session);
+
+	if (is_pending && seen->lsn == world->head + 2) {
+		log_commit(false); /* what is being published came before */
+	}
+	struct entry held = pending;
+	bool was_pending = is_pending;
+	must(session >= 0 && seen->lsn == world->head + 1 && seen->offset == world->session_head[session] + 1,
+		"a notice is appended at %" PRIu64 ", not %" PRIu64, seen->lsn, world->head + 1);
+	pending = (struct entry){
+		.session = (uint8_t)session,
+		.kind = HF_KIND_NOTICE,
+		.publisher = NOBODY,
+		.role = (uint8_t)seen->role,
+		.response = NOBODY,
+		.ask = NOBODY,
+		.by_broker = true,
+		.size = log_packet_size(seen, 0),
+		.offset = seen->offset,
+		.time_ms = seen->time_ms,
+	};
+	add();
+	pending = held;
+	is_pending = was_pending;
+	note("  a notice, entry %" PRIu64 " (%s %" PRIu64 ")", seen->lsn, session_names[session], seen->offset);
+}
+
+void log_removed(uint64_t lsn)
+{
+	struct entry *entry = &world->entries[lsn];
+
+	must(lsn <= world->head && !entry->removed && entry->offset == log_tail(entry->session),
+		"entry %" PRIu64 " is removed before an older one", lsn);
+	must(world->config.clock_steps_back || entry->time_ms + world->config.retention_ms <= world->wall_ms,
+		"entry %" PRIu64 " is removed before its time", lsn);
+	readers_lose_entry(lsn);
+	entry->removed = true;
+	world->removed++;
+	note("  entry %" PRIu64 " (%s %" PRIu64 ") is removed", lsn, session_names[entry->session], entry->offset);
+}
+
+uint64_t log_tail(unsigned session)
+{
+	uint64_t tail = 1;
+
+	while (tail <= world->session_head[session] && world->entries[world->session_lsn[session][tail]].removed) {
+		tail++;
+	}
+	return tail;
 }
 
 uint64_t log_head(void)
@@ -243,6 +303,13 @@ void log_check(const struct hf_entry *seen)
 	must(seen->lsn >= 1 && seen->lsn <= log_head(), "entry %" PRIu64 " is handed over, the log ends at %" PRIu64,
 		seen->lsn, log_head());
 	const struct entry *entry = &world->entries[seen->lsn];
+	must(!entry->removed || entry->kind == HF_KIND_SHARED, "entry %" PRIu64 " is handed over, which was removed",
+		seen->lsn);
+	if (entry->by_broker) { /* what it says is not the model's business */
+		must(seen->offset == entry->offset && seen->kind == HF_KIND_NOTICE && seen->role == HF_ROLE_BROKER,
+			"entry %" PRIu64 " is not the notice that was stored", seen->lsn);
+		return;
+	}
 	write_rest(entry, rest, sizeof(rest));
 	log_payload(entry, &payload);
 	log_properties(entry, &properties);
@@ -412,7 +479,7 @@ bool log_state_is(unsigned session, struct hf_slice payload)
 {
 	struct hf_document_response open = {.id = HF_SLICE_NONE};
 	struct hf_document_state state = {
-		.head = log_session_head(session), .tail = 1, .open = &open, .floor = {.epoch = 1}};
+		.head = log_session_head(session), .tail = log_tail(session), .open = &open, .floor = {.epoch = 1}};
 	struct hf_buffer wanted = {.data = NULL};
 	char id[8];
 	bool is = false;

@@ -14,6 +14,13 @@ void log_forget(void);
 /* It is stored, as the next entry of the log. */
 void log_commit(bool hidden);
 
+/* The hub has appended a notice of its own. */
+void log_noticed(const struct hf_entry *seen);
+
+/* Retention has removed an entry. */
+void log_removed(uint64_t lsn);
+uint64_t log_tail(unsigned session); /* the first offset that is left; behind the head: none is */
+
 /* The newest LSN, and offset of a session, that the hub knows of: an entry whose append failed is hidden from it until
  * the store recovers. */
 uint64_t log_head(void);

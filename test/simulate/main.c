@@ -75,6 +75,7 @@ static void open_hub(void)
 	made.window = world->config.window;
 	made.ack_flush_ms = world->config.ack_flush_ms;
 	made.rollup = world->config.rollup;
+	made.retention.age_ms = world->config.retention_ms;
 	/* The model has no notices yet: nothing may be said of who comes and goes, and no response be closed. */
 	made.presence_notices = HF_NOTICES_NONE;
 	made.agent_grace_ms = made.restart_grace_ms = 3600000;
@@ -139,6 +140,9 @@ static bool run(uint64_t seed, bool verbose)
 	world_begin(seed, verbose);
 	store_control_begin();
 	roles_write(false);
+	if (!store_control_can_truncate()) {
+		world->config.retention_ms = 0;
+	}
 	do {
 		int status;
 		if (world->lives >= LIVES_MAX) {
@@ -179,7 +183,7 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options, .parser = parse, .doc = "Random schedules of Holdfast's session logic"};
 	struct arguments arguments = {.seed = 1, .count = 1000};
-	uint64_t entries = 0, handed = 0, joined = 0, lives = 0, done = 0;
+	uint64_t entries = 0, handed = 0, joined = 0, removed = 0, lives = 0, done = 0;
 	const char *base = getenv("TMPDIR");
 	char directory[256];
 	bool good = true;
@@ -200,12 +204,13 @@ int main(int argc, char **argv)
 		entries += world->head;
 		handed += world->handed;
 		joined += world->joined;
+		removed += world->removed;
 		lives += world->lives;
 	}
 	remove(roles_path());
 	rmdir(directory);
 	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " lives, %" PRIu64 " entries, %" PRIu64
-		   " handed over, joined ones in %" PRIu64 " messages, %.1f s: %s\n",
-		done, arguments.seed, lives, entries, handed, joined, now_s() - begun, good ? "no fault" : "a fault");
+		   " handed over, joined ones in %" PRIu64 " messages, %" PRIu64 " removed, %.1f s: %s\n",
+		done, arguments.seed, lives, entries, handed, joined, removed, now_s() - begun, good ? "no fault" : "a fault");
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

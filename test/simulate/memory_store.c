@@ -2,6 +2,8 @@
 /* Opening, appending, flushing, failing and recovering. Reading is in memory_read.c. */
 #include "memory_store.h"
 
+#include "log.h"
+
 #include <sys/mman.h>
 
 struct disk *disk;
@@ -32,6 +34,11 @@ void store_control_end(void)
 const char *store_control_path(void)
 {
 	return "memory";
+}
+
+bool store_control_can_truncate(void)
+{
+	return true;
 }
 
 bool store_control_can_fail(void)
@@ -84,6 +91,7 @@ bool record_read(uint64_t lsn, struct hf_entry *entry, char **copy)
 	memcpy(*copy, disk->arena + disk->records[lsn].at, len);
 	if (hf_entry_decode(hf_slice_from(*copy, len), entry) != HF_OK) {
 		free(*copy);
+		*copy = NULL;
 		return false;
 	}
 	entry->lsn = lsn;
@@ -235,6 +243,9 @@ enum hf_reason hf_log_append(struct hf_log *log, struct hf_entry *entry, int64_t
 	store->head++;
 	store->unflushed++;
 	store->dirty = true;
+	if (entry->kind == HF_KIND_NOTICE) {
+		log_noticed(entry);
+	}
 	return HF_OK;
 }
 

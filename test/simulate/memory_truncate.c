@@ -2,6 +2,8 @@
 /* Removing the oldest entries, and the records of sessions that tell of it. */
 #include "memory_store.h"
 
+#include "log.h"
+
 static struct told *told_find(struct hf_slice session)
 {
 	for (unsigned i = 0; i < disk->told_count; i++) {
@@ -113,6 +115,7 @@ static void remove_oldest(struct hf_log *log)
 	log->gone.lsns[log->kinds[log->tail]] = lsn;
 	log->tail++;
 	disk->records[lsn].len = 0;
+	log_removed(lsn);
 	free(copy);
 }
 

@@ -83,8 +83,8 @@ void reader_connected(unsigned index, bool clean)
 	}
 }
 
-/* What was passed over since it is too large, without a word, since the client listens for none: it may have been so.
- */
+/* What was passed over since it is too large, or gone, without a word, since the client listens for none: it may have
+ * been so. */
 static void leave_unfit(unsigned index)
 {
 	struct reader *reader = &world->readers[index];
@@ -94,6 +94,9 @@ static void leave_unfit(unsigned index)
 		if (debt->open && entry_unfit(index, lsn) && !reader_listens(index, world->entries[lsn].session, "mark")) {
 			debt->maybe |= debt->open;
 			debt->open = 0;
+		}
+		if (debt->missed && !reader_listens(index, world->entries[lsn].session, "mark")) {
+			debt->missed = 0;
 		}
 	}
 }
@@ -149,6 +152,34 @@ static uint8_t unwritten(const struct debt *debt)
 	return filters;
 }
 
+static void miss(unsigned index, uint64_t lsn, unsigned filters)
+{
+	struct debt *debt = &world->readers[index].debts[lsn];
+
+	debt->missed |= (uint8_t)filters;
+}
+
+void readers_lose_entry(uint64_t lsn)
+{
+	for (unsigned index = 0; index < READERS; index++) {
+		struct debt *debt = &world->readers[index].debts[lsn];
+		if (world->readers[index].exists) {
+			miss(index, lsn, entry_must(index, lsn));
+		}
+		debt->open = debt->maybe = 0;
+	}
+}
+
+void reader_owed_again(unsigned index, uint64_t lsn)
+{
+	struct debt *debt = &world->readers[index].debts[lsn];
+
+	if (world->entries[lsn].removed) {
+		miss(index, lsn, debt->open & filters_matching(index, lsn));
+		debt->open = debt->maybe = 0;
+	}
+}
+
 void reader_restarted(unsigned index, bool clean)
 {
 	struct reader *reader = &world->readers[index];
@@ -169,6 +200,9 @@ void reader_restarted(unsigned index, bool clean)
 		debt->maybe &= (uint8_t)~debt->open;
 		debt->flight = debt->dim = debt->copies = debt->gap = debt->gap_extra = 0;
 		debt->split = debt->lost = debt->either = false;
+		debt->missed |= debt->telling;
+		debt->telling = 0;
+		reader_owed_again(index, lsn);
 	}
 	reader->sent = 0;
 	memset(reader->last, 0, sizeof(reader->last));
@@ -256,6 +290,8 @@ static void forget_slot(struct reader *reader, unsigned slot)
 		debt->maybe &= others;
 		debt->flight &= others;
 		debt->dim &= others;
+		debt->missed &= others;
+		debt->telling &= others;
 		debt->done_ms[slot] = 0;
 		if (debt->gap == GAP_OWED && !debt->flight) {
 			debt->gap = debt->dim ? GAP_MAYBE : GAP_NONE;
@@ -300,7 +336,8 @@ static void place(struct reader *reader, unsigned slot, const struct wish *wish)
 	}
 	forget_slot(reader, slot);
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		if (!filter_begins_before(filter, lsn)) {
+		/* Who asks for what is gone is told, or not: at the time it is not due. */
+		if (!filter_begins_before(filter, lsn) || world->entries[lsn].removed) {
 			continue;
 		}
 		reader->debts[lsn].open |= (uint8_t)(1u << slot);

@@ -36,8 +36,10 @@ void reader_lets_go(unsigned reader);     /* it came back without a filter: what
 void reader_ended(unsigned reader);
 void reader_subscribed(unsigned reader, const struct wish *wish);
 void reader_unsubscribed(unsigned reader, const char *plain);
-void readers_get_entry(uint64_t lsn); /* it is in the log now */
-void roles_change(bool revoked);      /* to the shorter file of roles, or back */
+void readers_get_entry(uint64_t lsn);                  /* it is in the log now */
+void readers_lose_entry(uint64_t lsn);                 /* and not any more */
+void reader_owed_again(unsigned reader, uint64_t lsn); /* it is open once more, if it is still there */
+void roles_change(bool revoked);                       /* to the shorter file of roles, or back */
 
 /* Its filters (a bit each) that name this session: they wait when the role for it is gone. */
 unsigned filters_that_wait(const struct reader *reader, unsigned session);
@@ -65,6 +67,11 @@ void reader_orphan_left(unsigned reader, uint64_t first, uint64_t last);        
 void reader_gap_told(unsigned reader, uint64_t first, uint64_t last, uint8_t qos, uint64_t mark);
 void reader_gap_known(unsigned reader, uint64_t first, uint64_t last, uint64_t mark);
 void reader_gap_taken_back(unsigned reader, uint64_t first, uint64_t last, uint64_t mark);
+
+/* A mark says that these offsets were removed: it was handed over; acknowledged. Nothing may come before it is. */
+void reader_truncation_told(
+	unsigned reader, unsigned session, uint64_t first, uint64_t last, uint8_t qos, uint64_t mark);
+void reader_truncation_known(unsigned reader, uint64_t mark);
 
 /* Does it listen for what Holdfast says to it alone, on "mark" or "error" of this session? */
 bool reader_listens(unsigned reader, unsigned session, const char *rest);

@@ -13,6 +13,7 @@ void store_control_end(void);
 const char *store_control_path(void);
 
 bool store_control_can_fail(void);
+bool store_control_can_truncate(void); /* ... and say so: see log_noticed, log_removed */
 void store_control_fail(bool fails);
 bool store_control_failed(void); /* does it refuse appends since one failed? */
 /* The LSN of the newest record, also of one whose append failed; 0 where the store cannot tell. */

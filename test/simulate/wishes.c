@@ -8,13 +8,21 @@
 
 /* ---- publishes */
 
+/* How long questions and ids are remembered, which outlive their entries or do not, the model does not know: where
+ * entries are removed there are none. */
+static bool is_remembered(enum hf_kind kind)
+{
+	return kind == HF_KIND_ASK || kind == HF_KIND_ANSWER;
+}
+
 static enum hf_kind pick_kind(enum hf_role role)
 {
 	enum hf_kind kind;
 
 	do {
 		kind = (enum hf_kind)(1 + chance(HF_KIND_LOGGED_LAST));
-	} while (kind == HF_KIND_NOTICE || (!publishes(role, kind) && !one_in(30)));
+	} while (kind == HF_KIND_NOTICE || (world->config.retention_ms > 0 && is_remembered(kind)) ||
+			 (!publishes(role, kind) && !one_in(30)));
 	return kind;
 }
 
@@ -26,7 +34,7 @@ static void pick_batch(unsigned index, struct entry *entry)
 	response = &world->responses[entry->session][people[index].identity_index][entry->response];
 	entry->seq = response->next_seq;
 	entry->end = one_in(12) ? (uint8_t)(1 + chance(3)) : HF_END_NONE;
-	if (one_in(10) && response->next_seq > 0) {
+	if (world->config.retention_ms == 0 && one_in(10) && response->next_seq > 0) {
 		entry->seq = chance(response->next_seq);
 		const struct entry *first =
 			log_batch(entry->session, people[index].identity_index, entry->response, entry->seq);
@@ -70,7 +78,9 @@ static bool pick_again(unsigned index, struct entry *out)
 
 void entry_make(unsigned index, struct entry *out)
 {
-	if (world->head > 0 && one_in(8) && pick_again(index, out)) {
+	bool forgets = world->config.retention_ms > 0;
+
+	if (!forgets && world->head > 0 && one_in(8) && pick_again(index, out)) {
 		return;
 	}
 	*out = (struct entry){
@@ -82,7 +92,7 @@ void entry_make(unsigned index, struct entry *out)
 		.ask = NOBODY,
 		.with_property = one_in(5),
 		.number = ++world->publishes,
-		.id = one_in(4) ? world->publishes : 0,
+		.id = !forgets && one_in(4) ? world->publishes : 0,
 		.filler = one_in(15) ? 200 + (uint32_t)chance(2500) : (uint32_t)chance(20),
 	};
 	if (role_of(index, out->session) == HF_ROLE_NONE && !one_in(10)) {

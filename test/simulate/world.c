@@ -126,6 +126,10 @@ void world_begin(uint64_t seed, bool verbose)
 	if (world->config.window <= 20 && one_in(3)) {
 		world->config.max_queued = 4 * world->config.window + 20;
 	}
+	if (!world->config.faults && one_in(3)) {
+		static const unsigned ages[] = {1000, 3000, 10000, 30000};
+		world->config.retention_ms = pick(ages, sizeof(ages) / sizeof(*ages));
+	}
 	world->steps_left = world->config.steps;
 	world->written_ms = INT64_MIN;
 	world->failing_ms = INT64_MIN;

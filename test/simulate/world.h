@@ -40,8 +40,10 @@ struct entry {
 	uint8_t response; /* NOBODY: not a token batch */
 	uint8_t ask;      /* of a question or an answer; NOBODY: neither */
 	uint8_t end;
-	uint32_t id; /* its idempotency key; 0: none */
-	bool hidden; /* stored by an append that failed: the hub learns of it when the store recovers */
+	uint32_t id;    /* its idempotency key; 0: none */
+	bool by_broker; /* a notice; publisher NOBODY */
+	bool removed;   /* by retention */
+	bool hidden;    /* stored by an append that failed: the hub learns of it when the store recovers */
 	bool with_property;
 	uint32_t number; /* of the publish: makes payloads unlike */
 	uint32_t filler;
@@ -103,6 +105,9 @@ struct debt {
 	uint8_t gap_extra;        /* marks that may come besides, since there was another copy ... */
 	bool either;              /* ... and one of them came when its own was due too ... */
 	uint16_t extra_first;     /* ... of all from here on, likewise; 0: of this one */
+	uint8_t missed;           /* it was removed before it was given under these, and the client is not told so ... */
+	uint8_t telling;          /* ... but that is on its way ... */
+	uint64_t telling_mark;    /* ... with this mark */
 	int64_t done_ms[FILTERS]; /* since when they are done with it; 0: never were due it */
 };
 
@@ -135,6 +140,7 @@ struct reader {
 
 struct config {
 	unsigned window, ack_flush_ms, max_queued, steps, rollup;
+	unsigned retention_ms; /* 0: everything is kept */
 	enum hf_role anonymous_role;
 	bool clock_steps_back, faults;
 };
@@ -173,7 +179,7 @@ struct world {
 	int64_t failing_ms; /* when the store was last seen failing */
 	unsigned ticks_since_failing;
 
-	uint64_t handed, joined, killed_lives, gaps_told; /* for the summary */
+	uint64_t handed, joined, killed_lives, gaps_told, removed; /* for the summary */
 	unsigned trace_next;
 	char trace[TRACE_LINES][TRACE_WIDTH];
 	char failure[1024];
