@@ -376,6 +376,9 @@ void hf_disconnected(struct hf_hub *hub, const char *id, const void *token, enum
 	hf_subscriptions_detach(hub, device);
 	hf_workers_offline(device);
 	hf_loans_lost(hub, device);
+	if (device->ring_count == 0) {
+		hf_ring_clear(device); /* who is away shall cost little */
+	}
 }
 
 const void *hf_connection_of(const struct hf_hub *hub, const char *id)

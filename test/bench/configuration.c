@@ -34,7 +34,7 @@ static void write_plugin_options(FILE *file, const struct hf_broker_setup *setup
 	write_roles(roles);
 	fprintf(file, "global_plugin %s\nplugin_opt_store %s/store\nplugin_opt_anonymous_role agent\nplugin_opt_roles %s\n",
 		setup->program[HF_PLUGIN], directory, roles);
-	fprintf(file, "plugin_opt_window %u\nplugin_opt_audit %s\n", setup->window, variant->no_audit ? "off" : "on");
+	fprintf(file, "plugin_opt_window %u\n%s", setup->window, variant->no_audit ? "plugin_opt_audit off\n" : "");
 	for (size_t i = 0; i < setup->options->count; i++) {
 		const char *text = setup->options->text[i];
 		int name_size = (int)strcspn(text, "=");

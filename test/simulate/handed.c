@@ -83,30 +83,6 @@ static void check_next(unsigned index, uint64_t lsn, const char *what)
 		session_names[world->entries[next].session], world->entries[next].offset);
 }
 
-/* ---- what was removed before it was given */
-
-void reader_truncation_told(unsigned index, unsigned session, uint64_t first, uint64_t last, uint8_t qos, uint64_t mark)
-{
-	for (uint64_t offset = first; offset <= last; offset++) {
-		struct debt *debt = &world->readers[index].debts[world->session_lsn[session][offset]];
-		if (qos > 0 && debt->missed) {
-			debt->telling |= debt->missed;
-			debt->telling_mark = mark;
-		}
-		debt->missed = 0;
-	}
-}
-
-void reader_truncation_known(unsigned index, uint64_t mark)
-{
-	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
-		struct debt *debt = &world->readers[index].debts[lsn];
-		if (debt->telling && debt->telling_mark == mark) {
-			debt->telling = 0;
-		}
-	}
-}
-
 /* Whoever was below what was removed is told before anything else; and knows it, where acknowledgements can be seen. */
 static void check_told(unsigned index, const char *device)
 {
@@ -119,8 +95,6 @@ static void check_told(unsigned index, const char *device)
 			"%s gets something before it knows that entry %" PRIu64 " was removed", device, lsn);
 	}
 }
-
-/* ---- handed over */
 
 void reader_check_hand(unsigned index, uint64_t lsn, uint8_t qos, const uint32_t *ids, size_t id_count)
 {
@@ -253,6 +227,32 @@ static void gap_is_over(struct debt *debt)
 	debt->gap = GAP_NONE;
 	if (debt->copies == 0) {
 		done(debt, debt->flight | debt->dim);
+	}
+}
+
+/* Also of what it could not be given for its size, and now for that: one mark is enough. */
+void reader_truncation_told(unsigned index, unsigned session, uint64_t first, uint64_t last, uint8_t qos, uint64_t mark)
+{
+	for (uint64_t offset = first; offset <= last; offset++) {
+		struct debt *debt = &world->readers[index].debts[world->session_lsn[session][offset]];
+		if (qos > 0 && debt->missed) {
+			debt->telling |= debt->missed;
+			debt->telling_mark = mark;
+		}
+		debt->missed = 0;
+		if (debt->gap == GAP_OWED || debt->gap == GAP_MAYBE) {
+			gap_is_over(debt);
+		}
+	}
+}
+
+void reader_truncation_known(unsigned index, uint64_t mark)
+{
+	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
+		struct debt *debt = &world->readers[index].debts[lsn];
+		if (debt->telling && debt->telling_mark == mark) {
+			debt->telling = 0;
+		}
 	}
 }
 

@@ -349,12 +349,24 @@ static void everybody_answers(unsigned keep)
 	}
 }
 
+/* Before it knows what is gone nothing follows. */
+static bool has_truncation(const struct context *context)
+{
+	for (size_t i = 0; i < context->inflight.count; i++) {
+		if (context->inflight.data[i].truncation) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Nothing that it does not answer holds it up: then it must have all there is. */
 static bool has_room(unsigned index)
 {
 	const struct context *context = &contexts[index];
 
-	return context->inflight.count < context->receive_maximum && context->inflight.count < world->config.window;
+	return context->inflight.count < context->receive_maximum && context->inflight.count < world->config.window &&
+		   !has_truncation(context);
 }
 
 static void check_settled(unsigned keep)
