@@ -6,8 +6,8 @@
 
 static bool same(const struct hf_control_request *a, const struct hf_control_request *b)
 {
-	return a->command == b->command && a->fields == b->fields && a->cold == b->cold && a->epoch == b->epoch &&
-		   hf_slice_equal(a->to, b->to);
+	return a->command == b->command && a->fields == b->fields && a->cold == b->cold && a->reject == b->reject &&
+		   a->epoch == b->epoch && hf_slice_equal(a->to, b->to);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
