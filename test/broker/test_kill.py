@@ -24,7 +24,10 @@ from stream import Publisher, Reader
 
 ROUNDS = int(os.environ.get("HOLDFAST_ROUNDS") or 3)
 SEED = int(os.environ.get("HOLDFAST_SEED") or random.randrange(1 << 32))
+STORE_ROUNDS = 20  # of one store: each kill is followed by a look at all of it
 SESSIONS = ("one", "two")
+USERS = ("agent", "agent2", "alice", "bob")
+DURABLE = {"clean": False, "properties": {"session_expiry": 600}}
 
 
 class Kill(Clients, harness.BrokerTest):
@@ -135,43 +138,53 @@ class Kill(Clients, harness.BrokerTest):
                 alive = reader.take() and reader.acknowledge(rng.randint(0, 40)) and (rng.random() < 0.9 or reader.ping())
                 self.assertTrue(alive, f"{reader.name} was disconnected")
 
-    def test_under_load(self):
-        rng = random.Random(SEED)
-        print(f"HOLDFAST_SEED={SEED}", flush=True)
-        self.start_broker(options={"window": rng.choice((10, 100, 1000))})
-        users = ("agent", "agent2", "alice", "bob")
-        self.sent = {user: [] for user in users}
-        self.seqs, self.resent = collections.Counter(), collections.Counter()
-        publishers = {user: Publisher(self.connector(f"{user}-p", user)) for user in users}
-        durable = {"clean": False, "properties": {"session_expiry": 600}}
-        readers = []
+    def open_readers(self):
         for session in SESSIONS:
             for qos in (1, 2):
                 reader = Reader(f"oscar-{session}-{qos}", self.connector(f"oscar-{session}-{qos}", "oscar"))
                 reader.session = session
-                reader.open(**durable)
+                reader.open(**DURABLE)
                 self.assertEqual(reader.raw.subscribe(f"$resume/earliest/sessions/{session}/#", qos=qos), [qos])
-                readers.append(reader)
+                yield reader
+
+    def kill(self, publishers, readers):
+        self.broker.kill9()
+        for publisher in publishers.values():
+            self.read_what_is_left(publisher)
+            for item in publisher.flying.values():
+                self.resent[item[1]] += 1
+        for reader in readers:
+            while reader.take():
+                pass
+            reader.broker_died = True
+
+    def kills(self, rng, rounds):
+        """A new store, and so many kills; returns how many publishes were acknowledged."""
+        # the grace: whatever the checks take, nobody is given up meanwhile
+        self.start_broker(options={"window": rng.choice((10, 100, 1000)), "agent_grace": "3600000"})
+        self.sent = {user: [] for user in USERS}
+        self.seqs, self.resent = collections.Counter(), collections.Counter()
+        publishers = {user: Publisher(self.connector(f"{user}-p", user)) for user in USERS}
+        readers = list(self.open_readers())
         for publisher in publishers.values():
             publisher.open()
-        for round_ in range(1, ROUNDS + 1):
+        for round_ in range(1, rounds + 1):
             self.load(publishers, readers, rng, rng.uniform(0.05, 0.5))
-            self.broker.kill9()
-            for publisher in publishers.values():
-                self.read_what_is_left(publisher)
-                for item in publisher.flying.values():
-                    self.resent[item[1]] += 1
-            for reader in readers:
-                while reader.take():
-                    pass
-                reader.broker_died = True
+            self.kill(publishers, readers)
             self.check_audit(publishers, readers)
             self.broker.start()
             self.check_account(publishers)
             for publisher in publishers.values():
                 publisher.open()
             for reader in readers:
-                self.assertTrue(reader.open(**durable).session_present, f"round {round_}: {reader.name}")
+                self.assertTrue(reader.open(**DURABLE).session_present, f"round {round_}: {reader.name}")
+        self.check_end(publishers, readers)
+        total = sum(len(publisher.acknowledged) for publisher in publishers.values())
+        self.assertGreater(total, 100 * rounds, "hardly any load")
+        return total, sum(reader.repeats for reader in readers)
+
+    def check_end(self, publishers, readers):
+        """All that is on its way arrives: nothing is missing, neither at the readers nor of their receipts."""
         for user, publisher in publishers.items():
             self.assertTrue(publisher.drain(), f"{user} was disconnected")
         self.check_account(publishers)
@@ -188,9 +201,15 @@ class Kill(Clients, harness.BrokerTest):
         for reader in readers:
             everything = set(range(1, heads[reader.session] + 1))
             self.assertEqual(said[reader.name, reader.session], everything, f"what {reader.name} acknowledged has no receipt")
-        total = sum(len(publisher.acknowledged) for publisher in publishers.values())
-        self.assertGreater(total, 100 * ROUNDS, "hardly any load")
-        print(f"{ROUNDS} kills, {total} acknowledged publishes, {sum(r.repeats for r in readers)} repeats to readers", flush=True)
+
+    def test_under_load(self):
+        rng = random.Random(SEED)
+        print(f"HOLDFAST_SEED={SEED}", flush=True)
+        total = repeats = 0
+        for done in range(0, ROUNDS, STORE_ROUNDS):
+            more = self.kills(rng, min(STORE_ROUNDS, ROUNDS - done))
+            total, repeats = total + more[0], repeats + more[1]
+        print(f"{ROUNDS} kills, {total} acknowledged publishes, {repeats} repeats to readers", flush=True)
 
     def read_what_is_left(self, publisher):
         """Acknowledgements that the broker sent before it died and that are still in our socket."""
