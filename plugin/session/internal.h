@@ -382,7 +382,9 @@ struct hf_hub {
 	struct hf_buffer receipts;    /* scratch */
 	struct hf_refusals *refusals; /* of clients that were refused something lately: audit.c */
 	struct hf_sweep sweep;
-	struct hf_erasure *erasures;  /* erase.c: those that are not finished */
+	struct hf_erasure *erasures;  /* erase.c: those that have entries left ... */
+	struct hf_erasure *emptied;   /* ... and those of which something may be left in the store's files */
+	bool scrubs_session;          /* the store is at work for the first of these */
 	struct hf_inquirer *inquirer; /* admin/inquiries.c; and, once there was an inquiry, ... */
 	void (*inquiries)(
 		struct hf_hub *hub, bool end); /* ... what answers those that are done, or ends it all. So the simulation, whose

@@ -69,6 +69,27 @@ class Erase(Control):
         self.assertEqual(self.files_with(marker), [])
         self.assertTrue(self.verified()["good"])
 
+    def test_an_erased_session(self):
+        """Its bytes leave the files, too, whenever the broker is killed meanwhile; those of others stay."""
+        for kill in (False, True):
+            with self.subTest(kill=kill):
+                self.start_broker()
+                marker, other = os.urandom(48), os.urandom(48)
+                alice, ada = self.client("alice-1", user="alice"), self.client("ada-1")
+                alice.publish(topic("kept", "input"), other)
+                for n in range(300):
+                    alice.publish(topic("s", "input"), marker + b" %d" % n)
+                alice.publish(topic("s", "shared/title"), marker)
+                self.command(ada, "eraseSession", session="s")
+                if kill:
+                    self.broker.restart(kill=True)
+                wait_until(lambda: not self.files_with(marker), 30, "the bytes to leave the files")
+                self.assertTrue(self.files_with(other))
+                self.broker.restart(kill=True)
+                self.assertEqual(self.files_with(marker), [])
+                self.assertTrue(self.verified()["good"])
+                self.broker.stop()
+
     def test_holds(self):
         self.start_broker(options={"presence_notices": "none", "retention_count": "10"})
         ada = self.client("ada-1")

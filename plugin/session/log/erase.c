@@ -2,7 +2,8 @@
 /*
  * Taking away what was said in a session: the entries, as retention does it (where the audit is on, each leaves a
  * record without its payload), and all facts of the session. A few thousand in a turn; a long session takes several.
- * Until then the store has a fact, HF_FACT_ERASING, of no session, that names it: from that a restart goes on.
+ * Then it leaves the store's files. Until then the store has a fact, HF_FACT_ERASING, of no session, that names it and
+ * says at which LSN it began: from that a restart goes on.
  *
  * Meanwhile nobody is given anything of it: requests are refused by the session's state, and readers that are fed from
  * the log and could come by it wait.
@@ -10,25 +11,30 @@
 #include "session/kinds/kinds.h"
 #include "session/log/ending.h"
 #include "session/people/presence.h"
+#include "session/record.h"
 
 #include <utlist.h>
 
 #define FACTS_AT_ONCE 4096
 #define STEP_MS 1
+#define SCRUB_WAIT_MS 100 /* while RocksDB is at work */
+#define LSN_SIZE 8
 
 struct hf_erasure {
 	struct hf_erasure *next;
+	uint64_t first, last; /* LSNs of what is erased; last: once it is */
 	size_t len;
 	char session[HF_SESSION_ID_MAX];
 };
 
-static bool enlist(struct hf_hub *hub, struct hf_slice session)
+static bool enlist(struct hf_hub *hub, struct hf_slice session, uint64_t first)
 {
 	struct hf_erasure *erasure = calloc(1, sizeof(*erasure));
 
 	if (erasure) {
 		memcpy(erasure->session, session.data, session.len);
 		erasure->len = session.len;
+		erasure->first = first;
 		LL_APPEND(hub->erasures, erasure);
 		hf_hub_due_by(hub, HF_TIMER_ERASE, STEP_MS);
 	}
@@ -114,8 +120,27 @@ static enum hf_reason step(struct hf_hub *hub, struct hf_session *session, bool 
 	return reason;
 }
 
+static uint64_t newest_gone(const struct hf_log *log)
+{
+	const struct hf_gone *gone = hf_log_gone(log);
+	uint64_t lsn = 0;
+
+	for (size_t kind = 0; kind <= HF_KIND_LOGGED_LAST; kind++) {
+		lsn = gone->lsns[kind] > lsn ? gone->lsns[kind] : lsn;
+	}
+	return lsn;
+}
+
+static void dispose(struct hf_erasure **list)
+{
+	struct hf_erasure *erasure = *list;
+
+	LL_DELETE(*list, erasure);
+	free(erasure);
+}
+
 /* The first of the list: one step of it. */
-static enum hf_reason go_on(struct hf_hub *hub)
+static enum hf_reason remove_some(struct hf_hub *hub)
 {
 	struct hf_erasure *erasure = hub->erasures;
 	struct hf_slice id = hf_slice_from(erasure->session, erasure->len);
@@ -123,27 +148,56 @@ static enum hf_reason go_on(struct hf_hub *hub)
 	bool done = false;
 	enum hf_reason reason = session && session->log ? step(hub, session, &done) : HF_NO_MEMORY;
 
-	if (reason == HF_OK && done) {
-		reason = hf_fact_put(hub->store, HF_SLICE_NONE, HF_FACT_ERASING, id, NULL);
-		hf_hub_due(hub, HF_TIMER_INDEX, HF_INDEX_FLUSH_MS);
-	}
-	if (reason == HF_RECORD_CORRUPT) {
+	if (reason == HF_RECORD_CORRUPT) { /* the next start tries that one again */
 		hf_say(hub, HF_LOG_ERROR, "what is left of the erased session %.*s cannot be removed: %s", (int)id.len, id.data,
 			hf_store_error(hub->store));
+		dispose(&hub->erasures);
+		return HF_OK;
 	}
-	if ((reason == HF_OK && done) || reason == HF_RECORD_CORRUPT) { /* the next start tries that one again */
+	if (reason == HF_OK && done) {
+		erasure->last = newest_gone(session->log);
 		LL_DELETE(hub->erasures, erasure);
-		free(erasure);
+		LL_APPEND(hub->emptied, erasure);
+		hf_hub_due(hub, HF_TIMER_INDEX, HF_INDEX_FLUSH_MS);
 	}
-	return reason == HF_RECORD_CORRUPT ? HF_OK : reason;
+	return reason;
+}
+
+/* The store does it beside us, one at a time: what an identity has published may be under way (forget.c). */
+static enum hf_reason scrub(struct hf_hub *hub)
+{
+	struct hf_erasure *erasure = hub->emptied;
+	bool done = false;
+	enum hf_reason reason = HF_OK;
+
+	if (!hub->scrubs_session && hub->forgettings) {
+		return HF_OK;
+	}
+	if (!hub->scrubs_session) {
+		reason = hf_hub_flush(hub); /* what only waits to be removed would stay in the files */
+	}
+	if (reason == HF_OK) {
+		reason = hf_store_scrub(hub->store, erasure->first, erasure->last, &done);
+	}
+	hub->scrubs_session = reason == HF_OK && !done;
+	if (reason == HF_OK && done) {
+		reason = hf_fact_put(
+			hub->store, HF_SLICE_NONE, HF_FACT_ERASING, hf_slice_from(erasure->session, erasure->len), NULL);
+	}
+	if (reason == HF_OK && done) {
+		dispose(&hub->emptied);
+		hf_hub_due(hub, HF_TIMER_INDEX, HF_INDEX_FLUSH_MS);
+	}
+	return reason;
 }
 
 void hf_erasures_go_on(struct hf_hub *hub)
 {
-	enum hf_reason reason = hub->erasures ? go_on(hub) : HF_OK;
+	bool removes = hub->erasures;
+	enum hf_reason reason = removes ? remove_some(hub) : hub->emptied ? scrub(hub) : HF_OK;
 
-	if (hub->erasures) {
-		hf_hub_due(hub, HF_TIMER_ERASE, reason == HF_OK ? STEP_MS : HF_RECOVER_MS);
+	if (hub->erasures || hub->emptied) {
+		hf_hub_due(hub, HF_TIMER_ERASE, reason != HF_OK ? HF_RECOVER_MS : removes ? STEP_MS : SCRUB_WAIT_MS);
 	}
 }
 
@@ -166,11 +220,20 @@ static void tell_readers(struct hf_hub *hub, struct hf_session *session)
 
 enum hf_reason hf_erasure_begin(struct hf_hub *hub, struct hf_session *session)
 {
-	static const struct hf_slice nothing = {.data = "", .len = 0};
 	struct hf_slice id = hf_session_id(session);
-	enum hf_reason reason = hf_fact_put(hub->store, HF_SLICE_NONE, HF_FACT_ERASING, id, &nothing);
+	uint64_t first = 1;
+	unsigned char bytes[LSN_SIZE], *at = bytes;
+	enum hf_reason reason = HF_OK;
 
-	if (reason == HF_OK && !enlist(hub, id)) {
+	if (hf_log_tail(session->log) <= hf_log_head(session->log)) {
+		reason = hf_log_lsn_of(session->log, hf_log_tail(session->log), &first);
+	}
+	hf_record_put(&at, first, LSN_SIZE);
+	if (reason == HF_OK) {
+		struct hf_slice value = hf_slice_from((const char *)bytes, sizeof(bytes));
+		reason = hf_fact_put(hub->store, HF_SLICE_NONE, HF_FACT_ERASING, id, &value);
+	}
+	if (reason == HF_OK && !enlist(hub, id, first)) {
 		reason = HF_NO_MEMORY;
 	}
 	if (reason != HF_OK) {
@@ -192,9 +255,9 @@ enum hf_reason hf_erasure_begin(struct hf_hub *hub, struct hf_session *session)
 static bool load_one(void *context, struct hf_slice name, struct hf_slice value)
 {
 	struct hf_hub *hub = context;
+	const char *at = value.data;
 
-	(void)value;
-	return name.len <= HF_SESSION_ID_MAX && enlist(hub, name);
+	return name.len <= HF_SESSION_ID_MAX && value.len == LSN_SIZE && enlist(hub, name, hf_record_take(&at, LSN_SIZE));
 }
 
 enum hf_reason hf_erasures_load(struct hf_hub *hub)
@@ -205,8 +268,9 @@ enum hf_reason hf_erasures_load(struct hf_hub *hub)
 void hf_erasures_free(struct hf_hub *hub)
 {
 	while (hub->erasures) {
-		struct hf_erasure *erasure = hub->erasures;
-		LL_DELETE(hub->erasures, erasure);
-		free(erasure);
+		dispose(&hub->erasures);
+	}
+	while (hub->emptied) {
+		dispose(&hub->emptied);
 	}
 }

@@ -361,6 +361,10 @@ static enum hf_reason step_in_files(struct hf_forgetting *forgetting, bool *done
 {
 	const struct hf_erase *erase = &forgetting->erase;
 	bool clean;
+
+	if (forgetting->hub->scrubs_session) { /* its turn comes: erase.c */
+		return HF_OK;
+	}
 	enum hf_reason reason = hf_store_scrub(forgetting->hub->store, erase->first, erase->until, &clean);
 
 	if (reason == HF_OK && clean) {

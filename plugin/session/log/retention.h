@@ -27,8 +27,7 @@ struct hf_session;
 /* What hf_log_state has of a session. On disk: never renumber. */
 enum hf_session_state {
 	HF_STATE_CLOSED = 1,    /* its last entry says so */
-	HF_STATE_ERASED = 2,    /* its entries are to go, or have gone ... */
-	HF_STATE_SCRUBBED = 4,  /* ... and their bytes from the files */
+	HF_STATE_ERASED = 2,    /* its entries are to go, or have gone */
 	HF_STATE_RETAINING = 8, /* it has limits of its own: HF_FACT_RETENTION */
 };
 
