@@ -675,7 +675,7 @@ static inline TCase *case_with_hub(Suite *suite, const char *name)
 	TCase *tests = tcase_create(name);
 
 	tcase_add_checked_fixture(tests, start, stop);
-	tcase_set_timeout(tests, 60);
+	tcase_set_timeout(tests, 180); /* a machine may have other things to do */
 	suite_add_tcase(suite, tests);
 	return tests;
 }

@@ -244,7 +244,7 @@ static inline TCase *case_with_directory(Suite *suite)
 	TCase *tests = tcase_create("all");
 
 	tcase_add_checked_fixture(tests, make_directory, remove_directory);
-	tcase_set_timeout(tests, 60);
+	tcase_set_timeout(tests, 180); /* a machine may have other things to do */
 	suite_add_tcase(suite, tests);
 	return tests;
 }
