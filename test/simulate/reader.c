@@ -444,8 +444,8 @@ unsigned filters_that_wait(const struct reader *reader, unsigned session)
 	return wait;
 }
 
-/* Under filters that name the session it goes on where it lost the role; what came meanwhile under one with a wildcard
- * was passed over, or is yet to be looked at. */
+/* Under filters that name the session it goes on where it lost the role; what came, or was removed, meanwhile under one
+ * with a wildcard was passed over, or is yet to be looked at. */
 static void role_is_back(unsigned index, unsigned session)
 {
 	struct reader *reader = &world->readers[index];
@@ -459,6 +459,7 @@ static void role_is_back(unsigned index, unsigned session)
 		}
 		debt->maybe |= (uint8_t)(debt->open & ~wait);
 		debt->open &= (uint8_t)wait;
+		debt->missed &= (uint8_t)wait;
 		if (entry_may(index, lsn) & wait) {
 			put_back(reader, lsn - 1);
 		}
