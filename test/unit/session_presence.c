@@ -188,6 +188,44 @@ START_TEST(a_role_that_is_lost)
 }
 END_TEST
 
+START_TEST(who_comes_back_without_a_role)
+{
+	connect_as("desk", "olga", true);
+	subscribe("desk", "sessions/a/#");
+	connect_durable("pc", "ann");
+	subscribe("pc", "sessions/a/#");
+	say("a", "hello");
+	ck_assert_told("a", "input\nolga online\nann online\n");
+	pass(1000);
+	disconnect("pc");
+	settle();
+	ck_assert_told("a", "input\nolga online\nann online\nann offline goodbye\n");
+	write_roles("olga operator *\n");
+	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+	pass(1000);
+	connect_as("pc", "ann", false); /* its filter is still there */
+	for (int i = 0; i < 2; i++) {
+		pass(1000);
+		ck_assert_told("a", "input\nolga online\nann online\nann offline goodbye\n");
+		ck_assert_str_eq(shown("a/presence/ann"), "offline 0 goodbye");
+		ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+	}
+	write_roles("ann user *\nolga operator *\n");
+	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+	ck_assert_told("a", "input\nolga online\nann online\nann offline goodbye\nann online\n");
+	/* Who is there stays away through one more reload. */
+	write_roles("olga operator *\n");
+	for (int i = 0; i < 2; i++) {
+		pass(1000);
+		ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+		settle();
+		ck_assert_str_eq(shown("a/presence/ann"), "offline 0 role-lost");
+	}
+	ck_assert_told(
+		"a", "input\nolga online\nann online\nann offline goodbye\nann online\nann offline role-lost\n");
+}
+END_TEST
+
 START_TEST(before_the_session_begins)
 {
 	connect_as("pc", "ann", true);
@@ -610,6 +648,7 @@ int main(void)
 	tcase_add_test(tests, leaving);
 	tcase_add_test(tests, an_agent_that_streams_does_not_leave);
 	tcase_add_test(tests, a_role_that_is_lost);
+	tcase_add_test(tests, who_comes_back_without_a_role);
 	tcase_add_test(tests, before_the_session_begins);
 	tcase_add_test(tests, whose_turns_are_notices);
 	tcase_add_test(tests, who_comes_and_goes_all_the_time);

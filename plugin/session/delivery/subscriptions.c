@@ -118,7 +118,9 @@ static void attach(struct hf_hub *hub, struct hf_device *device, struct hf_subsc
 	if (!attachment) {
 		return;
 	}
-	hf_join(hub, device, subscription->session, true);
+	if (subscription->allowed) {
+		hf_join(hub, device, subscription->session, true);
+	}
 	bool watched = hf_attachment_watches(attachment);
 	attachment->role = hf_device_role(hub, device, subscription->parsed.session);
 	attachment->tokens = attachment->tokens || (subscription->parsed.kinds & HF_KIND_BIT(HF_KIND_TOKENS));

@@ -398,7 +398,8 @@ static void adopt(struct hf_hub *hub, struct hf_session *session, struct hf_resp
 	if (!person && !anonymous) {
 		return; /* no memory: it stays open */
 	}
-	bool there = device && device->online && device->person == person;
+	bool there = device && device->online && device->person == person &&
+				 hf_role_may_read(hf_device_role(hub, device, hf_session_id(session)));
 	belongs_to(hub, response, there ? hf_join(hub, device, session, false) : hf_lost_restore(hub, session, id, person));
 	hf_stall_begin(hub, response, hub->broker.monotonic_ms(hub->broker.context));
 	hf_person_release(hub, person);
