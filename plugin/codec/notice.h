@@ -55,7 +55,7 @@ struct hf_notice {
 /* Why Holdfast ended a response. */
 enum hf_closed {
 	HF_CLOSED_AGENT_LOST,  /* "agent-lost": its connection broke, and it did not come back in time */
-	HF_CLOSED_AGENT_LEFT,  /* "agent-left": it said goodbye, or may not take part any more */
+	HF_CLOSED_AGENT_LEFT,  /* "agent-left": it said goodbye, or its role lets it answer no more */
 	HF_CLOSED_FLOOR_LOST,  /* "floor-lost": somebody else has the floor */
 	HF_CLOSED_INTERRUPTED, /* "interrupted": it was to end it, and did not */
 	HF_CLOSED_SESSION,     /* "session-closed": the session has ended */

@@ -227,9 +227,11 @@ enum hf_reason hf_hub_reload(struct hf_hub *hub, char *message, size_t message_s
 		if (device->online) {
 			hf_subscriptions_detach(hub, device); /* what they know of its roles */
 			hf_subscriptions_attach(hub, device);
-			hf_members_check_roles(hub, device);
+			device->recent = NULL; /* it may end */
+			hf_members_check_roles(hub, &device->members);
 		}
 	}
+	hf_losses_check_roles(hub);
 	hf_hub_due_by(hub, HF_TIMER_FLOOR, 1); /* a holder may have lost its role */
 	hf_groups_reloaded(hub);
 	return HF_OK;

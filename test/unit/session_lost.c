@@ -143,6 +143,67 @@ START_TEST(the_same_client_id_of_somebody_else_is_not_its_return)
 }
 END_TEST
 
+static void give_roles(const char *text)
+{
+	write_roles(text);
+	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+}
+
+#define LEFT "closed r agent agent-left\n"
+
+START_TEST(within_its_grace_it_loses_its_role)
+{
+	begin(2000);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	give_roles("olga operator *\n");
+	ck_assert_told("a", ONLINE LEFT "agent offline role-lost\n");
+	connect_as("agent", "agent", true);
+	pass(5000);
+	ck_assert_told("a", ONLINE LEFT "agent offline role-lost\n");
+	give_roles("agent agent *\nolga operator *\n");
+	refused("a", "r", 2);
+	stream("a", "r2", 0);
+	ck_assert_told("a", ONLINE LEFT "agent offline role-lost\ntokens\nagent online\n");
+}
+END_TEST
+
+START_TEST(it_loses_its_role_while_the_broker_is_away)
+{
+	begin(2000);
+	write_roles("olga operator *\n");
+	reopen();
+	connect_as("agent", "agent", true);
+	ck_assert_told("a", ONLINE LEFT);
+	pass(options.restart_grace_ms);
+	const char *text = told("a");
+	ck_assert_ptr_nonnull(strstr(text, LEFT "agent offline "));
+	ck_assert_ptr_null(strstr(text, "crashed"));
+}
+END_TEST
+
+/* It takes part as somebody else, of whom nobody expects an answer. */
+START_TEST(it_is_no_agent_any_more)
+{
+	begin(2000);
+	give_roles("agent user *\nolga operator *\n");
+	ck_assert_told("a", ONLINE LEFT);
+	give_roles("agent agent *\nolga operator *\n");
+	refused("a", "r", 2);
+	stream("a", "r2", 0);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	give_roles("agent operator *\nolga operator *\n"); /* who may answer only with the floor */
+	ck_assert_told("a", ONLINE LEFT "tokens\nclosed r2 agent agent-left\n");
+	connect_as("agent", "agent", true);
+	give_roles("agent agent s\nolga operator *\n"); /* elsewhere */
+	pass(1000);
+	settle();
+	give_roles("agent agent a\nolga operator *\n");
+	stream("a", "r3", 0);
+	give_roles("agent agent *\nolga operator *\n");
+	stream("a", "r3", 1); /* as before */
+}
+END_TEST
+
 START_TEST(another_device_may_go_on)
 {
 	enum hf_reason reason;
@@ -358,6 +419,9 @@ int main(void)
 	tcase_add_test(tests, before_the_next_publish);
 	tcase_add_test(tests, within_its_grace_it_goes_on);
 	tcase_add_test(tests, the_same_client_id_of_somebody_else_is_not_its_return);
+	tcase_add_test(tests, within_its_grace_it_loses_its_role);
+	tcase_add_test(tests, it_loses_its_role_while_the_broker_is_away);
+	tcase_add_test(tests, it_is_no_agent_any_more);
 	tcase_add_test(tests, another_device_may_go_on);
 	tcase_add_test(tests, one_of_two_devices);
 	tcase_add_test(tests, a_goodbye);

@@ -221,8 +221,7 @@ START_TEST(who_comes_back_without_a_role)
 		settle();
 		ck_assert_str_eq(shown("a/presence/ann"), "offline 0 role-lost");
 	}
-	ck_assert_told(
-		"a", "input\nolga online\nann online\nann offline goodbye\nann online\nann offline role-lost\n");
+	ck_assert_told("a", "input\nolga online\nann online\nann offline goodbye\nann online\nann offline role-lost\n");
 }
 END_TEST
 

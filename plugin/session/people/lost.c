@@ -157,6 +157,7 @@ void hf_connection_back(struct hf_hub *hub, struct hf_device *device)
 		give_up(hub, device->id);
 		return;
 	}
+	hf_members_check_roles(hub, &lost->members); /* they may be other ones than before a restart */
 	device->members = lost->members;
 	for (struct hf_member *member = device->members; member; member = member->hh.next) {
 		member->by_filter = false; /* if it still has the filter, it comes to that next */
@@ -229,6 +230,16 @@ void hf_losses_due(struct hf_hub *hub)
 		dispose(hub, lost);
 	}
 	schedule(hub);
+}
+
+void hf_losses_check_roles(struct hf_hub *hub)
+{
+	struct hf_lost *lost;
+
+	DL_FOREACH(hub->losses, lost)
+	{
+		hf_members_check_roles(hub, &lost->members);
+	}
 }
 
 void hf_losses_free(struct hf_hub *hub)

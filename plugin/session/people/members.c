@@ -2,6 +2,7 @@
 /* Members: the devices in a session, and how they come and go. */
 #include "session/kinds/kinds.h"
 #include "session/log/ending.h"
+#include "session/people/people.h"
 #include "session/people/presence.h"
 
 #include <utlist.h>
@@ -178,21 +179,48 @@ void hf_session_dismiss(struct hf_hub *hub, struct hf_session *session)
 	hf_participants_free(hub, session);
 }
 
-void hf_members_check_roles(struct hf_hub *hub, struct hf_device *device)
+/* May it go on with its responses? */
+static bool may_answer(struct hf_hub *hub, const struct hf_member *member, enum hf_role role)
+{
+	struct hf_slice identity = member->participant ? hf_slice_of(member->participant->person->identity) : HF_SLICE_NONE;
+
+	return member->open == 0 ||
+		   (hf_role_may_publish(role, HF_KIND_TOKENS) && hf_floor_allows(hub, member->session, identity));
+}
+
+/* Nobody shall wait for the rest. False: the store takes no notice of it; then the floor's timer tries again. */
+static bool end_answers(struct hf_hub *hub, struct hf_member *member)
+{
+	bool ended = hf_responses_close(hub, member, HF_CLOSED_AGENT_LEFT) == HF_OK;
+
+	if (!ended) {
+		member->session->floor.unsettled = true;
+		hf_hub_due_by(hub, HF_TIMER_FLOOR, HF_RECOVER_MS);
+	}
+	return ended;
+}
+
+void hf_members_check_roles(struct hf_hub *hub, struct hf_member **members)
 {
 	struct hf_member *member, *next;
 
-	HASH_ITER(hh, device->members, member, next)
+	HASH_ITER(hh, *members, member, next)
 	{
-		enum hf_role role = hf_device_role(hub, device, hf_session_id(member->session));
-		if (hf_role_may_read(role)) {
-			if (member->participant && member->participant->role != role) {
-				member->participant->role = role;
-				hf_presence_changed(hub, member->participant);
+		struct hf_participant *participant = member->participant;
+		const char *identity = participant ? participant->person->identity : NULL;
+		enum hf_role role = hf_identity_role(hub, identity, hf_session_id(member->session));
+		if (!hf_role_may_read(role)) {
+			if (end_answers(hub, member)) {
+				hf_member_end(hub, members, member, HF_WHY_ROLE);
 			}
-		} else if (hf_responses_close(hub, member, HF_CLOSED_AGENT_LEFT) == HF_OK) {
-			device->recent = NULL;
-			hf_member_end(hub, &device->members, member, HF_WHY_ROLE);
+			continue;
+		}
+		if (!may_answer(hub, member, role)) {
+			end_answers(hub, member);
+		}
+		if (participant && participant->role != role) {
+			participant->role = role;
+			hf_presence_changed(hub, participant);
 		}
 	}
 }

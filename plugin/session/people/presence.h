@@ -100,13 +100,14 @@ void hf_session_dismiss(struct hf_hub *hub, struct hf_session *session);
 /* Free all, without a word: the hub closes. */
 void hf_members_free(struct hf_hub *hub, struct hf_member **members);
 
-/* Roles were read again: end what they no longer allow. */
-void hf_members_check_roles(struct hf_hub *hub, struct hf_device *device);
+/* Roles may have been read again: end what they no longer allow. `members`: of a device, or of a struct hf_lost. */
+void hf_members_check_roles(struct hf_hub *hub, struct hf_member **members);
 
 /* lost.c */
 void hf_connection_gone(struct hf_hub *hub, struct hf_device *device, enum hf_why why);
 void hf_connection_back(struct hf_hub *hub, struct hf_device *device);
 void hf_losses_due(struct hf_hub *hub);
+void hf_losses_check_roles(struct hf_hub *hub); /* roles were read again */
 void hf_losses_free(struct hf_hub *hub);
 
 /* A member that was lost while the broker did not run: it has the time to come back that all have after a restart.
