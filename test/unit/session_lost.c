@@ -24,22 +24,45 @@ static void lose(const char *device, enum hf_why why)
 }
 
 /* A will on a logged topic, as the broker sends it: the connection is gone for us, or as good as gone. */
-static void will(const char *device, const char *topic)
+static enum hf_reason will_bytes(const char *device, const char *identity, const char *topic, struct hf_slice payload)
 {
 	struct hf_publish publish = {
 		.device = device,
-		.identity = device,
+		.identity = identity,
 		.topic = topic,
-		.payload = hf_slice_of("my will"),
+		.payload = payload,
 		.properties = HF_SLICE_NONE,
 		.correlation = HF_SLICE_NONE,
 		.qos = 1,
 		.will = true,
 	};
 	enum hf_reason reason;
+	enum hf_verdict verdict = hf_publish(hub, &publish, &reason);
 
-	ck_assert_int_eq(hf_publish(hub, &publish, &reason), HF_VERDICT_STORED);
+	ck_assert_int_eq(verdict, reason == HF_OK ? HF_VERDICT_STORED : HF_VERDICT_REFUSED);
 	hf_will_sent(hub, device);
+	return reason;
+}
+
+static void will(const char *device, const char *topic)
+{
+	ck_assert_ok(will_bytes(device, device, topic, hf_slice_of("my will")));
+}
+
+/* A token batch as the will of a device of `agent`, on session a. */
+static enum hf_reason batch_as_will(const char *device, const char *id, uint64_t seq)
+{
+	struct hf_buffer payload = {.data = NULL};
+	struct hf_token_batch batch = {.id = hf_slice_of(id),
+		.seq = seq,
+		.text = hf_slice_of("last words"),
+		.kind = HF_SLICE_NONE,
+		.data = HF_SLICE_NONE};
+
+	ck_assert(hf_token_encode(&batch, &payload));
+	enum hf_reason reason = will_bytes(device, "agent", "sessions/a/tokens", hf_buffer_slice(&payload));
+	hf_buffer_free(&payload);
+	return reason;
 }
 
 static void set_up(void)
@@ -285,6 +308,83 @@ START_TEST(a_disconnect_with_will)
 }
 END_TEST
 
+START_TEST(a_will_that_goes_on_with_a_response)
+{
+	begin(0);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	ck_assert_ok(batch_as_will("agent", "r", 2));
+	ck_assert_told("a", ONLINE "tokens\n" CLOSED "agent crashed connection-lost\n");
+	connect_as("agent", "agent", true);
+	refused("a", "r", 3);
+}
+END_TEST
+
+START_TEST(a_will_that_begins_a_response)
+{
+	begin(0);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	ck_assert_ok(batch_as_will("agent", "w", 0));
+	ck_assert_told("a", ONLINE "tokens\n" CLOSED "closed w agent agent-lost\nagent crashed connection-lost\n");
+}
+END_TEST
+
+/* It had joined no session before. */
+START_TEST(a_will_is_all_that_it_sends)
+{
+	begin(0);
+	connect_as("agent/2", "agent", true);
+	lose("agent/2", HF_WHY_CONNECTION_LOST);
+	ck_assert_ok(batch_as_will("agent/2", "w", 0));
+	ck_assert_told("a", ONLINE "tokens\nclosed w agent agent-lost\n");
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	ck_assert_told("a", ONLINE "tokens\nclosed w agent agent-lost\n" CLOSED "agent crashed connection-lost\n");
+}
+END_TEST
+
+/* The broker sends the will before it says that the connection is gone. */
+START_TEST(a_will_of_a_connection_that_is_taken_over)
+{
+	begin(0);
+	ck_assert_ok(batch_as_will("agent", "r", 2));
+	ck_assert_ok(batch_as_will("agent", "w", 0));
+	lose("agent", HF_WHY_TAKEN_OVER);
+	connect_as("agent", "agent", true);
+	ck_assert_told("a", ONLINE "tokens\ntokens\n" CLOSED "closed w agent agent-lost\nagent crashed taken-over\n");
+}
+END_TEST
+
+START_TEST(within_its_grace_it_goes_on_behind_its_will)
+{
+	begin(2000);
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	ck_assert_ok(batch_as_will("agent", "r", 2));
+	pass(1900);
+	settle();
+	connect_as("agent", "agent", true);
+	pass(60000);
+	stream("a", "r", 3);
+	ck_assert_told("a", ONLINE "tokens\ntokens\n");
+}
+END_TEST
+
+START_TEST(responses_that_wills_begin_are_counted)
+{
+	char device[16], id[16];
+
+	begin(600000);
+	for (int i = 0; i < 250; i++) {
+		snprintf(device, sizeof(device), "agent/%d", i);
+		snprintf(id, sizeof(id), "w%d", i);
+		connect_as(device, "agent", true);
+		lose(device, HF_WHY_CONNECTION_LOST);
+		ck_assert_reason(batch_as_will(device, id, 0), i < 249 ? HF_OK : HF_RESPONSES_TOO_MANY); /* r is one */
+	}
+	pass(600000);
+	settle();
+	ck_assert_ok(batch_as_will("agent/250", "w250", 0));
+}
+END_TEST
+
 START_TEST(the_will_delay_is_the_grace)
 {
 	begin(1000);
@@ -428,6 +528,12 @@ int main(void)
 	tcase_add_test(tests, a_goodbye_with_an_open_response_has_the_grace);
 	tcase_add_test(tests, the_will_comes_first);
 	tcase_add_test(tests, a_disconnect_with_will);
+	tcase_add_test(tests, a_will_that_goes_on_with_a_response);
+	tcase_add_test(tests, a_will_that_begins_a_response);
+	tcase_add_test(tests, a_will_is_all_that_it_sends);
+	tcase_add_test(tests, a_will_of_a_connection_that_is_taken_over);
+	tcase_add_test(tests, within_its_grace_it_goes_on_behind_its_will);
+	tcase_add_test(tests, responses_that_wills_begin_are_counted);
 	tcase_add_test(tests, the_will_delay_is_the_grace);
 	tcase_add_test(tests, a_will_that_does_not_come);
 	tcase_add_test(tests, a_disconnect_with_a_will_that_waits);

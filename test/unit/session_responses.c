@@ -211,22 +211,25 @@ END_TEST
 START_TEST(not_too_many_open)
 {
 	enum hf_reason reason;
-	char id[16];
+	char identity[16], id[16];
 
-	for (unsigned i = 0; i < 1000; i++) {
+	write_roles("agent* agent *\nolga operator *\n");
+	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+	for (unsigned i = 0; i < 1000; i++) { /* of each identity as many as it may have */
+		snprintf(identity, sizeof(identity), "agent%u", i / 250);
 		snprintf(id, sizeof(id), "r%u", i);
-		check_stored("agent", id, 0, HF_END_NONE);
+		check_stored(identity, id, 0, HF_END_NONE);
 	}
 	check_refused("agent", "one-more", 0, HF_RESPONSES_TOO_MANY);
-	check_stored("agent", "r5", 1, HF_END_NONE); /* those that are open go on */
-	check_refused("agent", "r5", 9, HF_SEQ_GAP);
+	check_stored("agent0", "r5", 1, HF_END_NONE); /* those that are open go on */
+	check_refused("agent0", "r5", 9, HF_SEQ_GAP);
 	ck_assert_int_eq(tokens("agent", "b", "another-session", 0, HF_END_NONE, &reason), HF_VERDICT_STORED);
-	check_stored("agent", "r7", 1, HF_END_COMPLETE);
+	check_stored("agent0", "r7", 1, HF_END_COMPLETE);
 	check_stored("agent", "one-more", 0, HF_END_NONE);
 	check_refused("agent", "two-more", 0, HF_RESPONSES_TOO_MANY);
 	reopen();
 	check_refused("agent", "two-more", 0, HF_RESPONSES_TOO_MANY);
-	check_stored("agent", "r999", 1, HF_END_ERROR);
+	check_stored("agent3", "r999", 1, HF_END_ERROR);
 	check_stored("agent", "two-more", 0, HF_END_NONE);
 }
 END_TEST

@@ -103,11 +103,11 @@ static void drop(struct hf_session *session, struct hf_response *response)
 	free(response);
 }
 
-/* One more open response? */
-static bool too_many(const struct hf_session *session, const struct hf_device *device)
+/* One more open response? Also a will begins one, of an identity whose device is gone. */
+static bool too_many(const struct hf_hub *hub, const struct hf_session *session, struct hf_slice identity)
 {
-	const struct hf_participant *participant =
-		device && device->person ? hf_participant_find(session, device->person) : NULL;
+	const struct hf_person *person = identity.len > 0 ? hf_person_find(hub, identity) : NULL;
+	const struct hf_participant *participant = person ? hf_participant_find(session, person) : NULL;
 
 	return session->open_count >= HF_OPEN_RESPONSES_MAX ||
 		   (participant && participant->open >= HF_OPEN_RESPONSES_EACH_MAX);
@@ -147,7 +147,7 @@ static enum hf_reason check_place(struct hf_hub *hub, struct hf_incoming *incomi
 	if (reason != HF_OK) {
 		return reason;
 	}
-	if (response.next_seq == 0 && too_many(incoming->session, incoming->device)) {
+	if (response.next_seq == 0 && too_many(hub, incoming->session, incoming->identity)) {
 		return HF_RESPONSES_TOO_MANY;
 	}
 	if (batch->seq < response.next_seq) {
@@ -205,12 +205,24 @@ static struct hf_response *apply(struct hf_hub *hub, struct hf_session *session,
 	return response->end == HF_END_NONE ? response : NULL;
 }
 
+/* Whose it is from now on; who is not known leaves it whose it was. A will is of a connection that ends or has ended:
+ * what it leaves open is closed with the rest. */
+static struct hf_member *sender(
+	struct hf_hub *hub, const struct hf_response *response, const struct hf_incoming *incoming)
+{
+	const struct hf_publish *publish = incoming->publish;
+	struct hf_member *member =
+		publish->will ? hf_will_join(hub, incoming->session, publish->device, publish->identity) : incoming->member;
+
+	return member ? member : response->member;
+}
+
 void hf_tokens_apply(struct hf_hub *hub, const struct hf_incoming *incoming, const struct hf_entry *entry)
 {
 	struct hf_response *response = apply(hub, incoming->session, entry->identity, &incoming->batch, entry->offset);
 
 	if (response) {
-		belongs_to(hub, response, incoming->member);
+		belongs_to(hub, response, sender(hub, response, incoming));
 		hf_stall_begin(hub, response, incoming->session->used_ms);
 	}
 }

@@ -250,13 +250,36 @@ void hf_losses_free(struct hf_hub *hub)
 	}
 }
 
-struct hf_member *hf_lost_restore(
-	struct hf_hub *hub, struct hf_session *session, const char *device, struct hf_person *person)
+/* One more session of a connection that has ended; where nothing is known of that, it ended because of `why`. */
+static struct hf_member *join(struct hf_hub *hub, struct hf_session *session, const char *device,
+	struct hf_person *person, enum hf_why why, int64_t due_ms)
 {
 	struct hf_lost *lost = find(hub, device);
 
 	if (!lost || lost->person != person) {
-		lost = make(hub, device, person, HF_WHY_RESTART, hub->restart_grace_until_ms);
+		lost = make(hub, device, person, why, due_ms);
 	}
 	return lost ? hf_member_restore(hub, &lost->members, session, person) : NULL;
+}
+
+struct hf_member *hf_lost_restore(
+	struct hf_hub *hub, struct hf_session *session, const char *device, struct hf_person *person)
+{
+	return join(hub, session, device, person, HF_WHY_RESTART, hub->restart_grace_until_ms);
+}
+
+struct hf_member *hf_will_join(struct hf_hub *hub, struct hf_session *session, const char *id, const char *identity)
+{
+	struct hf_device *device = hf_device_find(hub, id);
+	struct hf_person *person = identity ? hf_person_hold(hub, identity) : NULL;
+	struct hf_member *member = NULL;
+
+	if (device && device->online && device->person == person) {
+		member = hf_join(hub, device, session, false); /* its end is told in a moment */
+	} else if (person || !identity) {
+		int64_t now = hub->broker.monotonic_ms(hub->broker.context);
+		member = join(hub, session, id, person, HF_WHY_CONNECTION_LOST, now + hub->options.agent_grace_ms);
+	}
+	hf_person_release(hub, person);
+	return member;
 }

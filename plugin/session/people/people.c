@@ -21,6 +21,14 @@ struct hf_person *hf_person_hold(struct hf_hub *hub, const char *identity)
 	return person;
 }
 
+struct hf_person *hf_person_find(const struct hf_hub *hub, struct hf_slice identity)
+{
+	struct hf_person *person;
+
+	HASH_FIND(hh, hub->people, identity.data, identity.len, person);
+	return person;
+}
+
 void hf_person_release(struct hf_hub *hub, struct hf_person *person)
 {
 	if (person && --person->references == 0) {

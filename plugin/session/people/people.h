@@ -8,7 +8,8 @@
 
 /* people.c */
 struct hf_person *hf_person_hold(struct hf_hub *hub, const char *identity); /* give it back; NULL: no memory */
-void hf_person_release(struct hf_hub *hub, struct hf_person *person);       /* NULL allowed */
+struct hf_person *hf_person_find(const struct hf_hub *hub, struct hf_slice identity); /* NULL: not in memory */
+void hf_person_release(struct hf_hub *hub, struct hf_person *person);                 /* NULL allowed */
 
 /* audience.c */
 void hf_session_audience(struct hf_hub *hub, const struct hf_session *session, struct hf_audience *out);

@@ -115,6 +115,10 @@ void hf_losses_free(struct hf_hub *hub);
 struct hf_member *hf_lost_restore(
 	struct hf_hub *hub, struct hf_session *session, const char *device, struct hf_person *person);
 
+/* The member to which belongs what the will of this client leaves open: of the connection that is about to end, else of
+ * the one that was lost, also where that had joined no session. NULL: no memory, or it is in too many sessions. */
+struct hf_member *hf_will_join(struct hf_hub *hub, struct hf_session *session, const char *id, const char *identity);
+
 /* participants.c */
 struct hf_participant *hf_participant_find(
 	const struct hf_session *session, const struct hf_person *person); /* NULL: not in memory */

@@ -15,7 +15,7 @@ struct hf_incoming {
 	enum hf_role role;
 	struct hf_slice identity; /* empty: anonymous */
 	struct hf_session *session;
-	struct hf_member *member; /* once it is stored; NULL: of a client that is gone, or no memory */
+	struct hf_member *member; /* once it is stored; NULL: of a will, or no memory */
 	union {
 		struct hf_token_batch batch;
 		struct hf_ask ask;
