@@ -127,6 +127,38 @@ START_TEST(in_every_session)
 }
 END_TEST
 
+/* What would be left open there could not be closed. */
+START_TEST(not_in_too_many_sessions)
+{
+	enum hf_reason reason;
+	char session[16];
+
+	options.agent_grace_ms = 0;
+	open_hub();
+	connect_as("agent", "agent", true);
+	for (int i = 0; i < 4096; i++) {
+		snprintf(session, sizeof(session), "s%d", i);
+		stream(session, "x", 0);
+	}
+	ck_assert_int_eq(tokens("agent", "other", "x", 0, HF_END_NONE, &reason), HF_VERDICT_REFUSED);
+	ck_assert_reason(reason, HF_SESSIONS_TOO_MANY);
+	stream("s17", "y", 0); /* where it is already */
+	ck_assert_int_eq(tokens("agent", "s4095", "x", 1, HF_END_COMPLETE, &reason), HF_VERDICT_STORED);
+	stream("other", "x", 0); /* for s4095 */
+	ck_assert_int_eq(tokens("agent", "s4095", "y", 0, HF_END_NONE, &reason), HF_VERDICT_REFUSED);
+	ck_assert_reason(reason, HF_SESSIONS_TOO_MANY);
+	stream("s17", "y", 0); /* a repeat */
+	lose("agent", HF_WHY_CONNECTION_LOST);
+	for (int i = 0; i < 50; i++) {
+		pass(10);
+		settle();
+	}
+	refused("other", "x", 1);
+	refused("s17", "y", 1);
+	refused("s4094", "x", 1);
+}
+END_TEST
+
 START_TEST(before_the_next_publish)
 {
 	begin(0);
@@ -516,6 +548,7 @@ int main(void)
 	suite_add_tcase(suite, tests);
 	tcase_add_test(tests, closes_its_responses_and_says_so_once);
 	tcase_add_test(tests, in_every_session);
+	tcase_add_test(tests, not_in_too_many_sessions);
 	tcase_add_test(tests, before_the_next_publish);
 	tcase_add_test(tests, within_its_grace_it_goes_on);
 	tcase_add_test(tests, the_same_client_id_of_somebody_else_is_not_its_return);

@@ -175,8 +175,14 @@ enum hf_reason hf_tokens_check(struct hf_hub *hub, struct hf_incoming *incoming)
 	if (reason == HF_OK) {
 		reason = check_place(hub, incoming);
 	}
-	return reason == HF_OK && !incoming->repeat ? hf_unattended_check(hub, incoming->session, &incoming->batch)
-												: reason;
+	if (reason != HF_OK || incoming->repeat) {
+		return reason;
+	}
+	const struct hf_device *device = incoming->device;
+	if (device && device->online && !hf_may_join(device, incoming->session)) {
+		return HF_SESSIONS_TOO_MANY; /* nobody would close it when the device is lost */
+	}
+	return hf_unattended_check(hub, incoming->session, &incoming->batch);
 }
 
 /* NULL: it is not open any more. */

@@ -56,23 +56,37 @@ static void count(struct hf_hub *hub, struct hf_member *member)
 	}
 }
 
-/* Room for one more: the session in which it published first, and where it neither reads nor streams, is left. */
+static bool has_room(const struct hf_device *device)
+{
+	return HASH_COUNT(device->members) < HF_MEMBERS_MAX;
+}
+
+/* The session in which it published first, and where it neither reads nor streams. NULL: there is none. */
+static struct hf_member *idle(const struct hf_device *device)
+{
+	struct hf_member *member = device->members;
+
+	while (member && (member->by_filter || member->open > 0)) {
+		member = member->hh.next;
+	}
+	return member;
+}
+
+/* Room for one more, if need be where it was idle. */
 static bool make_room(struct hf_hub *hub, struct hf_device *device)
 {
-	struct hf_member *member, *next;
+	struct hf_member *left = has_room(device) ? NULL : idle(device);
 
-	if (HASH_COUNT(device->members) < HF_MEMBERS_MAX) {
-		return true;
+	if (left) {
+		device->recent = NULL;
+		hf_member_end(hub, &device->members, left, HF_WHY_LEFT);
 	}
-	HASH_ITER(hh, device->members, member, next)
-	{
-		if (!member->by_filter && member->open == 0) {
-			device->recent = NULL;
-			hf_member_end(hub, &device->members, member, HF_WHY_LEFT);
-			return true;
-		}
-	}
-	return false;
+	return left || has_room(device);
+}
+
+bool hf_may_join(const struct hf_device *device, const struct hf_session *session)
+{
+	return has_room(device) || find(device->members, session) || idle(device);
 }
 
 struct hf_member *hf_join(struct hf_hub *hub, struct hf_device *device, struct hf_session *session, bool by_filter)

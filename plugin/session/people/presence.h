@@ -80,6 +80,9 @@ struct hf_lost {
 /* The membership of a connected device; made where it is none yet. NULL: no memory, or it is in too many sessions. */
 struct hf_member *hf_join(struct hf_hub *hub, struct hf_device *device, struct hf_session *session, bool by_filter);
 
+/* Would it be a member, as far as it is not in too many sessions? */
+bool hf_may_join(const struct hf_device *device, const struct hf_session *session);
+
 /* No filter of the device names the session any more. It stays a member while it streams a response. */
 void hf_leave(struct hf_hub *hub, struct hf_device *device, struct hf_session *session);
 
