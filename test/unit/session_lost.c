@@ -544,7 +544,7 @@ int main(void)
 	TCase *tests = tcase_create("lost");
 
 	tcase_add_checked_fixture(tests, set_up, stop);
-	tcase_set_timeout(tests, 60);
+	tcase_set_timeout(tests, 120);
 	suite_add_tcase(suite, tests);
 	tcase_add_test(tests, closes_its_responses_and_says_so_once);
 	tcase_add_test(tests, in_every_session);
