@@ -88,11 +88,15 @@ class Reader:
         self.buffer += self.raw.buffer
 
     def _early(self, packet):
-        """What came along with CONNACK or SUBACK: marks, states."""
-        if packet.type == PUBLISH:
-            assert packet.topic.endswith(("/state", "/mark")), packet.topic
-            if packet.topic.endswith("/mark"):
-                self._mark(packet.payload)
+        """What came along with CONNACK or SUBACK."""
+        if packet.type != PUBLISH:
+            return
+        if packet.qos:
+            self.raw.ack(packet)
+        if packet.topic.endswith("/mark"):
+            self._mark(packet.payload)
+        elif packet.topic.endswith("/input"):
+            self._number(packet.payload, packet.dup)
 
     def _mark(self, document):
         if cbor2.loads(document)["mark"] == "gap":
@@ -134,14 +138,17 @@ class Reader:
         if body[2 : 2 + length].endswith(b"/mark"):
             self._mark(message)
         elif body[2 : 2 + length].endswith(b"/input"):
-            number = int(message[: message.index(b".")])
-            if number == self.next:
-                self.next += 1
-            elif number > self.next and self.qos == 0:
-                self.gaps.append((self.next, number - 1))
-                self.next = number + 1
-            else:
-                assert number < self.next and head & 8, f"{self.client_id}: {number} instead of {self.next}"
+            self._number(message, head & 8)
+
+    def _number(self, message, dup):
+        number = int(message[: message.index(b".")])
+        if number == self.next:
+            self.next += 1
+        elif number > self.next and self.qos == 0:
+            self.gaps.append((self.next, number - 1))
+            self.next = number + 1
+        else:
+            assert number < self.next and dup, f"{self.client_id}: {number} instead of {self.next}"
 
     def read_to(self, last, timeout, each=None):
         """Read on until this number has come."""

@@ -161,7 +161,7 @@ class Kill(Clients, harness.BrokerTest):
     def kills(self, rng, rounds):
         """A new store, and so many kills; returns how many publishes were acknowledged."""
         # the grace: whatever the checks take, nobody is given up meanwhile
-        self.start_broker(options={"window": rng.choice((10, 100, 1000)), "agent_grace": "3600000"})
+        self.start_broker(options={"window": rng.choice((10, 100, 1000)), "agent_grace": "3600000", "restart_grace": "600000"})
         self.sent = {user: [] for user in USERS}
         self.seqs, self.resent = collections.Counter(), collections.Counter()
         publishers = {user: Publisher(self.connector(f"{user}-p", user)) for user in USERS}
@@ -180,7 +180,7 @@ class Kill(Clients, harness.BrokerTest):
                 self.assertTrue(reader.open(**DURABLE).session_present, f"round {round_}: {reader.name}")
         self.check_end(publishers, readers)
         total = sum(len(publisher.acknowledged) for publisher in publishers.values())
-        self.assertGreater(total, 100 * rounds, "hardly any load")
+        self.assertGreater(total, 20 * rounds, "hardly any load")
         return total, sum(reader.repeats for reader in readers)
 
     def check_end(self, publishers, readers):
