@@ -522,6 +522,47 @@ START_TEST(the_broker_is_killed_and_it_does_not_come_back)
 }
 END_TEST
 
+/* Retention has removed the batch that would tell the client id. */
+static void restart_without_the_last_batch(void)
+{
+	options.retention.count = 5;
+	begin(0);
+	for (int i = 0; i < 400; i++) {
+		say("a", "on top of it");
+	}
+	for (int i = 0; i < 20; i++) {
+		pass(1000);
+		settle();
+	}
+	ck_assert_ptr_null(strstr(told("a"), "tokens"));
+	options.retention.count = 0; /* the log keeps what follows */
+	reopen();
+}
+
+START_TEST(the_broker_is_killed_and_it_comes_back_without_its_last_batch)
+{
+	restart_without_the_last_batch();
+	connect_as("agent/2", "agent", true);
+	say("a", "somebody uses the session");
+	pass(options.restart_grace_ms + 1000);
+	settle();
+	ck_assert_ptr_null(strstr(told("a"), "closed"));
+	lose("agent/2", HF_WHY_CONNECTION_LOST);
+	ck_assert_ptr_nonnull(strstr(told("a"), CLOSED "agent crashed connection-lost\n"));
+}
+END_TEST
+
+START_TEST(the_broker_is_killed_and_nobody_comes_back_without_its_last_batch)
+{
+	restart_without_the_last_batch();
+	connect_as("agent", "ann", true);
+	say("a", "somebody uses the session");
+	pass(options.restart_grace_ms + 1000);
+	settle();
+	ck_assert_ptr_nonnull(strstr(told("a"), CLOSED "agent crashed broker-restart\n"));
+}
+END_TEST
+
 /* Nobody asks for the session: it is looked at by itself, and then is at rest. */
 START_TEST(a_session_that_nobody_uses_any_more)
 {
@@ -574,6 +615,8 @@ int main(void)
 	tcase_add_test(tests, a_take_over_of_a_durable_agent_within_the_will_delay_it_had_before);
 	tcase_add_test(tests, the_broker_is_killed_and_it_comes_back);
 	tcase_add_test(tests, the_broker_is_killed_and_it_does_not_come_back);
+	tcase_add_test(tests, the_broker_is_killed_and_it_comes_back_without_its_last_batch);
+	tcase_add_test(tests, the_broker_is_killed_and_nobody_comes_back_without_its_last_batch);
 	tcase_add_test(tests, a_session_that_nobody_uses_any_more);
 	return run_suite(suite);
 }

@@ -19,6 +19,8 @@ enum hf_reason hf_responses_yield(struct hf_hub *hub, struct hf_session *session
 /* Likewise all of them. */
 enum hf_reason hf_responses_close_all(struct hf_hub *hub, struct hf_session *session, enum hf_closed closed);
 void hf_responses_forget(struct hf_hub *hub, struct hf_member *member); /* they stay open, nobody's */
+/* They are another member's of the same session from now on. */
+void hf_responses_hand_over(struct hf_hub *hub, struct hf_member *member, struct hf_member *to);
 void hf_response_replay(struct hf_hub *hub, struct hf_session *session,
 	const struct hf_entry *entry); /* session: NULL when not in memory */
 void hf_response_replay_closed(

@@ -350,6 +350,17 @@ void hf_responses_forget(struct hf_hub *hub, struct hf_member *member)
 	}
 }
 
+void hf_responses_hand_over(struct hf_hub *hub, struct hf_member *member, struct hf_member *to)
+{
+	for (struct hf_response *response = member->session->responses; response && member->open > 0;
+		response = response->hh.next) {
+		if (response->member == member) {
+			belongs_to(hub, response, to);
+			hf_stall_begin(hub, response, hub->broker.monotonic_ms(hub->broker.context));
+		}
+	}
+}
+
 /* ---- in the store */
 
 struct load {

@@ -197,14 +197,31 @@ void hf_will_sent(struct hf_hub *hub, const char *id)
 	}
 }
 
+/* Who has come back where it is not known which device it was: any one of the identity. NULL: nobody. */
+static struct hf_device *heir(const struct hf_hub *hub, const struct hf_lost *lost)
+{
+	struct hf_device *device = NULL;
+
+	if (lost->device[0] == '\0' && lost->person && lost->person->online > 0) {
+		for (device = hub->devices; device && !(device->online && device->person == lost->person);) {
+			device = device->hh.next;
+		}
+	}
+	return device;
+}
+
 /* False: the store refuses, the rest has to wait. */
 static bool settle(struct hf_hub *hub, struct hf_lost *lost, unsigned int *left)
 {
 	enum hf_closed closed = lost->why == HF_WHY_GOODBYE ? HF_CLOSED_AGENT_LEFT : HF_CLOSED_AGENT_LOST;
+	struct hf_device *device = heir(hub, lost);
 
 	for (; lost->members && *left > 0; --*left) {
 		struct hf_member *member = lost->members;
-		if (hf_responses_close(hub, member, closed) != HF_OK) {
+		struct hf_member *to = device && member->open > 0 ? hf_join(hub, device, member->session, false) : NULL;
+		if (to) {
+			hf_responses_hand_over(hub, member, to);
+		} else if (hf_responses_close(hub, member, closed) != HF_OK) {
 			return false;
 		}
 		hf_member_end(hub, &lost->members, member, lost->why);

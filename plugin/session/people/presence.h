@@ -114,7 +114,8 @@ void hf_losses_check_roles(struct hf_hub *hub); /* roles were read again */
 void hf_losses_free(struct hf_hub *hub);
 
 /* A member that was lost while the broker did not run: it has the time to come back that all have after a restart.
- * `device` is "" where it is not known. NULL: no memory. */
+ * `device` is "" where it is not known: then its responses go to any device of the identity that is there by the end of
+ * that time. NULL: no memory. */
 struct hf_member *hf_lost_restore(
 	struct hf_hub *hub, struct hf_session *session, const char *device, struct hf_person *person);
 
