@@ -301,6 +301,25 @@ START_TEST(what_is_over_is_not_held)
 }
 END_TEST
 
+/* Likewise when what is known of it is in memory alone: the fact comes up to a second later. */
+START_TEST(what_was_over_just_now_is_not_held)
+{
+	char id[16];
+
+	interrupt("held", NULL);
+	for (unsigned i = 0; i < 100; i++) { /* so many that they would push out the other one */
+		snprintf(id, sizeof(id), "r%u", i);
+		stream_as("agent", id, 0, HF_END_COMPLETE);
+		interrupt(id, i % 2 ? "agent" : NULL);
+	}
+	stream_as("agent-2", "r0", 0, HF_END_NONE);
+	stream_as("agent", "held", 0, HF_END_NONE);
+	wait_ms(GRACE_MS);
+	stream_as("agent-2", "r0", 1, HF_END_NONE);
+	refused("held", 1);
+}
+END_TEST
+
 START_TEST(a_hundred_are_held_the_newest)
 {
 	char id[16];
@@ -517,6 +536,7 @@ int main(void)
 	tcase_add_test(tests, held_for_one_agent);
 	tcase_add_test(tests, resumed_before_it_begins);
 	tcase_add_test(tests, what_is_over_is_not_held);
+	tcase_add_test(tests, what_was_over_just_now_is_not_held);
 	tcase_add_test(tests, a_hundred_are_held_the_newest);
 	tcase_add_test(tests, after_an_orderly_end);
 	tcase_add_test(tests, the_time_of_a_restart_counts);

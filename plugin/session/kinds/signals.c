@@ -38,7 +38,7 @@ static bool has_ended(
 	return hf_response_fact_get(hub, hf_session_id(session), identity, id, &fact) == HF_OK && fact.next_seq > 0;
 }
 
-/* Has the response that is named, and not open, been there? Then nobody waits for it to begin. Where no agent is named
+/* Has the response that is named, and not in memory, been there? Then nobody waits for it to begin. Where no agent is named
  * those are asked about that are there. */
 static bool is_over(struct hf_hub *hub, const struct hf_session *session, const struct hf_signal *signal)
 {
@@ -60,11 +60,11 @@ static void interrupt(struct hf_hub *hub, struct hf_session *session, const stru
 	bool found = false;
 
 	for (struct hf_response *response = session->responses; response; response = response->hh.next) {
-		if (response->end != HF_END_NONE || !names(signal, hf_response_identity(response), hf_response_id(response))) {
+		if (!names(signal, hf_response_identity(response), hf_response_id(response))) {
 			continue;
 		}
-		found = true;
-		if (response->stop_ms == 0) { /* the first one counts: another gives no more time */
+		found = true; /* also one that has ended, and is not written yet */
+		if (response->end == HF_END_NONE && response->stop_ms == 0) { /* the first one counts: no more time by another */
 			hf_response_stop(hub, response, at_ms + hub->options.interrupt_grace_ms);
 		}
 	}
