@@ -242,6 +242,37 @@ START_TEST(restarts)
 }
 END_TEST
 
+static void take_part_and_be_killed(void)
+{
+	enum hf_reason reason;
+
+	open_hub();
+	event("a");
+	connect_as("pc", "ann", true);
+	ck_assert_int_eq(publish_bytes("pc", "ann", "sessions/a/input", hf_slice_of("x"), &reason), HF_VERDICT_STORED);
+	settle();
+	_exit(EXIT_SUCCESS);
+}
+
+/* Killed before anything but the log is on disk: whoever has written has taken part, whatever presence is noted. */
+START_TEST(killed_when_somebody_has_just_written)
+{
+	int status;
+
+	options.presence_notices = (enum hf_notices)_i;
+	pid_t child = check_fork();
+	if (child == 0) {
+		take_part_and_be_killed();
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+	open_hub();
+	connect_durable("pusher-1", "pusher");
+	event("a");
+	ck_assert_sent("$wake/a/ann");
+}
+END_TEST
+
 START_TEST(who_may_read)
 {
 	struct hf_slice none = HF_SLICE_NONE;
@@ -289,6 +320,7 @@ int main(void)
 	tcase_add_test(tests, nothing_without_a_gateway);
 	tcase_add_test(others, nothing_without_the_option);
 	tcase_add_test(tests, restarts);
+	tcase_add_loop_test(others, killed_when_somebody_has_just_written, HF_NOTICES_ALL, HF_NOTICES_NONE + 1);
 	tcase_add_test(tests, who_may_read);
 	tcase_add_test(tests, nobody_publishes_there);
 	suite_add_tcase(suite, tests);

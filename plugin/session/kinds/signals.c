@@ -38,8 +38,8 @@ static bool has_ended(
 	return hf_response_fact_get(hub, hf_session_id(session), identity, id, &fact) == HF_OK && fact.next_seq > 0;
 }
 
-/* Has the response that is named, and not in memory, been there? Then nobody waits for it to begin. Where no agent is named
- * those are asked about that are there. */
+/* Has the response that is named, and not in memory, been there? Then nobody waits for it to begin. Where no agent is
+ * named those are asked about that are there. */
 static bool is_over(struct hf_hub *hub, const struct hf_session *session, const struct hf_signal *signal)
 {
 	if (signal->from.len > 0) {
@@ -64,7 +64,8 @@ static void interrupt(struct hf_hub *hub, struct hf_session *session, const stru
 			continue;
 		}
 		found = true; /* also one that has ended, and is not written yet */
-		if (response->end == HF_END_NONE && response->stop_ms == 0) { /* the first one counts: no more time by another */
+		if (response->end == HF_END_NONE &&
+			response->stop_ms == 0) { /* the first one counts: no more time by another */
 			hf_response_stop(hub, response, at_ms + hub->options.interrupt_grace_ms);
 		}
 	}

@@ -48,6 +48,7 @@ void hf_replay(void *context, const struct hf_entry *entry)
 		hf_session_state_changed(hub, session, false);
 	}
 	hf_id_apply(hub, entry);
+	hf_participant_replay(hub, session && session->log ? session : NULL, entry);
 	switch (entry->kind) {
 	case HF_KIND_TOKENS:
 		hf_response_replay(hub, session && session->log ? session : NULL, entry);

@@ -2,7 +2,7 @@
 /*
  * Participants of a session, in memory and in the store. In memory are those that have a device in the session, those
  * that others are shown, and those of whom something is to be told. Each has a fact in the store, derived from the
- * notices:
+ * notices, and from what it publishes where these are not written (the option presence_notices):
  *
  *      0  u8   format, 1
  *      1  u8   enum hf_role
@@ -327,32 +327,81 @@ enum hf_reason hf_participants_load_all(struct hf_hub *hub, struct hf_session *s
 	return load(hub, session, true, most);
 }
 
+/* ---- replay */
+
+static struct hf_participant *named(const struct hf_session *session, struct hf_slice identity)
+{
+	for (struct hf_participant *one = session ? session->participants : NULL; one; one = one->hh.next) {
+		if (hf_slice_is(identity, one->person->identity)) {
+			return one;
+		}
+	}
+	return NULL;
+}
+
+/* What the store has of it is in *out, whose status is to be freed. False: nothing, or nothing that decodes. */
+static bool stored_of(struct hf_hub *hub, struct hf_slice session, struct hf_slice identity, struct hf_participant *out)
+{
+	struct hf_buffer value = {.data = NULL};
+	bool found;
+	bool ok = hf_fact_get(hub->store, session, HF_FACT_PARTICIPANT, identity, &value, &found) == HF_OK && found &&
+			  decode(hf_buffer_slice(&value), out);
+
+	hf_buffer_free(&value);
+	return ok;
+}
+
+static void put_replayed(struct hf_hub *hub, const struct hf_entry *entry, struct hf_slice identity,
+	const struct hf_participant *participant)
+{
+	if (put(hub, entry->session, identity, participant) != HF_OK) {
+		hf_say(hub, HF_LOG_ERROR, "the presence of a participant of session %.*s could not be taken up",
+			(int)entry->session.len, entry->session.data);
+	}
+}
+
+void hf_participant_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry)
+{
+	struct hf_participant stored = {.noted = HF_PRESENCE_OFFLINE};
+
+	if (entry->kind == HF_KIND_NOTICE || entry->identity.len == 0) {
+		return;
+	}
+	struct hf_participant *one = named(session, entry->identity);
+	if (one) { /* knows more, and says so again */
+		one->fact_dirty = true;
+		hf_presence_changed(hub, one);
+	} else if (!stored_of(hub, entry->session, entry->identity, &stored)) {
+		stored.role = entry->role;
+		stored.noted = HF_PRESENCE_OFFLINE; /* of its coming nothing is in the log */
+		stored.why = HF_WHY_RESTART;
+		stored.since_ms = entry->time_ms;
+		put_replayed(hub, entry, entry->identity, &stored);
+	} else if (stored.role != entry->role) {
+		stored.role = entry->role;
+		put_replayed(hub, entry, entry->identity, &stored);
+	}
+	hf_buffer_free(&stored.status);
+}
+
 void hf_presence_replay(
 	struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice)
 {
 	struct hf_participant stored = {.noted = hf_presence_parse(notice->state), .why = hf_why_parse(notice->reason)};
-	struct hf_buffer value = {.data = NULL};
-	bool found;
+	struct hf_participant before = {.noted = HF_PRESENCE_OFFLINE};
 
 	if (stored.noted == HF_PRESENCE_COUNT || stored.why == HF_WHY_COUNT) {
 		return; /* of a later version */
 	}
-	for (struct hf_participant *one = session ? session->participants : NULL; one; one = one->hh.next) {
-		if (hf_slice_is(notice->identity, one->person->identity)) {
-			one->noted = stored.noted;
-		}
+	struct hf_participant *one = named(session, notice->identity);
+	if (one) {
+		one->noted = stored.noted;
 	}
-	struct hf_participant before = {.noted = HF_PRESENCE_OFFLINE};
-	if (hf_fact_get(hub->store, entry->session, HF_FACT_PARTICIPANT, notice->identity, &value, &found) == HF_OK &&
-		found && decode(hf_buffer_slice(&value), &before)) {
+	if (stored_of(hub, entry->session, notice->identity, &before)) {
 		stored.status = before.status; /* what it said is in no notice */
 	}
 	stored.role = hf_role_parse(notice->role);
 	stored.since_ms = entry->time_ms;
-	if (put(hub, entry->session, notice->identity, &stored) != HF_OK) {
-		hf_say(hub, HF_LOG_ERROR, "the presence of a participant of session %.*s could not be taken up",
-			(int)entry->session.len, entry->session.data);
-	}
+	put_replayed(hub, entry, notice->identity, &stored);
 	hf_buffer_free(&before.status);
-	hf_buffer_free(&value);
 }

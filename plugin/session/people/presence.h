@@ -147,6 +147,8 @@ enum hf_reason hf_participants_load_all(struct hf_hub *hub, struct hf_session *s
 enum hf_role hf_participant_role_of(struct hf_slice value);                 /* of its fact in the store */
 void hf_participants_begin(struct hf_hub *hub, struct hf_session *session); /* the session has its first entry */
 void hf_participants_free(struct hf_hub *hub, struct hf_session *session);
+/* Replay; session: NULL when not in memory. Who has published has taken part; and what a notice says of it. */
+void hf_participant_replay(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry);
 void hf_presence_replay(
 	struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry, const struct hf_notice *notice);
 
