@@ -56,3 +56,12 @@ bool hf_hasher_digest(struct hf_hasher *hasher, struct hf_slice bytes, uint8_t o
 	hf_hasher_add(hasher, bytes.data, bytes.len);
 	return hf_hasher_end(hasher, out);
 }
+
+bool hf_digest(struct hf_slice bytes, uint8_t out[HF_DIGEST_SIZE])
+{
+	struct hf_hasher *hasher = hf_hasher_new();
+	bool made = hasher != NULL && hf_hasher_digest(hasher, bytes, out);
+
+	hf_hasher_free(hasher);
+	return made;
+}

@@ -24,4 +24,7 @@ bool hf_hasher_end(struct hf_hasher *hasher, uint8_t out[HF_DIGEST_SIZE]);
 /* The digest of these bytes alone. */
 bool hf_hasher_digest(struct hf_hasher *hasher, struct hf_slice bytes, uint8_t out[HF_DIGEST_SIZE]);
 
+/* The same by a hasher that is made for it, where that is rare. */
+bool hf_digest(struct hf_slice bytes, uint8_t out[HF_DIGEST_SIZE]);
+
 #endif

@@ -652,7 +652,10 @@ END_TEST
 /* An open question outlives its entry; one that has ended is forgotten with the entry that ended it. */
 START_TEST(retention)
 {
+	const struct hf_ask other = make_ask("open");
+
 	hf_hub_close(hub);
+	write_roles("agent* agent *\nann user *\nolga operator *\n");
 	options.retention.count = 10;
 	open_hub();
 	ck_assert_ok(ask("agent", "open"));
@@ -664,9 +667,16 @@ START_TEST(retention)
 		wait_for(11000); /* behind flushes and sweeps */
 	}
 	ck_assert_ptr_null(strstr(entries(), "ask"));
-	ck_assert_reason(ask("agent", "open"), HF_ASK_EXISTS); /* perhaps the same: nobody can tell any more */
+	ck_assert_ok(ask("agent", "open")); /* the same, and not asked anew */
+	ck_assert_reason(ask("agent-2", "open"), HF_ASK_EXISTS);
+	ck_assert_reason(publish_ask("agent", "a", &other), HF_ASK_EXISTS);
+	reopen();
+	ck_assert_ok(ask("agent", "open"));
+	ck_assert_ptr_null(strstr(entries(), "ask"));
 	ck_assert_reason(answer("ann", "open", "maybe"), HF_ANSWER_INVALID);
 	ck_assert_ok(answer("ann", "open", "yes"));
+	ck_assert_ok(ask("agent", "open")); /* its answer is kept */
+	ck_assert_reason(publish_ask("agent", "a", &other), HF_ASK_EXISTS);
 	ck_assert_reason(answer("olga", "open", "no"), HF_ASK_ANSWERED);
 	ck_assert_reason(answer("olga", "answered", "no"), HF_ASK_UNKNOWN);
 	ck_assert_ok(ask("agent", "answered"));
@@ -691,13 +701,19 @@ static void check_fact(struct hf_store *store, const char *session, enum hf_fact
 	hf_buffer_free(&value);
 }
 
+#define OPEN_HEAD                                                                                                      \
+	"\x01\0\0\0\0\0\0\0\x60\x52\xe6\xcf\x8b\x01\0\0" /* 1700000060000 */                                               \
+	"\x05\0\x03\0\x05\0\x06\0"
+#define OPEN_REST                                                                                                      \
+	"agent\x81\x61y\x81\x63"                                                                                           \
+	"ann\x81\x64user"
+#define ENDED_HEAD "\x01\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x05\0"
+#define ENDED_REST "agentann"
+#define DIGEST_OF_IT "................................"
+
 START_TEST(golden_bytes)
 {
-	static const char open[] = "\x01\x01\0\0\0\0\0\0\0\x60\x52\xe6\xcf\x8b\x01\0\0" /* 1700000060000 */
-							   "\x05\0\x03\0\x05\0\x06\0"
-							   "agent\x81\x61y\x81\x63"
-							   "ann\x81\x64user";
-	static const char ended[] = "\x01\x01\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x05\0agentann";
+	char open[] = "\x02" OPEN_HEAD DIGEST_OF_IT OPEN_REST, ended[] = "\x02" ENDED_HEAD DIGEST_OF_IT ENDED_REST;
 	const struct hf_slice deadline = hf_slice_from("\0\0\x01\x8b\xcf\xe6\x52\x60\x61\0q", 11);
 	struct hf_store *store;
 	struct hf_ask document = make_ask("q");
@@ -707,6 +723,12 @@ START_TEST(golden_bytes)
 	document.roles = hf_slice_of("\x81\x64user");
 	document.choices = hf_slice_of("\x81\x61y");
 	document.expires_in_ms = 60000;
+	struct hf_buffer payload = {.data = NULL};
+	uint8_t digest[HF_DIGEST_SIZE];
+	ck_assert(hf_ask_encode(&document, &payload) && hf_digest(hf_buffer_slice(&payload), digest));
+	hf_buffer_free(&payload);
+	memcpy(strchr(open + sizeof(OPEN_HEAD), '.'), digest, sizeof(digest));
+	memcpy(strchr(ended + sizeof(ENDED_HEAD), '.'), digest, sizeof(digest));
 	ck_assert_ok(publish_ask("agent", "a", &document));
 	hf_hub_close(hub);
 	ck_assert_ok(
@@ -725,6 +747,33 @@ START_TEST(golden_bytes)
 	check_fact(store, "", HF_FACT_DEADLINE, deadline, NULL, 0);
 	hf_store_close(store);
 	open_hub();
+}
+END_TEST
+
+/* As they were written before the digest was in them. */
+static void put_in_format_1(struct hf_store *store, enum hf_fact type, const char *value, size_t len)
+{
+	struct hf_slice slice = hf_slice_from(value, len);
+
+	ck_assert_ok(hf_fact_put(store, hf_slice_of("a"), (uint8_t)type, hf_slice_of("q"), &slice));
+}
+
+START_TEST(facts_without_a_digest)
+{
+	static const char open[] = "\x01" OPEN_HEAD OPEN_REST, ended[] = "\x01" ENDED_HEAD ENDED_REST;
+	struct hf_ask_terms terms;
+	struct hf_ask_ended over;
+	bool found;
+
+	ck_assert(hf_ask_open_read(hf_slice_from(open, sizeof(open) - 1), &terms));
+	ck_assert_uint_eq(terms.digest.len, 0);
+	ck_assert(hf_slice_is(terms.identity, "agent"));
+	ck_assert_uint_eq(terms.roles.len, 6);
+	ck_assert(!hf_ask_open_read(hf_slice_from(open, sizeof(open) - 2), &terms));
+	put_in_format_1(hub->store, HF_FACT_ASK_ENDED, ended, sizeof(ended) - 1);
+	ck_assert_ok(hf_ask_ended_get(hub, hf_slice_of("a"), hf_slice_of("q"), &over, &found));
+	ck_assert(found && over.answered && over.digest.len == 0);
+	ck_assert(hf_slice_is(over.identity, "agent") && hf_slice_is(over.by, "ann"));
 }
 END_TEST
 
@@ -757,5 +806,6 @@ int main(void)
 	tcase_add_test(tests, an_agent_is_lost);
 	tcase_add_test(tests, retention);
 	tcase_add_test(tests, golden_bytes);
+	tcase_add_test(tests, facts_without_a_digest);
 	return run_suite(suite);
 }

@@ -3,23 +3,25 @@
  * Questions in the store. All integers little-endian, but the one that keys are ordered by. Of a question that is open,
  * under HF_FACT_ASK and its id:
  *
- *      0  u8   format, 1
+ *      0  u8   format, 2
  *      1  u64  offset of the question
  *      9  i64  when it expires, Unix ms
  *     17  u16  length of the identity that asked
  *     19  u16  length of choices
  *     21  u16  length of to
  *     23  u16  length of roles
- *     25       identity | choices | to | roles, the last three as CBOR arrays; empty: none
+ *     25       SHA-256 of the payload | identity | choices | to | roles, the last three as CBOR arrays; empty: none
  *
  * Of one that has ended, under HF_FACT_ASK_ENDED and its id:
  *
- *      0  u8   format, 1
+ *      0  u8   format, 2
  *      1  u8   1: answered, 0: expired
  *      2  u64  offset of the question
  *     10  u64  offset of the answer, or of the notice
  *     18  u16  length of the identity that asked
- *     20       identity that asked | identity that answered
+ *     20       SHA-256 of the payload | identity that asked | identity that answered
+ *
+ * In format 1 the SHA-256 is missing: it is not known.
  *
  * And to find what expires next, of all sessions, under HF_FACT_DEADLINE of no session an empty value with the name
  *
@@ -30,7 +32,8 @@
 
 #include <endian.h>
 
-#define FORMAT 1
+#define FORMAT 2
+#define FORMAT_WITHOUT_DIGEST 1
 #define OPEN_HEAD 25
 #define ENDED_HEAD 20
 #define DEADLINE_NAME_MAX (8 + HF_SESSION_ID_MAX + 1 + HF_ASK_ID_MAX)
@@ -70,9 +73,21 @@ static struct hf_slice take(struct hf_slice *rest, size_t len)
 
 /* ---- values */
 
+static unsigned char format_with(struct hf_slice digest)
+{
+	return digest.len > 0 ? FORMAT : FORMAT_WITHOUT_DIGEST;
+}
+
+/* How long the digest is behind a head of this size. False: the value is of no format that is known, or too short. */
+static bool read_format(struct hf_slice value, size_t head, size_t *digest)
+{
+	*digest = value.len > 0 && value.data[0] == FORMAT ? HF_DIGEST_SIZE : 0;
+	return value.len >= head + *digest && (value.data[0] == FORMAT || value.data[0] == FORMAT_WITHOUT_DIGEST);
+}
+
 static bool write_open(struct hf_buffer *out, const struct hf_ask_terms *terms)
 {
-	unsigned char head[OPEN_HEAD] = {FORMAT};
+	unsigned char head[OPEN_HEAD] = {format_with(terms->digest)};
 
 	put_u64(head + 1, terms->offset);
 	put_u64(head + 9, (uint64_t)terms->expires_ms);
@@ -80,7 +95,7 @@ static bool write_open(struct hf_buffer *out, const struct hf_ask_terms *terms)
 	put_u16(head + 19, terms->choices.len);
 	put_u16(head + 21, terms->to.len);
 	put_u16(head + 23, terms->roles.len);
-	return hf_buffer_append(out, head, sizeof(head)) &&
+	return hf_buffer_append(out, head, sizeof(head)) && hf_buffer_append(out, terms->digest.data, terms->digest.len) &&
 		   hf_buffer_append(out, terms->identity.data, terms->identity.len) &&
 		   hf_buffer_append(out, terms->choices.data, terms->choices.len) &&
 		   hf_buffer_append(out, terms->to.data, terms->to.len) &&
@@ -90,18 +105,20 @@ static bool write_open(struct hf_buffer *out, const struct hf_ask_terms *terms)
 bool hf_ask_open_read(struct hf_slice value, struct hf_ask_terms *out)
 {
 	struct hf_slice rest = value;
+	size_t digest;
 
-	if (value.len < OPEN_HEAD || value.data[0] != FORMAT) {
+	if (!read_format(value, OPEN_HEAD, &digest)) {
 		return false;
 	}
 	size_t identity = get_u16(value.data + 17), choices = get_u16(value.data + 19), to = get_u16(value.data + 21),
 		   roles = get_u16(value.data + 23);
-	if (value.len != OPEN_HEAD + identity + choices + to + roles) {
+	if (value.len != OPEN_HEAD + digest + identity + choices + to + roles) {
 		return false;
 	}
 	out->offset = get_u64(value.data + 1);
 	out->expires_ms = (int64_t)get_u64(value.data + 9);
 	take(&rest, OPEN_HEAD);
+	out->digest = take(&rest, digest);
 	out->identity = take(&rest, identity);
 	out->choices = take(&rest, choices);
 	out->to = take(&rest, to);
@@ -111,12 +128,12 @@ bool hf_ask_open_read(struct hf_slice value, struct hf_ask_terms *out)
 
 static bool write_ended(struct hf_buffer *out, const struct hf_ask_ended *ended)
 {
-	unsigned char head[ENDED_HEAD] = {FORMAT, ended->answered};
+	unsigned char head[ENDED_HEAD] = {format_with(ended->digest), ended->answered};
 
 	put_u64(head + 2, ended->offset);
 	put_u64(head + 10, ended->end_offset);
 	put_u16(head + 18, ended->identity.len);
-	return hf_buffer_append(out, head, sizeof(head)) &&
+	return hf_buffer_append(out, head, sizeof(head)) && hf_buffer_append(out, ended->digest.data, ended->digest.len) &&
 		   hf_buffer_append(out, ended->identity.data, ended->identity.len) &&
 		   hf_buffer_append(out, ended->by.data, ended->by.len);
 }
@@ -124,15 +141,17 @@ static bool write_ended(struct hf_buffer *out, const struct hf_ask_ended *ended)
 static bool read_ended(struct hf_slice value, struct hf_ask_ended *out)
 {
 	struct hf_slice rest = value;
+	size_t digest;
 
-	if (value.len < ENDED_HEAD || value.data[0] != FORMAT || (unsigned char)value.data[1] > 1 ||
-		get_u16(value.data + 18) > value.len - ENDED_HEAD) {
+	if (!read_format(value, ENDED_HEAD, &digest) || (unsigned char)value.data[1] > 1 ||
+		get_u16(value.data + 18) > value.len - ENDED_HEAD - digest) {
 		return false;
 	}
 	out->answered = value.data[1];
 	out->offset = get_u64(value.data + 2);
 	out->end_offset = get_u64(value.data + 10);
 	take(&rest, ENDED_HEAD);
+	out->digest = take(&rest, digest);
 	out->identity = take(&rest, get_u16(value.data + 18));
 	out->by = rest;
 	return true;

@@ -64,10 +64,13 @@ static void begin(struct hf_hub *hub, struct hf_session *session, const struct h
 	const struct hf_ask *ask, int64_t from_ms)
 {
 	uint64_t expires_in = ask->expires_in_ms ? ask->expires_in_ms : UINT64_C(1000) * hub->options.ask_expiry_s;
+	uint8_t digest[HF_DIGEST_SIZE];
+	bool digested = hf_digest(entry->payload, digest);
 	struct hf_ask_terms terms = {
 		.offset = entry->offset,
 		.expires_ms = from_ms + (int64_t)expires_in,
 		.identity = entry->identity,
+		.digest = digested ? hf_slice_from(digest, sizeof(digest)) : HF_SLICE_NONE,
 		.choices = ask->choices,
 		.to = ask->to,
 		.roles = ask->roles,
@@ -89,6 +92,7 @@ static void end(struct hf_hub *hub, struct hf_session *session, const struct hf_
 		.answered = answered,
 		.offset = terms->offset,
 		.end_offset = entry->offset,
+		.digest = terms->digest,
 		.identity = terms->identity,
 		.by = answered ? entry->identity : HF_SLICE_NONE,
 	};
@@ -163,12 +167,12 @@ void hf_ask_replay(struct hf_hub *hub, struct hf_session *session, const struct 
 
 /* ---- checks */
 
-/* Is it the one that stands at this offset, of this identity? If not, it is refused so. */
+/* Is it the one that stands at this offset, or has, of this identity? If not, it is refused so. */
 static enum hf_reason repeat_or(struct hf_hub *hub, struct hf_incoming *incoming, struct hf_slice identity,
-	uint64_t offset, enum hf_reason otherwise)
+	uint64_t offset, struct hf_slice digest, enum hf_reason otherwise)
 {
 	enum hf_reason reason =
-		hf_slice_equal(identity, incoming->identity) ? hf_repeat_at(hub, incoming, offset) : HF_ID_REUSED;
+		hf_slice_equal(identity, incoming->identity) ? hf_repeat_at(hub, incoming, offset, digest) : HF_ID_REUSED;
 
 	incoming->refusal.offset = offset;
 	return reason == HF_ID_REUSED ? otherwise : reason;
@@ -201,14 +205,14 @@ enum hf_reason hf_ask_check(struct hf_hub *hub, struct hf_incoming *incoming)
 	}
 	const struct hf_open_ask *open = find(incoming->session, incoming->ask.id);
 	if (open) {
-		return repeat_or(hub, incoming, open->terms.identity, open->terms.offset, HF_ASK_EXISTS);
+		return repeat_or(hub, incoming, open->terms.identity, open->terms.offset, open->terms.digest, HF_ASK_EXISTS);
 	}
 	reason = hf_ask_ended_get(hub, incoming->topic.session, incoming->ask.id, &ended, &found);
 	if (reason != HF_OK) {
 		return reason;
 	}
 	if (found) {
-		return repeat_or(hub, incoming, ended.identity, ended.offset, HF_ASK_EXISTS);
+		return repeat_or(hub, incoming, ended.identity, ended.offset, ended.digest, HF_ASK_EXISTS);
 	}
 	return count_of(incoming->session, incoming->identity) < HF_OPEN_ASKS_MAX ? HF_OK : HF_ASKS_TOO_MANY;
 }
@@ -229,7 +233,7 @@ static enum hf_reason check_ended(struct hf_hub *hub, struct hf_incoming *incomi
 		return refuse(incoming, HF_ASK_EXPIRED, ended.end_offset);
 	}
 	incoming->refusal.by = ended.by; /* in hub->fact: until the next one is read */
-	return repeat_or(hub, incoming, ended.by, ended.end_offset, HF_ASK_ANSWERED);
+	return repeat_or(hub, incoming, ended.by, ended.end_offset, HF_SLICE_NONE, HF_ASK_ANSWERED);
 }
 
 static bool is_asked(const struct hf_ask_terms *terms, const struct hf_incoming *incoming)

@@ -13,6 +13,7 @@ struct hf_ask_terms {
 	uint64_t offset;
 	int64_t expires_ms;                 /* by hf_hub_clock_ms */
 	struct hf_slice identity;           /* who asked */
+	struct hf_slice digest;             /* SHA-256 of the payload, which may be removed before; empty: not known */
 	struct hf_slice choices, to, roles; /* as in struct hf_ask */
 };
 
@@ -28,6 +29,7 @@ struct hf_ask_ended {
 	bool answered;
 	uint64_t offset;          /* of the question */
 	uint64_t end_offset;      /* of the answer, or of the notice */
+	struct hf_slice digest;   /* as above */
 	struct hf_slice identity; /* who asked ... */
 	struct hf_slice by;       /* ... and who answered */
 };

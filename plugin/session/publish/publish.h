@@ -42,8 +42,9 @@ enum hf_reason hf_limits_command(struct hf_hub *hub, struct hf_incoming *incomin
 
 /* repeats.c: what is sent again. They set incoming->repeat and incoming->receipt. HF_ID_REUSED: it is not the same. */
 enum hf_reason hf_repeat_by_id(struct hf_hub *hub, struct hf_incoming *incoming);
-/* The one that stands at this offset. HF_ID_REUSED also where its entry is no longer kept. */
-enum hf_reason hf_repeat_at(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t offset);
+/* The one that stands at this offset. Where its entry is no longer kept, the digest of its payload tells; HF_ID_REUSED
+ * also where that is not known (empty). */
+enum hf_reason hf_repeat_at(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t offset, struct hf_slice digest);
 /* A batch whose seq its response has seen; it stands at this offset or below. Far back its place remains unknown. */
 enum hf_reason hf_repeat_of_batch(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t not_above);
 void hf_id_apply(struct hf_hub *hub, const struct hf_entry *entry); /* remember its id, if it has one */

@@ -147,20 +147,23 @@ bool hf_ids_forget(struct hf_hub *hub, struct hf_slice session, uint64_t tail)
 	return reason == HF_OK && !forget.more;
 }
 
+static enum hf_reason compare_digest(struct hf_slice payload, struct hf_slice digest, bool *same)
+{
+	uint8_t own[HF_DIGEST_SIZE];
+	bool made = hf_digest(payload, own);
+
+	*same = made && hf_slice_equal(digest, hf_slice_from(own, sizeof(own)));
+	return made ? HF_OK : HF_NO_MEMORY;
+}
+
 /* Of one that was erased the digest is left. */
 static enum hf_reason compare_payload(struct hf_slice payload, const struct hf_entry *entry, bool *same)
 {
-	uint8_t digest[HF_DIGEST_SIZE];
-
-	*same = hf_slice_equal(entry->payload, payload);
-	if (!entry->stripped) {
-		return HF_OK;
+	if (entry->stripped) {
+		return compare_digest(payload, entry->digest, same);
 	}
-	struct hf_hasher *hasher = hf_hasher_new();
-	bool made = hasher && hf_hasher_digest(hasher, payload, digest);
-	hf_hasher_free(hasher);
-	*same = made && hf_slice_equal(entry->digest, hf_slice_from(digest, sizeof(digest)));
-	return made ? HF_OK : HF_NO_MEMORY;
+	*same = hf_slice_equal(entry->payload, payload);
+	return HF_OK;
 }
 
 /* Is the publish the one that made this entry? */
@@ -180,7 +183,17 @@ static enum hf_reason compare(struct hf_incoming *incoming, const struct hf_entr
 	return HF_OK;
 }
 
-enum hf_reason hf_repeat_at(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t offset)
+/* The entry is no longer kept: its place and time are unknown to the receipt. */
+static enum hf_reason compare_gone(struct hf_incoming *incoming, struct hf_slice digest)
+{
+	bool same = false;
+	enum hf_reason reason = digest.len > 0 ? compare_digest(incoming->publish->payload, digest, &same) : HF_OK;
+
+	incoming->repeat = same;
+	return reason == HF_OK && !same ? HF_ID_REUSED : reason;
+}
+
+enum hf_reason hf_repeat_at(struct hf_hub *hub, struct hf_incoming *incoming, uint64_t offset, struct hf_slice digest)
 {
 	struct hf_log *log = incoming->session->log;
 	struct hf_records *records = NULL;
@@ -188,7 +201,7 @@ enum hf_reason hf_repeat_at(struct hf_hub *hub, struct hf_incoming *incoming, ui
 	uint64_t lsn;
 
 	if (offset < hf_log_tail(log)) {
-		return HF_ID_REUSED;
+		return compare_gone(incoming, digest);
 	}
 	enum hf_reason reason = offset > hf_log_head(log) ? HF_RECORD_CORRUPT : hf_log_lsn_of(log, offset, &lsn);
 	if (reason == HF_OK) {
@@ -212,7 +225,7 @@ enum hf_reason hf_repeat_by_id(struct hf_hub *hub, struct hf_incoming *incoming)
 		return HF_OK;
 	}
 	enum hf_reason reason = recall(hub, incoming, &offset);
-	return reason != HF_OK || offset == 0 ? reason : hf_repeat_at(hub, incoming, offset);
+	return reason != HF_OK || offset == 0 ? reason : hf_repeat_at(hub, incoming, offset, HF_SLICE_NONE);
 }
 
 /* ---- token batches */
