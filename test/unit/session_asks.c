@@ -649,6 +649,27 @@ START_TEST(an_agent_is_lost)
 }
 END_TEST
 
+/* Of the answer that was first nothing is said then. */
+START_TEST(too_late_in_a_session_that_is_closed)
+{
+	struct hf_buffer payload = {.data = NULL};
+	enum hf_reason reason;
+
+	write_roles("agent agent *\nann user *\nolga operator *\nroot admin *\n");
+	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+	connect_as("olga", "olga", true);
+	subscribe("olga", "sessions/a/error");
+	ck_assert_ok(ask("agent", "q"));
+	ck_assert_ok(answer("ann", "q", "no"));
+	ck_assert(hf_control_encode(&(struct hf_control_request){.command = HF_COMMAND_CLOSE}, &payload));
+	publish_bytes("root", "root", "sessions/a/control", hf_buffer_slice(&payload), &reason);
+	ck_assert_ok(reason);
+	hf_buffer_free(&payload);
+	ck_assert_reason(answer("olga", "q", "yes"), HF_SESSION_CLOSED);
+	check_refusal("olga", HF_SESSION_CLOSED, NULL, 0);
+}
+END_TEST
+
 /* An open question outlives its entry; one that has ended is forgotten with the entry that ended it. */
 START_TEST(retention)
 {
@@ -805,6 +826,7 @@ int main(void)
 	tcase_add_test(tests, state);
 	tcase_add_test(tests, an_agent_is_lost);
 	tcase_add_test(tests, retention);
+	tcase_add_test(tests, too_late_in_a_session_that_is_closed);
 	tcase_add_test(tests, golden_bytes);
 	tcase_add_test(tests, facts_without_a_digest);
 	return run_suite(suite);

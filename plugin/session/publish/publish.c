@@ -84,6 +84,7 @@ static enum hf_reason check(struct hf_hub *hub, struct hf_incoming *incoming)
 	}
 	enum hf_reason ended = hf_session_ended(incoming->session);
 	if (ended != HF_OK) {
+		incoming->refusal = (struct hf_refusal){.by = HF_SLICE_NONE}; /* not what else is wrong with it */
 		return ended;
 	}
 	/* Who has not the floor is told that first, not what else is wrong with the batch. */
