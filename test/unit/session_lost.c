@@ -401,7 +401,7 @@ END_TEST
 
 START_TEST(responses_that_wills_begin_are_counted)
 {
-	char device[16], id[16];
+	char device[32], id[16];
 
 	begin(600000);
 	for (int i = 0; i < 250; i++) {
