@@ -120,17 +120,6 @@ static enum hf_reason step(struct hf_hub *hub, struct hf_session *session, bool 
 	return reason;
 }
 
-static uint64_t newest_gone(const struct hf_log *log)
-{
-	const struct hf_gone *gone = hf_log_gone(log);
-	uint64_t lsn = 0;
-
-	for (size_t kind = 0; kind <= HF_KIND_LOGGED_LAST; kind++) {
-		lsn = gone->lsns[kind] > lsn ? gone->lsns[kind] : lsn;
-	}
-	return lsn;
-}
-
 static void dispose(struct hf_erasure **list)
 {
 	struct hf_erasure *erasure = *list;
@@ -155,7 +144,7 @@ static enum hf_reason remove_some(struct hf_hub *hub)
 		return HF_OK;
 	}
 	if (reason == HF_OK && done) {
-		erasure->last = newest_gone(session->log);
+		erasure->last = hf_log_gone_lsn(session->log, HF_KINDS_LOGGED);
 		LL_DELETE(hub->erasures, erasure);
 		LL_APPEND(hub->emptied, erasure);
 		hf_hub_due(hub, HF_TIMER_INDEX, HF_INDEX_FLUSH_MS);
