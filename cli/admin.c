@@ -2,11 +2,9 @@
 /* holdfast admin: one command to a running broker, over $CONTROL/holdfast/v1 (plugin/CONTROL.md). */
 #include <argp.h>
 #include <cjson/cJSON.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "audit.h"
 #include "codec/utf8.h"
@@ -23,7 +21,7 @@ struct run {
 	struct hf_client *client;
 	mosquitto_property *properties;
 	cJSON *command;
-	char key[40]; /* the Response Topic: nobody else has it */
+	char key[HF_UNIQUE_NAME_SIZE]; /* the Response Topic: nobody else has it */
 	bool all;
 	bool published; /* on this connection */
 	int64_t due_ms;
@@ -160,13 +158,10 @@ static bool prepare(struct run *run)
 {
 	const struct hf_client_setup setup = {
 		.options = &run->options, .handlers = &handlers, .context = run, .purpose = "admin"};
-	uint64_t number;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
-		hf_complain("the system gives no random numbers");
+	if (!hf_unique_name(run->key)) {
 		return false;
 	}
-	snprintf(run->key, sizeof(run->key), "holdfast-%016" PRIx64, number);
 	if (mosquitto_property_add_string(&run->properties, MQTT_PROP_RESPONSE_TOPIC, run->key)) {
 		hf_complain("out of memory");
 		return false;

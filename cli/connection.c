@@ -2,6 +2,7 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -421,4 +422,16 @@ void hf_client_free(struct hf_client *client)
 	mosquitto_destroy(client->mosq);
 	mosquitto_lib_cleanup();
 	free(client);
+}
+
+bool hf_unique_name(char name[HF_UNIQUE_NAME_SIZE])
+{
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
+		hf_complain("the system gives no random numbers");
+		return false;
+	}
+	snprintf(name, HF_UNIQUE_NAME_SIZE, "holdfast-%016" PRIx64, number);
+	return true;
 }

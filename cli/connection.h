@@ -81,4 +81,9 @@ void hf_client_progress(struct hf_client *client);
 /* Write out what is due, take leave of the broker, free. NULL allowed. */
 void hf_client_free(struct hf_client *client);
 
+/* Make up a name that nobody else has, for a Response Topic or an idempotency id. False: the system gives no random
+ * numbers; that was said. */
+#define HF_UNIQUE_NAME_SIZE 40
+bool hf_unique_name(char name[HF_UNIQUE_NAME_SIZE]);
+
 #endif

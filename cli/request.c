@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "cbor_json.h"
 #include "connection.h"
@@ -18,9 +17,9 @@ struct run {
 	struct hf_client *client;
 	mosquitto_property *properties; /* of the publish: key, Response Topic */
 	char *topic;
-	char key[40];   /* of the publish, and its Response Topic: nobody else has it */
-	bool looking;   /* subscribed on this connection, and not answered yet */
-	bool published; /* on this connection */
+	char key[HF_UNIQUE_NAME_SIZE]; /* of the publish, and its Response Topic: nobody else has it */
+	bool looking;                  /* subscribed on this connection, and not answered yet */
+	bool published;                /* on this connection */
 	int mid;
 	bool acknowledged; /* on this connection, with this reason, and then */
 	int reason;
@@ -244,13 +243,10 @@ static bool prepare(struct run *run)
 		.context = run,
 		.purpose = request->purpose,
 	};
-	uint64_t number;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
-		hf_complain("the system gives no random numbers");
+	if (!hf_unique_name(run->key)) {
 		return false;
 	}
-	snprintf(run->key, sizeof(run->key), "holdfast-%016" PRIx64, number);
 	if (asprintf(&run->topic, "%s/%s/%s", request->options->root, request->session, request->rest) < 0) {
 		run->topic = NULL;
 	}
