@@ -60,16 +60,6 @@ bool hf_checkpoint_read(const char *path, struct hf_checkpoint *out)
 	return taken;
 }
 
-static bool add(cJSON *object, const char *name, cJSON *value)
-{
-	bool added = cJSON_AddItemToObject(object, name, value);
-
-	if (!added) {
-		cJSON_Delete(value);
-	}
-	return added;
-}
-
 bool hf_checkpoint_print(const struct hf_checkpoint *checkpoint)
 {
 	char time[HF_TIME_SIZE], hex[2 * HF_SEAL_SIZE + 1];
@@ -77,24 +67,18 @@ bool hf_checkpoint_print(const struct hf_checkpoint *checkpoint)
 	cJSON *object = cJSON_CreateObject();
 	bool made = object && hf_public_key_export(checkpoint->public_key, &pem) &&
 				OPENSSL_buf2hexstr_ex(hex, sizeof(hex), NULL, checkpoint->value, HF_SEAL_SIZE, '\0') == 1 &&
-				add(object, "checkpoint", hf_json_from_u64(VERSION)) &&
-				add(object, "seal", hf_json_from_u64(checkpoint->seal.number)) &&
-				add(object, "time", cJSON_CreateString(hf_time_print(checkpoint->seal.time_ms, time))) &&
-				add(object, "entries", hf_json_from_u64(checkpoint->seal.lsn)) &&
-				add(object, "records", hf_json_from_u64(checkpoint->seal.seq)) &&
-				add(object, "value", cJSON_CreateString(hex)) &&
-				add(object, "public_key", hf_json_from_text(hf_buffer_slice(&pem)));
-	char *text = made ? cJSON_Print(object) : NULL;
+				hf_json_add(object, "checkpoint", hf_json_from_u64(VERSION)) &&
+				hf_json_add(object, "seal", hf_json_from_u64(checkpoint->seal.number)) &&
+				hf_json_add(object, "time", cJSON_CreateString(hf_time_print(checkpoint->seal.time_ms, time))) &&
+				hf_json_add(object, "entries", hf_json_from_u64(checkpoint->seal.lsn)) &&
+				hf_json_add(object, "records", hf_json_from_u64(checkpoint->seal.seq)) &&
+				hf_json_add(object, "value", cJSON_CreateString(hex)) &&
+				hf_json_add(object, "public_key", hf_json_from_text(hf_buffer_slice(&pem)));
+	bool printed = hf_json_print(made ? object : NULL, true);
 
-	if (text) {
-		puts(text);
-	} else {
-		hf_complain("out of memory");
-	}
-	cJSON_free(text);
 	cJSON_Delete(object);
 	hf_buffer_free(&pem);
-	return text;
+	return printed;
 }
 
 /* ---- the command */

@@ -66,26 +66,16 @@ static void print_text(const struct usage *usage)
 
 /* ---- for programs */
 
-static bool add(cJSON *object, const char *name, cJSON *value)
-{
-	bool added = name ? cJSON_AddItemToObject(object, name, value) : cJSON_AddItemToArray(object, value);
-
-	if (!added) {
-		cJSON_Delete(value);
-	}
-	return added;
-}
-
 static bool add_number(cJSON *object, const char *name, uint64_t value)
 {
-	return add(object, name, hf_json_from_u64(value));
+	return hf_json_add(object, name, hf_json_from_u64(value));
 }
 
 static bool add_part(cJSON *parts, const struct hf_usage_part *part)
 {
 	cJSON *object = cJSON_CreateObject();
 
-	return add(parts, NULL, object) && add(object, "name", cJSON_CreateString(part->name)) &&
+	return hf_json_add(parts, NULL, object) && hf_json_add(object, "name", cJSON_CreateString(part->name)) &&
 		   add_number(object, "table_bytes", part->table_bytes) &&
 		   add_number(object, "memory_bytes", part->memory_bytes) && add_number(object, "keys", part->keys);
 }
@@ -94,16 +84,17 @@ static bool add_session(cJSON *sessions, const struct hf_usage_session *session)
 {
 	cJSON *object = cJSON_CreateObject();
 
-	return add(sessions, NULL, object) && add(object, "session", cJSON_CreateString(session->session)) &&
+	return hf_json_add(sessions, NULL, object) &&
+		   hf_json_add(object, "session", cJSON_CreateString(session->session)) &&
 		   add_number(object, "entries", session->entries) && add_number(object, "bytes", session->bytes);
 }
 
 static bool print_json(const struct usage *usage)
 {
 	cJSON *object = cJSON_CreateObject(), *parts = cJSON_CreateArray(), *largest = cJSON_CreateArray();
-	bool made = add(object, "parts", parts);
+	bool made = hf_json_add(object, "parts", parts);
 
-	made = add(object, "largest", largest) && made;
+	made = hf_json_add(object, "largest", largest) && made;
 	for (size_t i = 0; i < HF_USAGE_PARTS && made; i++) {
 		made = add_part(parts, &usage->total.parts[i]);
 	}
@@ -116,15 +107,10 @@ static bool print_json(const struct usage *usage)
 		   add_number(object, "sessions", usage->sessions.sessions) &&
 		   add_number(object, "entries", usage->sessions.entries) &&
 		   add_number(object, "entry_bytes", usage->sessions.bytes);
-	char *text = made ? cJSON_PrintUnformatted(object) : NULL;
-	if (text) {
-		puts(text);
-	} else {
-		hf_complain("out of memory");
-	}
-	cJSON_free(text);
+	bool printed = hf_json_print(made ? object : NULL, false);
+
 	cJSON_Delete(object);
-	return text;
+	return printed;
 }
 
 static enum hf_exit run(struct usage *usage, struct hf_store *store)

@@ -125,44 +125,28 @@ static void print_text(const struct verify *verify)
 	}
 }
 
-static bool add(cJSON *object, const char *name, cJSON *value)
-{
-	bool added = cJSON_AddItemToObject(object, name, value);
-
-	if (!added) {
-		cJSON_Delete(value);
-	}
-	return added;
-}
-
 static bool print_json(const struct verify *verify)
 {
 	const struct hf_verified *verified = &verify->verified;
 	cJSON *object = cJSON_CreateObject();
-	bool made = add(object, "good", cJSON_CreateBool(!verified->bad[0])) &&
-				add(object, "entries", hf_json_from_u64(verified->entries)) &&
-				add(object, "records", hf_json_from_u64(verified->records)) &&
-				add(object, "seals", hf_json_from_u64(verified->seals)) &&
-				add(object, "keys", hf_json_from_u64(verified->keys)) &&
-				add(object, "unsigned_keys", hf_json_from_u64(verified->unsigned_keys)) &&
-				add(object, "removed", hf_json_from_u64(verified->removed)) &&
-				add(object, "outlived", hf_json_from_u64(verified->outlived)) &&
-				add(object, "stripped", hf_json_from_u64(verified->stripped)) &&
-				add(object, "uncovered", hf_json_from_u64(verified->uncovered)) &&
-				add(object, "checkpoints_removed", hf_json_from_u64(verify->checkpoints_removed)) &&
-				add(object, "unsealed_entries", hf_json_from_u64(verified->unsealed_entries)) &&
-				add(object, "unsealed_records", hf_json_from_u64(verified->unsealed_records)) &&
-				(!verified->bad[0] || add(object, "bad", cJSON_CreateString(verified->bad)));
-	char *text = made ? cJSON_PrintUnformatted(object) : NULL;
+	bool made = hf_json_add(object, "good", cJSON_CreateBool(!verified->bad[0])) &&
+				hf_json_add(object, "entries", hf_json_from_u64(verified->entries)) &&
+				hf_json_add(object, "records", hf_json_from_u64(verified->records)) &&
+				hf_json_add(object, "seals", hf_json_from_u64(verified->seals)) &&
+				hf_json_add(object, "keys", hf_json_from_u64(verified->keys)) &&
+				hf_json_add(object, "unsigned_keys", hf_json_from_u64(verified->unsigned_keys)) &&
+				hf_json_add(object, "removed", hf_json_from_u64(verified->removed)) &&
+				hf_json_add(object, "outlived", hf_json_from_u64(verified->outlived)) &&
+				hf_json_add(object, "stripped", hf_json_from_u64(verified->stripped)) &&
+				hf_json_add(object, "uncovered", hf_json_from_u64(verified->uncovered)) &&
+				hf_json_add(object, "checkpoints_removed", hf_json_from_u64(verify->checkpoints_removed)) &&
+				hf_json_add(object, "unsealed_entries", hf_json_from_u64(verified->unsealed_entries)) &&
+				hf_json_add(object, "unsealed_records", hf_json_from_u64(verified->unsealed_records)) &&
+				(!verified->bad[0] || hf_json_add(object, "bad", cJSON_CreateString(verified->bad)));
+	bool printed = hf_json_print(made ? object : NULL, false);
 
-	if (text) {
-		puts(text);
-	} else {
-		hf_complain("out of memory");
-	}
-	cJSON_free(text);
 	cJSON_Delete(object);
-	return text;
+	return printed;
 }
 
 static enum hf_exit run(struct verify *verify)

@@ -11,6 +11,7 @@
 
 #include "codec/buffer.h"
 #include "codec/utf8.h"
+#include "command.h"
 
 #define DEPTH_MAX 32
 
@@ -304,4 +305,27 @@ bool hf_json_u64(const cJSON *object, const char *name, uint64_t *number)
 
 	/* hf_json_from_u64 leaves the digits as they are. */
 	return cJSON_IsRaw(member) && sscanf(member->valuestring, "%" SCNu64, number) == 1;
+}
+
+bool hf_json_add(cJSON *container, const char *name, cJSON *value)
+{
+	bool added = name ? cJSON_AddItemToObject(container, name, value) : cJSON_AddItemToArray(container, value);
+
+	if (!added) {
+		cJSON_Delete(value);
+	}
+	return added;
+}
+
+bool hf_json_print(const cJSON *json, bool pretty)
+{
+	char *text = !json ? NULL : pretty ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
+
+	if (text) {
+		puts(text);
+	} else {
+		hf_complain("out of memory");
+	}
+	cJSON_free(text);
+	return text;
 }

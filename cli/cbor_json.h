@@ -25,6 +25,14 @@ cJSON *hf_json_from_bytes(struct hf_slice bytes);
 /* A number, exact up to 64 bits where a double is not. NULL: no memory. */
 cJSON *hf_json_from_u64(uint64_t number);
 
+/* Add a member to an object, or (name NULL) to an array, which owns it from now on; a name is copied. False: no memory,
+ * and the value is freed; a value or container of NULL is no memory, too. */
+bool hf_json_add(cJSON *container, const char *name, cJSON *value);
+
+/* Print it to standard output, a line of its own or (pretty) several. False: no memory, as where `json` is NULL; that
+ * was said. */
+bool hf_json_print(const cJSON *json, bool pretty);
+
 /* A member of an object: its text, "" when there is none of that type; its number, when it has one. */
 const char *hf_json_text(const cJSON *object, const char *name);
 bool hf_json_u64(const cJSON *object, const char *name, uint64_t *number);

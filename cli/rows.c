@@ -122,15 +122,10 @@ static bool put_json(const struct hf_rows *rows, const struct hf_cell *cells)
 			cJSON_Delete(value);
 		}
 	}
-	char *text = made ? cJSON_PrintUnformatted(object) : NULL;
-	if (text) {
-		puts(text);
-	} else {
-		hf_complain("out of memory");
-	}
-	cJSON_free(text);
+	bool printed = hf_json_print(made ? object : NULL, false);
+
 	cJSON_Delete(object);
-	return text;
+	return printed;
 }
 
 /* ---- CSV */

@@ -29,31 +29,18 @@ static void print_time(int64_t time_ms)
 	printf("  %-19s", text);
 }
 
-static void add(cJSON *object, const char *name, cJSON *value)
-{
-	if (!cJSON_AddItemToObject(object, name, value)) {
-		cJSON_Delete(value);
-	}
-}
-
 static bool print_json(const struct hf_session_info *info)
 {
 	cJSON *object = cJSON_CreateObject();
+	bool made = hf_json_add(object, "session", hf_json_from_text(info->session)) &&
+				hf_json_add(object, "head", hf_json_from_u64(info->head)) &&
+				hf_json_add(object, "tail", hf_json_from_u64(info->tail)) &&
+				hf_json_add(object, "created", hf_json_from_u64((uint64_t)info->created_ms)) &&
+				hf_json_add(object, "changed", hf_json_from_u64((uint64_t)info->changed_ms));
+	bool printed = hf_json_print(made ? object : NULL, false);
 
-	add(object, "session", hf_json_from_text(info->session));
-	add(object, "head", hf_json_from_u64(info->head));
-	add(object, "tail", hf_json_from_u64(info->tail));
-	add(object, "created", hf_json_from_u64((uint64_t)info->created_ms));
-	add(object, "changed", hf_json_from_u64((uint64_t)info->changed_ms));
-	char *printed = cJSON_PrintUnformatted(object);
 	cJSON_Delete(object);
-	if (!printed) {
-		hf_complain("out of memory");
-		return false;
-	}
-	printf("%s\n", printed);
-	cJSON_free(printed);
-	return true;
+	return printed;
 }
 
 static bool print_one(void *context, const struct hf_session_info *info)
