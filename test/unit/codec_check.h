@@ -4,6 +4,7 @@
 #define HF_TEST_UNIT_CODEC_CHECK_H
 
 #include <check.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -60,6 +61,40 @@ static inline struct hf_slice exact_copy(struct hf_slice bytes)
 	if (bytes.len > 0)
 		memcpy(copy, bytes.data, bytes.len);
 	return hf_slice_from(copy, bytes.len);
+}
+
+/* Every part of these bytes that ends too early is malformed. */
+static inline void check_truncations(const char *hex, enum hf_reason (*decode)(struct hf_slice bytes))
+{
+	struct hf_buffer bytes = {0};
+	struct hf_slice whole = from_hex(&bytes, hex);
+
+	for (size_t len = 0; len < whole.len; len++) {
+		struct hf_slice part = exact_copy(hf_slice_from(whole.data, len));
+		ck_assert_msg(decode(part) == HF_PAYLOAD_MALFORMED, "%zu bytes", len);
+		free((void *)(uintptr_t)part.data);
+	}
+	hf_buffer_free(&bytes);
+}
+
+/* Every flip of a bit is refused, or taken: then `take` has checked what came of it. Some flips only change a letter;
+ * those of the structure are noticed. */
+static inline void check_bit_flips(const char *hex, bool (*take)(struct hf_slice bytes))
+{
+	struct hf_buffer bytes = {0};
+	struct hf_slice whole = from_hex(&bytes, hex);
+	size_t taken = 0;
+
+	for (size_t bit = 0; bit < whole.len * 8; bit++) {
+		bytes.data[bit / 8] ^= (unsigned char)(1u << bit % 8);
+		struct hf_slice flipped = exact_copy(whole);
+		taken += take(flipped);
+		free((void *)(uintptr_t)flipped.data);
+		bytes.data[bit / 8] ^= (unsigned char)(1u << bit % 8);
+	}
+	ck_assert_uint_gt(taken, 0);
+	ck_assert_uint_lt(taken, whole.len * 8 / 2);
+	hf_buffer_free(&bytes);
 }
 
 static inline int run_suite(Suite *suite)
