@@ -160,9 +160,9 @@ class Outside(Clients, harness.BrokerTest):
         device = self.device("bob-d", broker=broker)
         device.wait_count(30)
         note(device.session_present, [m.payload for m in device.messages], [m.dup for m in device.messages])
-        shared = [self.client(f"bob-s{i}", broker=broker).subscribe("$share/g/work/#") for i in range(2)]
+        shared = [self.client(f"bob-s{i}", broker=broker).subscribe("$share/g/jobs/#") for i in range(2)]
         for i in range(10):
-            a.publish("work/x", f"{i}", 1)
+            a.publish("jobs/x", f"{i}", 1)
         harness.wait_until(lambda: sum(len(s.messages) for s in shared) == 10, what="ten messages to the group")
         note(sorted(m.payload for s in shared for m in s.messages))
         note(a.unsubscribe("never/was"))
