@@ -5,7 +5,7 @@
 
 #include "session/internal.h"
 
-/* delivery.c */
+/* due.c */
 /* Does the filter match the entry? And, with a wildcard session, does it reach back to it, where it began at an offset
  * or with the last N of each? Not whether the entry lies behind `from`, nor whether anybody may read it. */
 bool hf_subscription_matches(const struct hf_subscription *subscription, const struct hf_entry *entry);
@@ -13,8 +13,15 @@ bool hf_subscription_begun(
 	struct hf_hub *hub, const struct hf_subscription *subscription, const struct hf_entry *entry);
 bool hf_device_wants(
 	struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry, struct hf_match *match);
+
+/* delivery.c */
+/* An entry that is due; `first`: where entries were joined into this one, the first of them, else the entry itself.
+ * Anything but HF_DROPPED: the device is past it. */
+enum hf_handover hf_hand_entry(struct hf_hub *hub, struct hf_device *device, const struct hf_entry *entry,
+	const struct hf_entry *first, const struct hf_match *match);
+bool hf_device_comes_back(const struct hf_device *device); /* will an event of the broker bring us back to it? */
+void hf_device_try_later(struct hf_hub *hub, struct hf_device *device); /* the broker had no room for it */
 void hf_fan_out(struct hf_hub *hub, struct hf_session *session, const struct hf_entry *entry);
-void hf_pump(struct hf_hub *hub, struct hf_device *device);
 bool hf_has_room(const struct hf_hub *hub, const struct hf_device *device);
 uint8_t hf_document_qos(const struct hf_device *device, enum hf_kind kind);
 bool hf_hand_document(
@@ -23,17 +30,26 @@ bool hf_hand_document(
 bool hf_hand_gap(struct hf_hub *hub, struct hf_device *device, struct hf_slice session, struct hf_slice payload,
 	const struct hf_handed *instead);
 
-/* subscriptions.c */
+/* pump.c: go on from the log */
+void hf_pump(struct hf_hub *hub, struct hf_device *device);
+
+/* positions.c */
 enum hf_reason hf_position_offset(
 	struct hf_log *log, struct hf_position position, uint64_t *offset); /* it may lie beyond either end */
+/* Where a filter begins that is to begin at this position: one that names its session, one with a wildcard there. The
+ * first: HF_OK, HF_NO_MEMORY, HF_POSITION_INVALID, and what the log says. */
+enum hf_reason hf_subscription_place_in_session(
+	struct hf_hub *hub, struct hf_subscription *subscription, struct hf_position position);
+void hf_subscription_place_anywhere(
+	struct hf_hub *hub, struct hf_subscription *subscription, struct hf_position position);
+
+/* subscriptions.c */
 void hf_subscriptions_attach(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_detach(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_allow(struct hf_hub *hub, struct hf_device *device);
 void hf_subscriptions_free(struct hf_hub *hub, struct hf_device *device);
 struct hf_subscription *hf_subscription_add(struct hf_device *device, struct hf_slice kept); /* NULL: no memory */
-void hf_subscription_place_anywhere(struct hf_hub *hub, struct hf_subscription *subscription,
-	struct hf_position position);                               /* with a wildcard session */
-uint64_t hf_subscriptions_held(const struct hf_device *device); /* by slot */
+uint64_t hf_subscriptions_held(const struct hf_device *device);                              /* by slot */
 
 /* cursors.c: devices in the store */
 enum hf_reason hf_devices_write(struct hf_hub *hub);
