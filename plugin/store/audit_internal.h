@@ -9,7 +9,7 @@
  *     key.c       the key that signs them: its file, its record, its successor
  *     notes.c     finding the records that say who could read
  *     receipts.c  pages of receipts, and finding those of an offset
- *     expiry.c    removing whole blocks
+ *     expiry.c    removing whole blocks: which; expiry_walk.c: doing so
  *     verify.c    walking everything
  */
 #ifndef HF_STORE_AUDIT_INTERNAL_H
@@ -155,6 +155,14 @@ enum hf_reason hf_expiry_sealed(struct hf_store *store);
 /* The blocks that the newest sealed record says are gone, into an empty set, and its seq; 0: there is none. HF_OK,
  * HF_RECORD_CORRUPT, HF_STORE_FAILED, HF_NO_MEMORY. */
 enum hf_reason hf_expiry_read(struct hf_store *store, struct hf_runs *removed, uint64_t *seq);
+
+/* For the walk. A seal that must be there; of block 0, what both chains begin with; `value` may be NULL. HF_OK,
+ * HF_RECORD_CORRUPT, HF_STORE_FAILED. Say that something is not sound, and so nothing is removed: HF_RECORD_CORRUPT. Is
+ * all done that is to be? */
+#define HF_EXPIRY_DONE_KEY 'x' /* in family "audit_index" -> what is done */
+enum hf_reason hf_expiry_seal(struct hf_store *store, uint64_t number, struct hf_seal *seal, unsigned char *value);
+enum hf_reason hf_expiry_unsound(struct hf_store *store, const char *what, uint64_t number);
+bool hf_expiry_finished(const struct hf_expiry *expiry);
 
 /* Visit one record by its seq, unless it was removed. */
 enum hf_reason hf_record_visit(struct hf_store *store, uint64_t seq,
