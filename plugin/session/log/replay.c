@@ -47,25 +47,25 @@ void hf_replay(void *context, const struct hf_entry *entry)
 	if (session && hf_session_begin(hub, session) == HF_OK) { /* the entry may be its first */
 		hf_session_state_changed(hub, session, false);
 	}
+	session = session && session->log ? session : NULL; /* else only the store is told */
 	hf_id_apply(hub, entry);
-	hf_participant_replay(hub, session && session->log ? session : NULL, entry);
+	hf_participant_replay(hub, session, entry);
 	switch (entry->kind) {
 	case HF_KIND_TOKENS:
-		hf_response_replay(hub, session && session->log ? session : NULL, entry);
+		hf_response_replay(hub, session, entry);
 		break;
 	case HF_KIND_SIGNAL:
-		hf_signal_replay(hub, session && session->log ? session : NULL, entry);
+		hf_signal_replay(hub, session, entry);
 		break;
 	case HF_KIND_SHARED:
-		hf_shared_replay(hub, session && session->log ? session : NULL, entry);
+		hf_shared_replay(hub, session, entry);
 		break;
 	case HF_KIND_ASK:
 	case HF_KIND_ANSWER:
-		hf_ask_replay(hub, session && session->log ? session : NULL, entry);
-		replay_notice(hub, session && session->log ? session : NULL, entry);
+		hf_ask_replay(hub, session, entry);
 		break;
 	case HF_KIND_NOTICE:
-		replay_notice(hub, session && session->log ? session : NULL, entry);
+		replay_notice(hub, session, entry);
 		break;
 	default:
 		break;
