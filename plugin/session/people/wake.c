@@ -213,20 +213,22 @@ void hf_wake_online(struct hf_hub *hub, struct hf_person *person, bool online)
 
 /* ---- waking */
 
-/* Of a question that says who may answer it, only those are told. */
-static bool concerns(const struct hf_entry *entry, const struct hf_person *person, enum hf_role role)
+/* Is it a question that says who may answer it? Only those are told of it. */
+static bool names_some(const struct hf_entry *entry, struct hf_ask *ask)
 {
-	struct hf_ask ask;
+	return entry->kind == HF_KIND_ASK && hf_ask_decode(entry->payload, ask) == HF_OK &&
+		   (ask->to.len > 0 || ask->roles.len > 0);
+}
 
+/* `ask`: NULL unless it is such a question. */
+static bool concerns(
+	const struct hf_entry *entry, const struct hf_ask *ask, const struct hf_person *person, enum hf_role role)
+{
 	if (hf_slice_is(entry->identity, person->identity)) {
 		return false; /* its own will, say */
 	}
-	if (entry->kind != HF_KIND_ASK || hf_ask_decode(entry->payload, &ask) != HF_OK ||
-		(ask.to.len == 0 && ask.roles.len == 0)) {
-		return true;
-	}
-	return hf_ask_lists(ask.to, hf_slice_of(person->identity)) ||
-		   hf_ask_lists(ask.roles, hf_slice_of(hf_role_name(role)));
+	return !ask || hf_ask_lists(ask->to, hf_slice_of(person->identity)) ||
+		   hf_ask_lists(ask->roles, hf_slice_of(hf_role_name(role)));
 }
 
 static bool tell(struct hf_hub *hub, const struct hf_sleeper *sleeper, const struct hf_entry *entry)
@@ -267,13 +269,15 @@ void hf_wake(struct hf_hub *hub, struct hf_session *session, const struct hf_ent
 	if (session->asleep == 0) {
 		return;
 	}
+	struct hf_ask asked;
+	const struct hf_ask *ask = names_some(entry, &asked) ? &asked : NULL;
 	HASH_ITER(hh, session->sleepers, sleeper, next)
 	{
 		if (!is_asleep(sleeper)) {
 			continue;
 		}
 		enum hf_role role = hf_identity_role(hub, sleeper->person->identity, hf_session_id(session));
-		if (is_person(role) && concerns(entry, sleeper->person, role) && tell(hub, sleeper, entry)) {
+		if (is_person(role) && concerns(entry, ask, sleeper->person, role) && tell(hub, sleeper, entry)) {
 			set_woken(sleeper, true);
 			put_fact(hub, hf_session_id(session), HF_FACT_WOKEN, sleeper->person, entry->lsn);
 		}
