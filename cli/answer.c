@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cbor_json.h"
 #include "codec/ask.h"
+#include "codec/json.h"
 #include "codec/utf8.h"
 #include "request.h"
 

@@ -8,9 +8,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "cbor_json.h"
 #include "codec/ask.h"
 #include "codec/cbor.h"
+#include "codec/json.h"
 #include "codec/utf8.h"
 #include "request.h"
 #include "safe.h"

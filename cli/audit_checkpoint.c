@@ -8,9 +8,10 @@
 #include <string.h>
 
 #include "audit.h"
-#include "cbor_json.h"
 #include "checkpoint.h"
+#include "codec/json.h"
 #include "codec/times.h"
+#include "rows.h"
 #include "store_option.h"
 
 #define VERSION 1

@@ -8,7 +8,7 @@
 #include "audit_rows.h"
 #include "codec/times.h"
 #include "options.h"
-#include "query/readers.h"
+#include "query/rows.h"
 
 struct receipts {
 	struct hf_audit_options audit;
@@ -16,36 +16,21 @@ struct receipts {
 	uint64_t offset;
 };
 
-enum column { IDENTITY, DEVICE, STATE, SENT, ACKNOWLEDGED, TIMES, ADDRESS, WHY, COLUMN_COUNT };
-
-static const struct hf_column columns[COLUMN_COUNT] = {
-	[IDENTITY] = {"identity", 12, false},
-	[DEVICE] = {"device", 14, false},
-	[STATE] = {"state", 14, false},
-	[SENT] = {"sent", 24, false},
-	[ACKNOWLEDGED] = {"acknowledged", 24, false},
-	[TIMES] = {"times", 5, false},
-	[ADDRESS] = {"address", 0, false},
-	[WHY] = {"why", 1, false},
+static const struct hf_table_column table[] = {
+	{HF_READER_IDENTITY, "identity", 12},
+	{HF_READER_DEVICE, "device", 14},
+	{HF_READER_STATE, "state", 14},
+	{HF_READER_SENT, "sent", 24},
+	{HF_READER_ACKNOWLEDGED, "acknowledged", 24},
+	{HF_READER_TIMES, "times", 5},
+	{HF_READER_WHY, "why", 1},
 };
 
 static bool put(struct hf_rows *rows, const struct hf_entry_reader *reader)
 {
-	struct hf_cell cells[COLUMN_COUNT] = {
-		[IDENTITY] = hf_cell_text(reader->identity),
-		[DEVICE] = hf_cell_text(reader->device),
-		[STATE] = hf_cell_text(hf_slice_of(hf_fate_name(reader->fate))),
-		[TIMES] = hf_cell_number(reader->times),
-		[ADDRESS] = hf_cell_text(reader->address),
-		[WHY] = hf_cell_text(hf_slice_of(hf_fate_words(reader->fate))),
-	};
+	struct hf_cell cells[HF_READER_FIELD_COUNT];
 
-	if (reader->times > 0) {
-		cells[SENT] = hf_cell_time(reader->sent_ms);
-	}
-	if (reader->fate == HF_FATE_ACKNOWLEDGED) {
-		cells[ACKNOWLEDGED] = hf_cell_time(reader->settled_ms);
-	}
+	hf_reader_cells(reader, cells);
 	return hf_rows_put(rows, cells);
 }
 
@@ -62,7 +47,13 @@ static void print_entry(const struct hf_entry *entry)
 
 static enum hf_exit print(struct hf_store *store, const struct receipts *receipts)
 {
-	struct hf_rows rows = {.format = receipts->audit.format, .columns = columns, .count = COLUMN_COUNT};
+	struct hf_rows rows = {
+		.format = receipts->audit.format,
+		.names = hf_reader_names,
+		.count = HF_READER_FIELD_COUNT,
+		.table = table,
+		.table_count = sizeof(table) / sizeof(table[0]),
+	};
 	struct hf_entry_readers readers;
 	bool found, printed = true;
 	enum hf_reason reason = hf_entry_readers(store, hf_slice_of(receipts->session), receipts->offset, &readers, &found);

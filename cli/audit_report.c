@@ -6,71 +6,44 @@
 #include "audit.h"
 #include "audit_rows.h"
 #include "options.h"
-#include "query/report.h"
+#include "query/rows.h"
 
-#define COLUMNS(X)                                                                                                     \
-	X(BY, "by", 8)                                                                                                     \
-	X(SESSION, "session", 12)                                                                                          \
-	X(IDENTITY, "identity", 12)                                                                                        \
-	X(ACT, "act", 9)                                                                                                   \
-	X(REASON, "reason", 14)                                                                                            \
-	X(PUBLISHED, "published", 9)                                                                                       \
-	X(BYTES, "bytes", 9)                                                                                               \
-	X(SENT, "sent", 9)                                                                                                 \
-	X(ACKNOWLEDGED, "acknowledged", 12)                                                                                \
-	X(RESENT, "resent", 6)                                                                                             \
-	X(REJECTED, "rejected", 8)                                                                                         \
-	X(ANSWERED, "answered", 8)                                                                                         \
-	X(TOO_LARGE, "too-large", 9)                                                                                       \
-	X(GONE, "gone", 4)                                                                                                 \
-	X(CONNECTED, "connected", 9)                                                                                       \
-	X(REFUSED, "refused", 7)
-
-enum column {
-#define COLUMN_NUMBER(number, name, width) number,
-	COLUMNS(COLUMN_NUMBER)
-#undef COLUMN_NUMBER
-		COLUMN_COUNT
-};
-
-static const struct hf_column columns[COLUMN_COUNT] = {
-#define COLUMN(number, name, width) {name, width, false},
-	COLUMNS(COLUMN)
-#undef COLUMN
+static const struct hf_table_column table[] = {
+	{HF_COUNTED_BY, "by", 8},
+	{HF_COUNTED_SESSION, "session", 12},
+	{HF_COUNTED_IDENTITY, "identity", 12},
+	{HF_COUNTED_ACT, "act", 9},
+	{HF_COUNTED_REASON, "reason", 14},
+	{HF_COUNTED_PUBLISHED, "published", 9},
+	{HF_COUNTED_BYTES, "bytes", 9},
+	{HF_COUNTED_SENT, "sent", 9},
+	{HF_COUNTED_ACKNOWLEDGED, "acknowledged", 12},
+	{HF_COUNTED_RESENT, "resent", 6},
+	{HF_COUNTED_REJECTED, "rejected", 8},
+	{HF_COUNTED_ANSWERED, "answered", 8},
+	{HF_COUNTED_TOO_LARGE, "too-large", 9},
+	{HF_COUNTED_GONE, "gone", 4},
+	{HF_COUNTED_CONNECTED, "connected", 9},
+	{HF_COUNTED_REFUSED, "refused", 7},
 };
 
 static bool put(struct hf_rows *rows, const struct hf_count *count)
 {
-	static const char *const by[] = {
-		[HF_COUNT_ALL] = "all",
-		[HF_COUNT_SESSION] = "session",
-		[HF_COUNT_IDENTITY] = "identity",
-		[HF_COUNT_REFUSAL] = "refusal",
-	};
-	struct hf_cell cells[COLUMN_COUNT] = {
-		[BY] = hf_cell_text(hf_slice_of(by[count->by])),
-		[PUBLISHED] = hf_cell_count(count->published),
-		[BYTES] = hf_cell_count(count->bytes),
-		[SENT] = hf_cell_count(count->sent),
-		[ACKNOWLEDGED] = hf_cell_count(count->acknowledged),
-		[RESENT] = hf_cell_count(count->resent),
-		[REJECTED] = hf_cell_count(count->rejected),
-		[ANSWERED] = hf_cell_count(count->answered),
-		[TOO_LARGE] = hf_cell_count(count->too_large),
-		[GONE] = hf_cell_count(count->gone),
-		[CONNECTED] = hf_cell_count(count->connected),
-		[REFUSED] = hf_cell_count(count->refused),
-	};
-	enum column name = count->by == HF_COUNT_SESSION ? SESSION : count->by == HF_COUNT_IDENTITY ? IDENTITY : ACT;
+	struct hf_cell cells[HF_COUNT_FIELD_COUNT];
 
-	cells[name] = hf_cell_text(count->name);
-	cells[REASON] = hf_cell_text(count->reason);
+	hf_count_cells(count, cells);
 	return hf_rows_put(rows, cells);
 }
 
 static enum hf_exit print(struct hf_store *store, const struct hf_audit_options *audit)
 {
-	struct hf_rows rows = {.format = audit->format, .columns = columns, .count = COLUMN_COUNT};
+	struct hf_rows rows = {
+		.format = audit->format,
+		.names = hf_count_names,
+		.count = HF_COUNT_FIELD_COUNT,
+		.table = table,
+		.table_count = sizeof(table) / sizeof(table[0]),
+	};
 	struct hf_report report;
 	bool printed = true;
 	enum hf_reason reason = hf_report_make(store, &audit->query, &report);

@@ -7,60 +7,25 @@
 #include <string.h>
 
 #include "audit.h"
-#include "codec/digest.h"
 #include "codec/times.h"
 #include "command.h"
 #include "options.h"
+#include "query/rows.h"
 #include "store_option.h"
 
-/* ---- columns */
+/* ---- the table */
 
-#define COLUMNS(X)                                                                                                     \
-	X(TIME, "time", 24, false)                                                                                         \
-	X(KIND, "kind", 12, false)                                                                                         \
-	X(SESSION, "session", 12, false)                                                                                   \
-	X(OFFSET, "offset", 6, false)                                                                                      \
-	X(IDENTITY, "identity", 12, false)                                                                                 \
-	X(DEVICE, "device", 14, false)                                                                                     \
-	X(WHAT, "what", 1, true)                                                                                           \
-	X(STATE, "state", 0, false)                                                                                        \
-	X(RESENT, "resent", 0, false)                                                                                      \
-	X(ACKNOWLEDGED, "acknowledged", 0, false)                                                                          \
-	X(ROLE, "role", 0, false)                                                                                          \
-	X(ADDRESS, "address", 0, false)                                                                                    \
-	X(TOPIC, "topic", 0, false)                                                                                        \
-	X(ACT, "act", 0, false)                                                                                            \
-	X(REASON, "reason", 0, false)                                                                                      \
-	X(DETAIL, "detail", 0, false)                                                                                      \
-	X(BY, "by", 0, false)                                                                                              \
-	X(PROTOCOL, "protocol", 0, false)                                                                                  \
-	X(PORT, "port", 0, false)                                                                                          \
-	X(FIRST, "first", 0, false)                                                                                        \
-	X(LAST, "last", 0, false)                                                                                          \
-	X(TIMES, "count", 0, false)                                                                                        \
-	X(QOS, "qos", 0, false)                                                                                            \
-	X(BYTES, "bytes", 0, false)                                                                                        \
-	X(SHA256, "sha256", 0, false)                                                                                      \
-	X(REMOVED, "removed", 0, false)                                                                                    \
-	X(ID, "id", 0, false)                                                                                              \
-	X(TEXT, "text", 0, false)                                                                                          \
-	X(KEY, "key", 0, false)                                                                                            \
-	X(SIGNATURE, "signature", 0, false)
+#define WHAT HF_ITEM_FIELD_COUNT /* what it is about, in words: of the table alone */
 
-enum column {
-#define COLUMN_NUMBER(number, name, width, table_only) COLUMN_##number,
-	COLUMNS(COLUMN_NUMBER)
-#undef COLUMN_NUMBER
-		COLUMN_COUNT
+static const struct hf_table_column table[] = {
+	{HF_ITEM_TIME, "time", 24},
+	{HF_ITEM_KIND, "kind", 12},
+	{HF_ITEM_SESSION, "session", 12},
+	{HF_ITEM_OFFSET, "offset", 6},
+	{HF_ITEM_IDENTITY, "identity", 12},
+	{HF_ITEM_DEVICE, "device", 14},
+	{WHAT, "what", 1},
 };
-
-static const struct hf_column columns[COLUMN_COUNT] = {
-#define COLUMN(number, name, width, table_only) {name, width, table_only},
-	COLUMNS(COLUMN)
-#undef COLUMN
-};
-
-/* ---- words for the table */
 
 struct words {
 	char text[1024];
@@ -122,93 +87,24 @@ static void describe_receipt(struct words *words, const struct hf_device_receipt
 	}
 }
 
-/* ---- cells */
-
-static void fill_entry(struct hf_cell *cells, const struct hf_entry *entry)
-{
-	cells[COLUMN_KIND] = hf_cell_text(hf_slice_of("published"));
-	cells[COLUMN_SESSION] = hf_cell_text(entry->session);
-	cells[COLUMN_OFFSET] = hf_cell_number(entry->offset);
-	cells[COLUMN_IDENTITY] = hf_cell_text(entry->identity);
-	cells[COLUMN_DEVICE] = hf_cell_text(entry->device);
-	cells[COLUMN_ROLE] = hf_cell_text(hf_slice_of(hf_role_name(entry->role)));
-	cells[COLUMN_ADDRESS] = hf_cell_text(entry->address);
-	cells[COLUMN_TOPIC] = hf_cell_text(entry->topic);
-	cells[COLUMN_QOS] = hf_cell_number(entry->qos);
-	cells[COLUMN_BYTES] = hf_cell_number(entry->payload_size);
-	cells[COLUMN_SHA256] = hf_cell_hex(entry->digest);
-	cells[COLUMN_REMOVED] = hf_cell_flag(entry->stripped);
-	cells[COLUMN_ID] = hf_cell_text(entry->id);
-}
-
-static void fill_who(struct hf_cell *cells, const struct hf_audit *record)
-{
-	cells[COLUMN_SESSION] = hf_cell_text(record->session);
-	cells[COLUMN_IDENTITY] = hf_cell_text(record->identity);
-	cells[COLUMN_DEVICE] = hf_cell_text(record->device);
-	cells[COLUMN_ADDRESS] = hf_cell_text(record->address);
-}
-
-static void fill_record(struct hf_cell *cells, const struct hf_audit *record)
-{
-	const char *name = hf_audit_kind_name(record->kind);
-
-	fill_who(cells, record);
-	cells[COLUMN_KIND] = hf_cell_text(hf_slice_of(*name ? name : "unknown"));
-	cells[COLUMN_TOPIC] = hf_cell_text(record->topic);
-	cells[COLUMN_ACT] = hf_cell_text(record->act);
-	cells[COLUMN_REASON] = hf_cell_text(record->reason);
-	cells[COLUMN_DETAIL] = hf_cell_text(record->detail);
-	cells[COLUMN_BY] = hf_cell_text(record->by);
-	cells[COLUMN_PROTOCOL] = hf_cell_text(record->protocol);
-	cells[COLUMN_PORT] = hf_cell_count(record->port);
-	cells[COLUMN_FIRST] = hf_cell_count(record->first);
-	cells[COLUMN_LAST] = hf_cell_count(record->last);
-	cells[COLUMN_TIMES] = hf_cell_count(record->count);
-	cells[COLUMN_TEXT] = hf_cell_text(record->text);
-	cells[COLUMN_KEY] = hf_cell_hex(record->key);
-	cells[COLUMN_SIGNATURE] = hf_cell_hex(record->signature);
-}
-
-static void fill_receipt(struct hf_cell *cells, const struct hf_audit *record, const struct hf_device_receipt *receipt)
-{
-	fill_who(cells, record);
-	cells[COLUMN_KIND] = hf_cell_text(hf_slice_of(hf_audit_kind_name(HF_AUDIT_DELIVERED)));
-	cells[COLUMN_OFFSET] = hf_cell_number(receipt->first);
-	cells[COLUMN_STATE] = hf_cell_text(hf_slice_of(hf_receipt_state_name(receipt->state)));
-	cells[COLUMN_RESENT] = hf_cell_flag(receipt->again);
-	if (receipt->count > 1) {
-		cells[COLUMN_FIRST] = hf_cell_number(receipt->first);
-		cells[COLUMN_LAST] = hf_cell_number(receipt->first + receipt->count - 1);
-	}
-	if (receipt->state == HF_RECEIPT_ACKNOWLEDGED) {
-		cells[COLUMN_ACKNOWLEDGED] = hf_cell_time(receipt->sent_ms + receipt->took_ms);
-	} else if (receipt->state == HF_RECEIPT_LATER) {
-		cells[COLUMN_ACKNOWLEDGED] = hf_cell_time(receipt->sent_ms);
-	}
-}
-
 static bool put_item(struct hf_rows *rows, const struct hf_item *item)
 {
-	struct hf_cell cells[COLUMN_COUNT] = {{.type = HF_CELL_NONE}};
+	struct hf_cell cells[HF_ITEM_FIELD_COUNT + 1];
 	struct words words = {.len = 0};
 
 	switch (item->type) {
 	case HF_ITEM_ENTRY:
-		fill_entry(cells, &item->entry);
 		describe_entry(&words, &item->entry);
 		break;
 	case HF_ITEM_RECORD:
-		fill_record(cells, &item->record);
 		describe_record(&words, &item->record);
 		break;
 	case HF_ITEM_RECEIPT:
-		fill_receipt(cells, &item->record, &item->receipt);
 		describe_receipt(&words, &item->receipt);
 		break;
 	}
-	cells[COLUMN_TIME] = hf_cell_time(item->time_ms);
-	cells[COLUMN_WHAT] = hf_cell_text(hf_slice_from(words.text, words.len));
+	hf_item_cells(item, cells);
+	cells[WHAT] = hf_cell_text(hf_slice_from(words.text, words.len));
 	return hf_rows_put(rows, cells);
 }
 
@@ -231,7 +127,13 @@ void hf_audit_complain(struct hf_store *store, const struct hf_query *query, enu
 
 enum hf_exit hf_audit_print(struct hf_store *store, const struct hf_audit_options *options)
 {
-	struct hf_rows rows = {.format = options->format, .columns = columns, .count = COLUMN_COUNT};
+	struct hf_rows rows = {
+		.format = options->format,
+		.names = hf_item_names,
+		.count = HF_ITEM_FIELD_COUNT,
+		.table = table,
+		.table_count = sizeof(table) / sizeof(table[0]),
+	};
 	struct hf_cursor *cursor;
 	struct hf_item item;
 	bool found = true, put = true;

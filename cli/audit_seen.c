@@ -24,19 +24,32 @@ enum column {
 	COLUMN_COUNT
 };
 
-static const struct hf_column columns[COLUMN_COUNT] = {
-	[TIME] = {"time", 24, false},
-	[SESSION] = {"session", 12, false},
-	[OFFSET] = {"offset", 6, false},
-	[DEVICE] = {"device", 14, false},
-	[STATE] = {"state", 14, false},
-	[RESENT] = {"resent", 6, false},
-	[ACKNOWLEDGED] = {"acknowledged", 24, false},
-	[FROM] = {"from", 12, false},
-	[TOPIC] = {"topic", 8, false},
-	[BYTES] = {"bytes", 5, false},
-	[SHA256] = {"sha256", 0, false},
-	[REMOVED] = {"removed", 0, false},
+static const char *const names[COLUMN_COUNT] = {
+	[TIME] = "time",
+	[SESSION] = "session",
+	[OFFSET] = "offset",
+	[DEVICE] = "device",
+	[STATE] = "state",
+	[RESENT] = "resent",
+	[ACKNOWLEDGED] = "acknowledged",
+	[FROM] = "from",
+	[TOPIC] = "topic",
+	[BYTES] = "bytes",
+	[SHA256] = "sha256",
+	[REMOVED] = "removed",
+};
+
+static const struct hf_table_column table[] = {
+	{TIME, "time", 24},
+	{SESSION, "session", 12},
+	{OFFSET, "offset", 6},
+	{DEVICE, "device", 14},
+	{STATE, "state", 14},
+	{RESENT, "resent", 6},
+	{ACKNOWLEDGED, "acknowledged", 24},
+	{FROM, "from", 12},
+	{TOPIC, "topic", 8},
+	{BYTES, "bytes", 5},
 };
 
 struct seen {
@@ -218,7 +231,13 @@ int hf_audit_command_seen(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, 0, NULL, &seen)) {
 		return HF_EXIT_USAGE;
 	}
-	seen.rows = (struct hf_rows){.format = seen.audit.format, .columns = columns, .count = COLUMN_COUNT};
+	seen.rows = (struct hf_rows){
+		.format = seen.audit.format,
+		.names = names,
+		.count = COLUMN_COUNT,
+		.table = table,
+		.table_count = sizeof(table) / sizeof(table[0]),
+	};
 	seen.store = hf_audit_store_open(&seen.audit);
 	if (seen.store) {
 		status = print(&seen);

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 
 #include "audit.h"
-#include "cbor_json.h"
+#include "codec/json.h"
 #include "options.h"
+#include "rows.h"
 #include "store/usage.h"
 #include "store_option.h"
 

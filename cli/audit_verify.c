@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "audit.h"
-#include "cbor_json.h"
 #include "checkpoint.h"
+#include "codec/json.h"
 #include "codec/times.h"
 #include "options.h"
+#include "rows.h"
 #include "store_option.h"
 
 #define CHECKPOINTS_MAX 64

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cbor_json.h"
+#include "codec/json.h"
 
 /*
  * Words for documents. The first row is taken whose kind is right, whose key (if any) has this value in the document,

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cbor_json.h"
 #include "codec/control.h"
+#include "codec/json.h"
 #include "codec/utf8.h"
 #include "request.h"
 #include "safe.h"

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cbor_json.h"
 #include "codec/filter.h"
+#include "codec/json.h"
 #include "command.h"
 #include "connection.h"
 #include "print.h"

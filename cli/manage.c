@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cbor_json.h"
 #include "codec/control.h"
+#include "codec/json.h"
 #include "request.h"
 
 enum {

@@ -9,8 +9,8 @@
 
 #include <utlist.h>
 
-#include "cbor_json.h"
 #include "codec/cbor.h"
+#include "codec/json.h"
 #include "codec/utf8.h"
 #include "request.h"
 #include "safe.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cbor_json.h"
+#include "codec/json.h"
 #include "codec/token.h"
 #include "codec/utf8.h"
 #include "command.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cbor_json.h"
+#include "codec/json.h"
 #include "connection.h"
 #include "stop.h"
 

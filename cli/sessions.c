@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cbor_json.h"
+#include "codec/json.h"
 #include "command.h"
+#include "rows.h"
 #include "store_option.h"
 
 struct sessions {

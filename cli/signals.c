@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cbor_json.h"
+#include "codec/json.h"
 #include "codec/signal.h"
 #include "codec/token.h"
 #include "codec/utf8.h"

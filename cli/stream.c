@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "cbor_json.h"
+#include "codec/json.h"
 #include "codec/topic.h"
 #include "command.h"
 #include "connection.h"

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cbor_json.h"
 #include "codec/ask.h"
+#include "codec/json.h"
 #include "codec/notice.h"
 #include "codec/properties.h"
 #include "codec/token.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cbor_json.h"
+#include "codec/json.h"
 #include "codec/times.h"
 #include "transcript.h"
 

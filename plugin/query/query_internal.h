@@ -8,6 +8,8 @@
  *     items.c    items found, sorted
  *     cursor.c   handing them out; resuming
  *     readers.c  who got an entry, and who did not
+ *     report.c   counts
+ *     rows.c     all of these as rows; cells.c: what they are shown as
  */
 #ifndef HF_QUERY_QUERY_INTERNAL_H
 #define HF_QUERY_QUERY_INTERNAL_H

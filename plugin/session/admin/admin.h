@@ -8,7 +8,7 @@
  *     arguments.c  what comes with a command, checked
  *     sessions.c, devices.c, keeping.c ...  what carries them out
  *     kicks.c      connections that are to end
- *     inquiries.c  a thread that answers questions to the audit: queries.c, rows.c
+ *     inquiries.c  a thread that answers questions to the audit: queries.c
  *
  * A request is one turn of the broker's loop, so it may look at only so much: `looks` counts down, over all commands of
  * the request, and what would need more is told how to go on.
@@ -114,7 +114,9 @@ static inline bool hf_admin_look(struct hf_admin *admin)
 	return admin->looks > 0 && admin->looks-- > 0;
 }
 
-/* json.c: put something into an object or array (name NULL). No memory is remembered. An empty text is left out. */
+/* json.c: put something into an object or array (name NULL). No memory is remembered. `item` is taken over, NULL: no
+ * memory; an empty text is left out. */
+void hf_admin_put(struct hf_admin *admin, cJSON *parent, const char *name, cJSON *item);
 void hf_admin_put_text(struct hf_admin *admin, cJSON *object, const char *name, struct hf_slice text);
 void hf_admin_put_number(struct hf_admin *admin, cJSON *object, const char *name, uint64_t number);
 void hf_admin_put_time(struct hf_admin *admin, cJSON *object, const char *name, int64_t time_ms);
@@ -148,10 +150,6 @@ enum hf_reason hf_admin_query(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_seen_by(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_receipts(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_report(struct hf_admin *admin, cJSON *data);
-
-/* rows.c: what happened, as `holdfast audit --format json` prints it. */
-struct hf_item;
-void hf_admin_put_item(struct hf_admin *admin, cJSON *row, const struct hf_item *item);
 
 /* inquiries.c: questions to the audit may have to look at much, and nobody who reads or writes shall wait for that. So
  * a thread of their own answers them. It shares nothing with the broker: it opens the store once more, read only, as

@@ -14,7 +14,7 @@ static bool add(cJSON *parent, const char *name, cJSON *item)
 	return added;
 }
 
-static void put(struct hf_admin *admin, cJSON *parent, const char *name, cJSON *item)
+void hf_admin_put(struct hf_admin *admin, cJSON *parent, const char *name, cJSON *item)
 {
 	if (!add(parent, name, item)) {
 		admin->no_memory = true;
@@ -29,25 +29,25 @@ void hf_admin_put_text(struct hf_admin *admin, cJSON *object, const char *name, 
 		return;
 	}
 	copy = strndup(text.data, text.len);
-	put(admin, object, name, copy ? cJSON_CreateString(copy) : NULL);
+	hf_admin_put(admin, object, name, copy ? cJSON_CreateString(copy) : NULL);
 	free(copy);
 }
 
 void hf_admin_put_number(struct hf_admin *admin, cJSON *object, const char *name, uint64_t number)
 {
-	put(admin, object, name, cJSON_CreateNumber((double)number));
+	hf_admin_put(admin, object, name, cJSON_CreateNumber((double)number));
 }
 
 void hf_admin_put_time(struct hf_admin *admin, cJSON *object, const char *name, int64_t time_ms)
 {
 	char text[HF_TIME_SIZE];
 
-	put(admin, object, name, cJSON_CreateString(hf_time_print(time_ms, text)));
+	hf_admin_put(admin, object, name, cJSON_CreateString(hf_time_print(time_ms, text)));
 }
 
 void hf_admin_put_flag(struct hf_admin *admin, cJSON *object, const char *name, bool flag)
 {
-	put(admin, object, name, cJSON_CreateBool(flag));
+	hf_admin_put(admin, object, name, cJSON_CreateBool(flag));
 }
 
 cJSON *hf_admin_put_array(struct hf_admin *admin, cJSON *object, const char *name)

@@ -1,14 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Questions to the audit. These run on a thread of their own: see inquiries.c. */
-#include "query/query.h"
-#include "query/readers.h"
-#include "query/report.h"
+#include "query/rows.h"
 #include "session/admin/admin.h"
 
 #include <stdio.h>
 
 #define QUERY_LOOKS 200000     /* at entries and records, for one page */
 #define ROW_BYTES (256u << 10) /* about, of a page */
+
+/* ---- rows, as `holdfast audit --format json` prints them */
+
+static void put_item(struct hf_admin *admin, cJSON *parent, const char *name, const struct hf_item *item)
+{
+	struct hf_cell cells[HF_ITEM_FIELD_COUNT];
+
+	hf_item_cells(item, cells);
+	hf_admin_put(admin, parent, name, hf_cells_json(hf_item_names, cells, HF_ITEM_FIELD_COUNT));
+}
+
+static void put_reader(struct hf_admin *admin, cJSON *rows, const struct hf_entry_reader *reader)
+{
+	struct hf_cell cells[HF_READER_FIELD_COUNT];
+
+	hf_reader_cells(reader, cells);
+	hf_admin_put(admin, rows, NULL, hf_cells_json(hf_reader_names, cells, HF_READER_FIELD_COUNT));
+}
+
+static void put_count(struct hf_admin *admin, cJSON *rows, const struct hf_count *count)
+{
+	struct hf_cell cells[HF_COUNT_FIELD_COUNT];
+
+	hf_count_cells(count, cells);
+	hf_admin_put(admin, rows, NULL, hf_cells_json(hf_count_names, cells, HF_COUNT_FIELD_COUNT));
+}
 
 /* ---- query, seenBy */
 
@@ -69,7 +93,7 @@ static enum hf_reason put_rows(struct hf_admin *admin, cJSON *rows, struct hf_cu
 			break;
 		}
 		if (hf_admin_sees(admin, session_of(&item))) {
-			hf_admin_put_item(admin, hf_admin_put_object(admin, rows, NULL), &item);
+			put_item(admin, rows, NULL, &item);
 			bytes += item.type == HF_ITEM_RECORD ? 512 + item.record.text.len : 512;
 			count++;
 		}
@@ -145,24 +169,6 @@ static void put_next(struct hf_admin *admin, cJSON *data, uint64_t next)
 
 /* ---- receipts */
 
-static void put_reader(struct hf_admin *admin, cJSON *rows, const struct hf_entry_reader *reader)
-{
-	cJSON *row = hf_admin_put_object(admin, rows, NULL);
-
-	hf_admin_put_text(admin, row, "identity", reader->identity);
-	hf_admin_put_text(admin, row, "device", reader->device);
-	hf_admin_put_text(admin, row, "state", hf_slice_of(hf_fate_name(reader->fate)));
-	if (reader->times > 0) {
-		hf_admin_put_time(admin, row, "sent", reader->sent_ms);
-	}
-	if (reader->fate == HF_FATE_ACKNOWLEDGED) {
-		hf_admin_put_time(admin, row, "acknowledged", reader->settled_ms);
-	}
-	hf_admin_put_number(admin, row, "times", reader->times);
-	hf_admin_put_text(admin, row, "address", reader->address);
-	hf_admin_put_text(admin, row, "why", hf_slice_of(hf_fate_words(reader->fate)));
-}
-
 static void put_readers(struct hf_admin *admin, cJSON *data, const struct hf_entry_readers *readers, uint64_t first)
 {
 	cJSON *rows = hf_admin_put_array(admin, data, "rows");
@@ -192,7 +198,7 @@ enum hf_reason hf_admin_receipts(struct hf_admin *admin, cJSON *data)
 		reason = HF_SESSION_UNKNOWN;
 	}
 	if (reason == HF_OK) {
-		hf_admin_put_item(admin, hf_admin_put_object(admin, data, "entry"), &readers.entry);
+		put_item(admin, data, "entry", &readers.entry);
 		put_readers(admin, data, &readers, first);
 	}
 	hf_entry_readers_free(&readers);
@@ -200,49 +206,6 @@ enum hf_reason hf_admin_receipts(struct hf_admin *admin, cJSON *data)
 }
 
 /* ---- report */
-
-static void put_count(struct hf_admin *admin, cJSON *rows, const struct hf_count *count)
-{
-	static const struct {
-		const char *name;
-		size_t at;
-	} numbers[] = {
-		{"published", offsetof(struct hf_count, published)},
-		{"bytes", offsetof(struct hf_count, bytes)},
-		{"sent", offsetof(struct hf_count, sent)},
-		{"acknowledged", offsetof(struct hf_count, acknowledged)},
-		{"resent", offsetof(struct hf_count, resent)},
-		{"rejected", offsetof(struct hf_count, rejected)},
-		{"answered", offsetof(struct hf_count, answered)},
-		{"too-large", offsetof(struct hf_count, too_large)},
-		{"gone", offsetof(struct hf_count, gone)},
-		{"connected", offsetof(struct hf_count, connected)},
-		{"refused", offsetof(struct hf_count, refused)},
-	};
-	static const char *const by[] = {
-		[HF_COUNT_ALL] = "all",
-		[HF_COUNT_SESSION] = "session",
-		[HF_COUNT_IDENTITY] = "identity",
-		[HF_COUNT_REFUSAL] = "refusal",
-	};
-	static const char *const names[] = {
-		[HF_COUNT_ALL] = "name",
-		[HF_COUNT_SESSION] = "session",
-		[HF_COUNT_IDENTITY] = "identity",
-		[HF_COUNT_REFUSAL] = "act",
-	};
-	cJSON *row = hf_admin_put_object(admin, rows, NULL);
-
-	hf_admin_put_text(admin, row, "by", hf_slice_of(by[count->by]));
-	hf_admin_put_text(admin, row, names[count->by], count->name);
-	hf_admin_put_text(admin, row, "reason", count->reason);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		uint64_t number = *(const uint64_t *)(const void *)((const char *)count + numbers[i].at);
-		if (number > 0) {
-			hf_admin_put_number(admin, row, numbers[i].name, number);
-		}
-	}
-}
 
 /* Of sessions that the roles show. */
 static bool is_shown(const struct hf_admin *admin, const struct hf_count *count)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "cbor_json.h"
+#include "codec/json.h"
 
 #include <cbor.h>
 #include <inttypes.h>
@@ -11,7 +11,6 @@
 
 #include "codec/buffer.h"
 #include "codec/utf8.h"
-#include "command.h"
 
 #define DEPTH_MAX 32
 
@@ -315,17 +314,4 @@ bool hf_json_add(cJSON *container, const char *name, cJSON *value)
 		cJSON_Delete(value);
 	}
 	return added;
-}
-
-bool hf_json_print(const cJSON *json, bool pretty)
-{
-	char *text = !json ? NULL : pretty ? cJSON_Print(json) : cJSON_PrintUnformatted(json);
-
-	if (text) {
-		puts(text);
-	} else {
-		hf_complain("out of memory");
-	}
-	cJSON_free(text);
-	return text;
 }

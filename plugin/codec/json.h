@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* CBOR payloads as JSON, to print them and to read the small documents that Holdfast sends to clients. */
-#ifndef HF_CLI_CBOR_JSON_H
-#define HF_CLI_CBOR_JSON_H
+/* JSON made of what we have: texts, bytes, numbers, CBOR. The documents are cJSON's. */
+#ifndef HF_CODEC_JSON_H
+#define HF_CODEC_JSON_H
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
@@ -28,10 +28,6 @@ cJSON *hf_json_from_u64(uint64_t number);
 /* Add a member to an object, or (name NULL) to an array, which owns it from now on; a name is copied. False: no memory,
  * and the value is freed; a value or container of NULL is no memory, too. */
 bool hf_json_add(cJSON *container, const char *name, cJSON *value);
-
-/* Print it to standard output, a line of its own or (pretty) several. False: no memory, as where `json` is NULL; that
- * was said. */
-bool hf_json_print(const cJSON *json, bool pretty);
 
 /* A member of an object: its text, "" when there is none of that type; its number, when it has one. */
 const char *hf_json_text(const cJSON *object, const char *name);
