@@ -241,7 +241,8 @@ enum hf_reason hf_filter_parse(const char *root, const char *filter, struct hf_f
 		kinds_parse(out);
 	if (out->kinds == 0)
 		return ours ? HF_FILTER_INVALID : HF_TOPIC_OUTSIDE;
-	return HF_OK;
+	/* Others, who know nothing of our prefixes, decide who may have such a filter: so they must see it as it is. */
+	return out->named || out->verb == HF_VERB_PLAIN ? HF_OK : HF_FILTER_BROAD;
 }
 
 #define SHARE "$share/"

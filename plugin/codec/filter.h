@@ -56,9 +56,10 @@ struct hf_filter {
  * Read a topic filter that the broker has found well-formed. Slices of `out` point into `filter`.
  * HF_OK; HF_TOPIC_OUTSIDE when it can match nothing under the root and has no prefix of ours ($from, $resume);
  * HF_FILTER_INVALID when it has such a prefix, or names the root, but can match no topic of a session;
- * HF_POSITION_INVALID, also for another option; HF_SESSION_ID_INVALID when the session level is neither a wildcard nor
- * an id. After anything but HF_OK only `verb` is of use. A filter such as "#" or "+/+/tokens" that covers the root
- * among other topics is HF_OK with any_session.
+ * HF_FILTER_BROAD when it has such a prefix, and covers other topics, too; HF_POSITION_INVALID, also for another
+ * option; HF_SESSION_ID_INVALID when the session level is neither a wildcard nor an id. After anything but HF_OK only
+ * `verb` is of use. A filter such as "#" or "+/+/tokens" that covers the root among other topics is HF_OK with
+ * any_session.
  */
 enum hf_reason hf_filter_parse(const char *root, const char *filter, struct hf_filter *out);
 

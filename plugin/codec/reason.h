@@ -30,6 +30,7 @@
 	X(NOT_AUTHENTICATED,    0, "not-authenticated",    "anonymous clients have no role here; connect with a user name") \
 	X(NOT_PERMITTED,        0, "not-permitted",        "the role of this identity does not allow it in this session") \
 	X(FILTER_INVALID,       0, "filter-invalid",       "the topic filter cannot match anything in a session") \
+	X(FILTER_BROAD,         0, "filter-broad",         "behind a position a filter begins with the root: about other topics Holdfast does not decide") \
 	X(POSITION_INVALID,     0, "position-invalid",     "a position is earliest, latest, an offset from 1, -N or @ and Unix milliseconds; behind it there may be ,batches") \
 	X(POSITION_AHEAD,       0, "position-ahead",       "the offset lies beyond the head of the session") \
 	X(SHARE_INVALID,        0, "share-invalid",        "a group is given entries: its filter must match some, and be no longer than 1024 bytes with its name") \

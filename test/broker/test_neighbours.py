@@ -62,6 +62,8 @@ class AccessControl(Clients, harness.BrokerTest):
             else:
                 bob.subscribe("closed/#")
                 alice.subscribe(["open/#", "closed/#", "$SYS/#"])
+            # A position in front is Holdfast's, and nobody else's: it is no way around who decides on the rest.
+            alice.refused(["$from/latest/#", "$resume/earliest/+/+/#", "$share/g/$from/latest/#", "$from/latest/+/x/#"])
             bob.publish("open/y", "end")
             bob.wait_count(2)
             alice.settle()
@@ -116,6 +118,17 @@ class AccessControl(Clients, harness.BrokerTest):
 
     def test_dynamic_security(self):
         self.broker = self.dynamic("after").start()
+        self.check_outside()
+        self.check_root()
+
+    def test_dynamic_security_that_lets_everybody_receive(self):
+        """Its default: who may subscribe to what is all that it decides."""
+        broker = self.dynamic("after")
+        path = broker.folder / "dynamic-security.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        config["defaultACLAccess"]["publishClientReceive"] = True
+        path.write_text(json.dumps(config), encoding="utf-8")
+        self.broker = broker.start()
         self.check_outside()
         self.check_root()
 

@@ -67,7 +67,7 @@ static void check_topic(
 	bool wanted = plain && plainly_matches(plain, topic);
 	if (reason == HF_OK)
 		MUST(hf_filter_matches(filter, &parsed) == wanted);
-	else if (reason != HF_POSITION_INVALID)
+	else if (reason != HF_POSITION_INVALID && reason != HF_FILTER_BROAD)
 		MUST(!wanted);
 }
 

@@ -217,8 +217,11 @@ enum hf_reason reader_may_subscribe(unsigned index, const struct wish *wish)
 	bool anonymous = people[index].identity == NULL && world->config.anonymous_role == HF_ROLE_NONE;
 	bool allowed = wish->session == NOBODY ? reads_some(index) : reads(role_of(index, wish->session));
 
-	if (wish->outside || wish->broad) {
+	if (wish->outside || (wish->broad && wish->verb == HF_VERB_PLAIN)) {
 		return HF_TOPIC_OUTSIDE;
+	}
+	if (wish->verb != HF_VERB_PLAIN && strncmp(wish->plain, "sessions/", 9) != 0) {
+		return HF_FILTER_BROAD;
 	}
 	if (!allowed) {
 		return anonymous ? HF_NOT_AUTHENTICATED : HF_NOT_PERMITTED;

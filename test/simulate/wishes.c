@@ -220,7 +220,6 @@ bool wish_make(unsigned index, struct wish *out)
 		return true;
 	}
 	out->verb = one_in(2) ? HF_VERB_FROM : HF_VERB_RESUME;
-	out->broad = false; /* with a prefix of ours, nobody else decides on it */
 	out->batches = one_in(5);
 	pick_position(out, position, sizeof(position));
 	snprintf(out->text, sizeof(out->text), "%s/%s%s/%s", out->verb == HF_VERB_FROM ? "$from" : "$resume", position,
@@ -236,7 +235,7 @@ const char *wish_to_end(unsigned index, char *filter, size_t size)
 	if (!found->used) {
 		return NULL;
 	}
-	snprintf(filter, size, "%s%s", found->outside ? "" : prefixes[chance(sizeof(prefixes) / sizeof(*prefixes))],
-		found->plain);
+	bool named = strncmp(found->plain, "sessions/", 9) == 0;
+	snprintf(filter, size, "%s%s", !named ? "" : prefixes[chance(sizeof(prefixes) / sizeof(*prefixes))], found->plain);
 	return found->plain;
 }

@@ -113,6 +113,14 @@ static const struct {
 	{"sessions", "$from/earliest/$share/g/sessions/#", HF_FILTER_INVALID},
 	{"sessions", "$share/g/$from/earliest/elsewhere", HF_FILTER_INVALID},
 
+	{"sessions", "$from/latest/#", HF_FILTER_BROAD},
+	{"sessions", "$from/17/+/+/tokens", HF_FILTER_BROAD},
+	{"sessions", "$resume/earliest/+/#", HF_FILTER_BROAD},
+	{"sessions", "$from/earliest/+/abc/tokens", HF_FILTER_BROAD},
+	{"sessions", "$share/g/$from/latest/#", HF_FILTER_BROAD},
+	{"ai/sessions", "$from/latest/ai/#", HF_FILTER_BROAD},
+	{"ai/sessions", "$from/latest/ai/+/abc/tokens", HF_FILTER_BROAD},
+
 	{"sessions", "$from/x/sessions/abc/#", HF_POSITION_INVALID},
 	{"sessions", "$from//sessions/abc/#", HF_POSITION_INVALID},
 	{"sessions", "$from/#", HF_POSITION_INVALID},
@@ -153,8 +161,8 @@ static const struct {
 } prefixed[] = {
 	{"$from/-20/sessions/abc/#", HF_VERB_FROM, HF_POSITION_LAST, 20, "", "sessions/abc/#"},
 	{"$from/earliest/sessions/abc/#", HF_VERB_FROM, HF_POSITION_EARLIEST, 0, "", "sessions/abc/#"},
-	{"$from/latest/#", HF_VERB_FROM, HF_POSITION_LATEST, 0, "", "#"},
-	{"$from/17/+/+/tokens", HF_VERB_FROM, HF_POSITION_OFFSET, 17, "", "+/+/tokens"},
+	{"$from/latest/sessions/#", HF_VERB_FROM, HF_POSITION_LATEST, 0, "", "sessions/#"},
+	{"$from/17/sessions/+/tokens", HF_VERB_FROM, HF_POSITION_OFFSET, 17, "", "sessions/+/tokens"},
 	{"$resume/@1700000000000/sessions/+/input", HF_VERB_RESUME, HF_POSITION_TIME, 1700000000000, "",
 		"sessions/+/input"},
 	{"$share/g/sessions/abc/#", HF_VERB_PLAIN, HF_POSITION_LATEST, 0, "g", "sessions/abc/#"},
