@@ -26,9 +26,10 @@ struct command {
 
 static enum hf_exit print(struct hf_store *store, const struct command *command)
 {
+	const struct hf_transcript_want want = {.query = command->audit.query, .after = HF_SLICE_NONE};
 	struct hf_transcript transcript;
 	enum hf_exit status = HF_EXIT_FAILED;
-	enum hf_reason reason = hf_transcript_make(store, &command->audit.query, &transcript);
+	enum hf_reason reason = hf_transcript_make(store, &want, &transcript);
 
 	if (reason != HF_OK) {
 		hf_audit_complain(store, &command->audit.query, reason);

@@ -12,7 +12,7 @@
 #include "codec/token.h"
 #include "codec/utf8.h"
 #include "command.h"
-#include "describe.h"
+#include "query/describe.h"
 #include "safe.h"
 
 #define OUT_BUFFER 65536

@@ -274,7 +274,7 @@ enum hf_reason hf_gather_offset(struct hf_gather *gather)
 	gather->floor_ms = INT64_MIN;
 	gather->reason = HF_OK;
 	if (hf_wants_receipts(query)) {
-		reason = hf_receipts_each(gather->store, query->session, query->offset, add_receipts, gather);
+		reason = hf_receipts_each(gather->store, query->session, query->offset, query->offset, add_receipts, gather);
 	}
 	if (reason == HF_OK && hf_wants_entries(query)) {
 		reason = gather_entry(gather, &found);

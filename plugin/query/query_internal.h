@@ -9,6 +9,7 @@
  *     cursor.c   handing them out; resuming
  *     readers.c  who got an entry, and who did not
  *     report.c   counts
+ *     transcript.c, transcript_receipts.c, transcript_json.c, describe.c   a session as people read it
  *     rows.c     all of these as rows; cells.c: what they are shown as
  */
 #ifndef HF_QUERY_QUERY_INTERNAL_H

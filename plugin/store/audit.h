@@ -83,11 +83,12 @@ typedef bool (*hf_open_page_fn)(void *context, uint64_t number, const struct hf_
 enum hf_reason hf_receipts_open_each(
 	struct hf_store *store, struct hf_slice session, hf_open_page_fn fn, void *context);
 
-/* Visit all records, and open pages (seq 0), on disk that may have a receipt of this offset, in the order in which they
- * were closed. Return false to stop. HF_OK, HF_RECORD_CORRUPT, HF_STORE_FAILED, HF_NO_MEMORY. */
+/* Visit all records, and open pages (seq 0), on disk that may have a receipt of one of these offsets, each once, those
+ * of one offset in the order in which they were closed. Return false to stop. HF_OK, HF_RECORD_CORRUPT,
+ * HF_STORE_FAILED, HF_NO_MEMORY. */
 typedef bool (*hf_receipts_fn)(void *context, const struct hf_audit *record);
 enum hf_reason hf_receipts_each(
-	struct hf_store *store, struct hf_slice session, uint64_t offset, hf_receipts_fn fn, void *context);
+	struct hf_store *store, struct hf_slice session, uint64_t first, uint64_t last, hf_receipts_fn fn, void *context);
 
 /* ---- retention of the audit itself --------------------------------------------------------------------------- */
 

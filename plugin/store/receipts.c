@@ -141,24 +141,39 @@ enum hf_reason hf_record_visit(struct hf_store *store, uint64_t seq, hf_receipts
 	return reason;
 }
 
-struct open_visit {
-	uint64_t offset;
+struct visit {
+	uint64_t first, last; /* offsets that are asked for */
+	uint64_t bucket;      /* in whose part of the index it was found */
 	hf_receipts_fn fn;
 	void *context;
 };
 
 static bool visit_open(void *context, uint64_t number, const struct hf_audit *record)
 {
-	const struct open_visit *visit = context;
+	const struct visit *visit = context;
 
 	(void)number;
-	return visit->offset < record->first || visit->offset > record->last || visit->fn(visit->context, record);
+	return visit->last < record->first || visit->first > record->last || visit->fn(visit->context, record);
+}
+
+/* One that is in the index several times is visited where it is found first. */
+static bool visit_indexed(void *context, const struct hf_audit *record)
+{
+	const struct visit *visit = context;
+	uint64_t begins = record->first / HF_RECEIPTS_EACH;
+	uint64_t found_first = visit->first / HF_RECEIPTS_EACH;
+
+	if (begins >= found_first)
+		found_first = begins;
+	else if (found_first - begins >= BUCKETS_MAX)
+		found_first = record->last / HF_RECEIPTS_EACH;
+	return visit->bucket != found_first || visit->fn(visit->context, record);
 }
 
 enum hf_reason hf_receipts_each(
-	struct hf_store *store, struct hf_slice session, uint64_t offset, hf_receipts_fn fn, void *context)
+	struct hf_store *store, struct hf_slice session, uint64_t first, uint64_t last, hf_receipts_fn fn, void *context)
 {
-	struct open_visit visit = {.offset = offset, .fn = fn, .context = context};
+	struct visit visit = {.first = first, .last = last, .fn = fn, .context = context};
 	char key[INDEX_KEY_SIZE];
 	enum hf_reason reason = HF_OK;
 	bool go_on = true;
@@ -169,11 +184,16 @@ enum hf_reason hf_receipts_each(
 	if (iterator == NULL)
 		return HF_STORE_FAILED;
 	size_t len = begin_key(INDEX_PREFIX, session, key);
-	hf_put_be64(key + len, offset / HF_RECEIPTS_EACH);
-	struct hf_slice begin = hf_slice_from(key, len + 8);
-	rocksdb_iter_seek(iterator, begin.data, begin.len);
-	for (; reason == HF_OK && go_on && is_at(iterator, begin, 8); rocksdb_iter_next(iterator))
-		reason = hf_record_visit(store, hf_get_be64(hf_iterator_key(iterator).data + begin.len), fn, context, &go_on);
+	hf_put_be64(key + len, first / HF_RECEIPTS_EACH);
+	struct hf_slice begin = hf_slice_from(key, len);
+	rocksdb_iter_seek(iterator, key, len + 8);
+	for (; reason == HF_OK && go_on && is_at(iterator, begin, 16); rocksdb_iter_next(iterator)) {
+		struct hf_slice at = hf_iterator_key(iterator);
+		visit.bucket = hf_get_be64(at.data + len);
+		if (visit.bucket > last / HF_RECEIPTS_EACH)
+			break;
+		reason = hf_record_visit(store, hf_get_be64(at.data + len + 8), visit_indexed, &visit, &go_on);
+	}
 	if (reason == HF_OK && go_on)
 		reason = hf_iterator_check(store, iterator);
 	rocksdb_iter_destroy(iterator);

@@ -55,7 +55,7 @@ static struct reading read_receipts(const char *session, uint64_t offset)
 {
 	struct reading reading = {.offset = offset};
 
-	ck_assert_ok(hf_receipts_each(hub->store, hf_slice_of(session), offset, read_page, &reading));
+	ck_assert_ok(hf_receipts_each(hub->store, hf_slice_of(session), offset, offset, read_page, &reading));
 	return reading;
 }
 
@@ -263,6 +263,44 @@ START_TEST(a_page_does_not_span_a_whole_session)
 }
 END_TEST
 
+static bool count_page(void *context, const struct hf_audit *record)
+{
+	struct reading *reading = context;
+
+	*(record->seq == 0 ? &reading->open : &reading->closed) += 1;
+	return true;
+}
+
+static struct reading read_between(uint64_t first, uint64_t last)
+{
+	struct reading reading = {.offset = 0};
+
+	ck_assert_ok(hf_receipts_each(hub->store, hf_slice_of("a"), first, last, count_page, &reading));
+	return reading;
+}
+
+/* One page stands in the index under each of the parts that it reaches into, and is visited once. */
+START_TEST(pages_of_a_stretch_are_visited_once)
+{
+	connect_as("tab", "ann", true);
+	subscribe("tab", "sessions/a/#");
+	settle();
+	for (int i = 0; i < 700; i++) {
+		say("a", "one of many");
+		fake.count = 0;
+	}
+	wait_ms(11000);
+	struct reading all = read_between(1, 700);
+	ck_assert_uint_gt(all.closed, 0);
+	ck_assert_uint_eq(all.open, 0);
+	ck_assert_uint_eq(read_between(1, INT64_MAX).closed, all.closed);
+	ck_assert_uint_eq(read_between(0, 0).closed, read_between(1, 1).closed);
+	unsigned parts = read_between(0, 255).closed + read_between(256, 511).closed + read_between(512, 767).closed;
+	ck_assert_uint_gt(parts, all.closed); /* or the test says nothing */
+	ck_assert_uint_eq(read_between(768, 5000).closed, 0);
+}
+END_TEST
+
 START_TEST(history_is_a_delivery)
 {
 	struct hf_publish publish = {
@@ -402,6 +440,7 @@ int main(void)
 	tcase_add_test(tests, pages_are_closed_when_they_are_full);
 	tcase_add_test(tests, pages_are_closed_after_a_while);
 	tcase_add_test(tests, a_page_does_not_span_a_whole_session);
+	tcase_add_test(tests, pages_of_a_stretch_are_visited_once);
 	tcase_add_test(tests, history_is_a_delivery);
 	tcase_add_loop_test(tests, a_page_of_some_is_a_delivery_of_these, 0, 2);
 	tcase_add_test(tests, a_stop_closes_all);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transcript.h"
+#include "query/transcript.h"
 
 static struct hf_turn_device *device_of(struct hf_transcript *transcript, const struct hf_audit *record)
 {
@@ -51,38 +51,82 @@ static struct hf_turn_receipts *receipts_of(struct hf_transcript *transcript, ui
 	return receipts;
 }
 
-static bool take(struct hf_transcript *transcript, const struct hf_item *item)
+/* What a receipt says of one turn. False: no memory. */
+static bool take_one(struct hf_transcript *transcript, uint32_t turn, const struct hf_turn_device *device,
+	const struct hf_device_receipt *receipt)
 {
-	const struct hf_device_receipt *receipt = &item->receipt;
-	struct hf_turn_device *device = device_of(transcript, &item->record);
-	uint64_t end = transcript->first + transcript->offsets;
+	struct hf_turn_receipts *receipts = receipts_of(transcript, turn, device->number);
 
-	if (!device) {
+	if (!receipts) {
 		return false;
 	}
+	receipts->states[receipt->state & 7]++;
+	receipts->again += receipt->again;
+	if (receipts->first_ms == 0 || receipt->sent_ms < receipts->first_ms) {
+		receipts->first_ms = receipt->sent_ms;
+	}
+	int64_t settled = receipt->sent_ms + receipt->took_ms;
+	if ((hf_receipt_is_settled(receipt->state) || receipt->state == HF_RECEIPT_LATER) &&
+		settled > receipts->settled_ms) {
+		receipts->settled_ms = settled;
+	}
+	return true;
+}
+
+static bool take(
+	struct hf_transcript *transcript, const struct hf_turn_device *device, const struct hf_device_receipt *receipt)
+{
+	uint64_t end = transcript->first + transcript->offsets;
 	uint64_t first = receipt->first > transcript->first ? receipt->first : transcript->first;
+
 	for (uint64_t offset = first; offset < end && offset - receipt->first < receipt->count; offset++) {
 		uint32_t turn = transcript->turn_of[offset - transcript->first];
-		if (turn == 0) {
-			continue;
-		}
-		struct hf_turn_receipts *receipts = receipts_of(transcript, turn - 1, device->number);
-		if (!receipts) {
+		if (turn > 0 && !take_one(transcript, turn - 1, device, receipt)) {
 			return false;
-		}
-		receipts->states[receipt->state & 7]++;
-		receipts->again += receipt->again;
-		receipts->first_ms = receipts->first_ms ? receipts->first_ms : receipt->sent_ms;
-		int64_t settled = receipt->sent_ms + receipt->took_ms;
-		if ((hf_receipt_is_settled(receipt->state) || receipt->state == HF_RECEIPT_LATER) &&
-			settled > receipts->settled_ms) {
-			receipts->settled_ms = settled;
 		}
 	}
 	return true;
 }
 
-/* To each turn its receipts; they were made in the order of time. */
+struct taking {
+	struct hf_transcript *transcript;
+	const atomic_bool *stop;
+	enum hf_reason reason;
+};
+
+static bool take_page(void *context, const struct hf_audit *record)
+{
+	struct taking *taking = context;
+	const struct hf_turn_device *device = device_of(taking->transcript, record);
+	struct hf_page_reader reader;
+	struct hf_device_receipt receipt;
+
+	if (!device) {
+		taking->reason = HF_NO_MEMORY;
+	} else if (taking->stop && atomic_load_explicit(taking->stop, memory_order_relaxed)) {
+		taking->reason = HF_STOPPED;
+	}
+	hf_page_begin(&reader, record->page);
+	while (taking->reason == HF_OK && hf_page_next(&reader, &receipt)) {
+		taking->reason = take(taking->transcript, device, &receipt) ? HF_OK : HF_NO_MEMORY;
+	}
+	if (taking->reason == HF_OK && reader.damaged) {
+		taking->reason = HF_RECORD_CORRUPT;
+	}
+	return taking->reason == HF_OK;
+}
+
+/* By when the first of it was sent. */
+static int compare(const void *one, const void *other)
+{
+	const struct hf_turn_receipts *a = *(struct hf_turn_receipts *const *)one;
+	const struct hf_turn_receipts *b = *(struct hf_turn_receipts *const *)other;
+
+	return a->first_ms != b->first_ms ? (a->first_ms > b->first_ms) - (a->first_ms < b->first_ms)
+									  : (a->key.device > b->key.device) - (a->key.device < b->key.device);
+}
+
+/* To each turn its receipts. */
 static bool distribute(struct hf_transcript *transcript)
 {
 	struct hf_turn_receipts *receipts;
@@ -107,26 +151,24 @@ static bool distribute(struct hf_transcript *transcript)
 		struct hf_turn *turn = &transcript->turns[receipts->key.turn];
 		turn->receipts[turn->receipt_count++] = receipts;
 	}
+	for (size_t i = 0; i < transcript->count; i++) {
+		qsort(transcript->turns[i].receipts, transcript->turns[i].receipt_count, sizeof(struct hf_turn_receipts *),
+			compare);
+	}
 	return true;
 }
 
-enum hf_reason hf_transcript_receipts(struct hf_transcript *transcript)
+enum hf_reason hf_transcript_receipts(struct hf_transcript *transcript, const atomic_bool *stop)
 {
-	struct hf_query query = hf_query_any();
-	struct hf_cursor *cursor;
-	struct hf_item item;
-	bool found = true;
+	struct taking taking = {.transcript = transcript, .stop = stop, .reason = HF_OK};
+	uint64_t last = transcript->first;
 
-	query.session = transcript->session;
-	(void)hf_query_add_kind(&query, hf_slice_of("delivered"));
-	enum hf_reason reason = hf_query_open(transcript->store, &query, HF_SLICE_NONE, &cursor);
-	while (reason == HF_OK && found) {
-		reason = hf_query_next(cursor, &item, &found);
-		if (reason == HF_OK && found && !take(transcript, &item)) {
-			reason = HF_NO_MEMORY;
-		}
+	for (size_t i = 0; i < transcript->count; i++) {
+		last = transcript->turns[i].last > last ? transcript->turns[i].last : last;
 	}
-	hf_query_close(cursor);
+	enum hf_reason reason =
+		hf_receipts_each(transcript->store, transcript->session, transcript->first, last, take_page, &taking);
+	reason = reason == HF_OK ? taking.reason : reason;
 	return reason == HF_OK && !distribute(transcript) ? HF_NO_MEMORY : reason;
 }
 

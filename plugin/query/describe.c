@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "describe.h"
+#include "query/describe.h"
 
 #include <stdbool.h>
 #include <stdio.h>

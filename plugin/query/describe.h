@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The small documents of a session in words, for people who follow it in a terminal. */
-#ifndef HF_CLI_DESCRIBE_H
-#define HF_CLI_DESCRIBE_H
+#ifndef HF_QUERY_DESCRIBE_H
+#define HF_QUERY_DESCRIBE_H
 
 #include <cjson/cJSON.h>
 
