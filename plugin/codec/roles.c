@@ -207,21 +207,41 @@ static bool session_matches(const struct rule *rule, const char *session)
 	return false;
 }
 
-enum hf_role hf_access_role(const struct hf_access *access, struct hf_slice identity, struct hf_slice session)
+/* The rule that decides; NULL: none does. */
+static const struct rule *rule_for(const struct hf_access *access, struct hf_slice identity, struct hf_slice session)
 {
 	char name[HF_TOPIC_MAX], id[HF_SESSION_ID_MAX + 1];
 	const struct rule *rule;
 
 	if (!terminated(identity, name, sizeof(name)) || !terminated(session, id, sizeof(id))) {
-		return HF_ROLE_NONE;
+		return NULL;
 	}
 	LL_FOREACH(access->rules, rule)
 	{
 		if (fnmatch(rule->identity, name, 0) == 0 && session_matches(rule, id)) {
-			return rule->role;
+			return rule;
 		}
 	}
-	return HF_ROLE_NONE;
+	return NULL;
+}
+
+enum hf_role hf_access_role(const struct hf_access *access, struct hf_slice identity, struct hf_slice session)
+{
+	const struct rule *rule = rule_for(access, identity, session);
+
+	return rule ? rule->role : HF_ROLE_NONE;
+}
+
+bool hf_access_names(const struct hf_access *access, struct hf_slice identity, struct hf_slice session)
+{
+	const struct rule *rule = rule_for(access, identity, session);
+
+	for (const char *pattern = rule ? rule->sessions : ""; *pattern; pattern += strlen(pattern) + 1) {
+		if (hf_slice_is(session, pattern)) { /* no session id has what makes a pattern */
+			return true;
+		}
+	}
+	return false;
 }
 
 bool hf_access_has_some(const struct hf_access *access, struct hf_slice identity, unsigned int roles)

@@ -33,6 +33,9 @@ enum hf_role hf_access_role(const struct hf_access *access, struct hf_slice iden
  * has the session pattern "*". HF_ROLE_NONE when there is none. */
 enum hf_role hf_access_role_at_large(const struct hf_access *access, struct hf_slice identity);
 
+/* Does the rule that decides about an identity in a session name that session, itself and not by a pattern? */
+bool hf_access_names(const struct hf_access *access, struct hf_slice identity, struct hf_slice session);
+
 /* Does a rule give this identity one of these roles (1 << enum hf_role) in some session, whichever? */
 bool hf_access_has_some(const struct hf_access *access, struct hf_slice identity, unsigned int roles);
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
 Whatever a broker test receives under Holdfast's root, or on a Response Topic that it named in a publish under the root,
-must follow its schema under schemas/. The clients call check() for each message, the test case asks at its end.
+must follow its schema under schemas/. The clients call check() for each message, the test case asks at its end. Answers
+over $CONTROL/holdfast/v1 are JSON, and held against admin.cddl, the data of each command against the rule of its name; transcripts against theirs.
 
 A topic S/{kind}... is held against schemas/{kind}.cddl, where there is one; an answer against receipt.cddl, or the rule
 {kind}-answer of {kind}.cddl; entries in a page of history like those that come by themselves. What Holdfast itself
@@ -9,6 +10,7 @@ writes must also be in the deterministic encoding of RFC 8949, section 4.2.1.
 """
 
 import functools
+import json
 import re
 
 import cbor2
@@ -17,6 +19,9 @@ import pycddl
 roots = {}  # port of a broker -> its root; None: it runs without the plugin
 violations = []  # of the test that runs; what is wrong, in words
 
+CONTROL = "$CONTROL/holdfast/v1"
+
+_json = set()  # Response Topics of requests on $CONTROL
 _answers = {}  # Response Topic -> rules, one of which an answer there must follow
 _seen = {}  # rule -> how many documents were checked, in this process
 
@@ -47,11 +52,14 @@ def seen():
 def begin():
     violations.clear()
     _answers.clear()
+    _json.clear()
 
 
 def published(port, topic, response_topic):
     """A client of the broker at this port publishes, or lets its last will."""
     root = roots.get(port)
+    if root and response_topic and topic == CONTROL:
+        _json.add(response_topic)
     if root and response_topic and topic.startswith(root + "/"):
         kind = (topic[len(root) :].split("/") + ["", ""])[2]
         rules = _answers.setdefault(response_topic, {("receipt", "receipt")})
@@ -64,7 +72,9 @@ def check(port, topic, payload):
     root = roots.get(port)
     if not root:
         return
-    if topic in _answers:
+    if topic == CONTROL + "/response" or topic in _json:
+        _validate_json(topic, payload)
+    elif topic in _answers:
         _validate(topic, payload, _answers[topic])
     elif topic.startswith(root + "/$wake/"):
         _validate(topic, payload, {("wake", "wake")})
@@ -74,13 +84,14 @@ def check(port, topic, payload):
             _validate(topic, payload, {(kind, kind)})
 
 
-def _fault(rule, file, payload):
+def _fault(rule, file, payload, deterministic=True):
     """What is wrong with a payload; None: nothing."""
     try:
         schema(rule, file).validate_cbor(payload)
     except (pycddl.ValidationError, ValueError) as error:
         return str(error)
-    if (rule in OWN or rule.endswith("-answer")) and cbor2.dumps(cbor2.loads(payload), canonical=True) != payload:
+    own = deterministic and (rule in OWN or rule.endswith("-answer"))
+    if own and cbor2.dumps(cbor2.loads(payload), canonical=True) != payload:
         return "not in the deterministic encoding"
     return None
 
@@ -96,6 +107,30 @@ def _validate(topic, payload, rules):
             return
     text = "; ".join(f"{rule}: {fault}" for rule, fault in faults.items())
     violations.append(f"{topic}: {payload[:200].hex()}: {text}")
+
+
+def fault_json(rule, file, document):
+    """What is wrong with a JSON document; None: nothing. CDDL's values are those of JSON, too."""
+    return _fault(rule, file, cbor2.dumps(document), deterministic=False)
+
+
+def _validate_json(topic, payload):
+    try:
+        answer = json.loads(payload)
+    except ValueError as error:
+        violations.append(f"{topic}: {payload[:200]!r}: {error}")
+        return
+    parts = [("admin-answer", "admin", answer)]
+    for response in answer.get("responses", ()):
+        if "data" in response:
+            rule = response["command"]
+            parts.append((rule, rule if rule == "transcript" else "admin", response["data"]))
+    for rule, file, document in parts:
+        fault = fault_json(rule, file, document)
+        if fault:
+            violations.append(f"{topic}: {payload[:200]!r}: {rule}: {fault}")
+        else:
+            _seen[rule] = _seen.get(rule, 0) + 1
 
 
 def _page(topic, page):

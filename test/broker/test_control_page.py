@@ -9,6 +9,7 @@ import shlex
 import subprocess
 
 import cbor2
+import documents
 import harness
 from client import batch, topic
 from control import ANSWERS, Control
@@ -40,7 +41,17 @@ def shape(value):
 class Page(Control):
     def test_it_has_the_commands_that_there_are(self):
         table = re.search(r"\} commands\[\] = \{(.*?)\n\};", COMMANDS, re.DOTALL).group(1)
-        self.assertEqual([name for name, *_ in sections()], re.findall(r'\{"(\w+)"', table))
+        names = re.findall(r'\{"(\w+)"', table)
+        self.assertEqual([name for name, *_ in sections()], names)
+        for name in names:
+            self.assertIsNotNone(documents.schema(name, "admin"), f"schemas/admin.cddl has no rule for {name}")
+
+    def test_examples_follow_the_schema(self):
+        for name, command, data in sections():
+            request = {"commands": [{**command, "correlationData": "1"}]}
+            with self.subTest(name):
+                self.assertIsNone(documents.fault_json("admin-request", "admin", request))
+                self.assertIsNone(documents.fault_json(name, "transcript" if name == "transcript" else "admin", data))
 
     def trip(self):
         """The session that the examples are about."""

@@ -136,6 +136,29 @@ START_TEST(reads_some)
 }
 END_TEST
 
+static bool names(const char *identity, const char *session)
+{
+	return hf_access_names(access_rules, hf_slice_of(identity), hf_slice_of(session));
+}
+
+/* What was said is read by who is named beside a session's very name. */
+START_TEST(a_session_is_named_by_its_id)
+{
+	ck_assert_ok(load("hal auditor a,hr-*\nhal auditor *\nida auditor b*\nida auditor b1\naud-* auditor [c],c?,d\n"));
+	ck_assert(names("hal", "a"));
+	ck_assert(!names("hal", "hr-1"));
+	ck_assert(!names("hal", "b"));
+	ck_assert(!names("hal", "hr-"));
+	ck_assert(!names("ida", "b1")); /* the first rule decides, by its pattern */
+	ck_assert(!names("aud-1", "c"));
+	ck_assert(!names("aud-1", "cc"));
+	ck_assert(names("aud-1", "d"));
+	ck_assert(!names("eve", "a"));
+	ck_assert(!hf_access_names(access_rules, hf_slice_of("hal"), hf_slice_from("a\0", 2)));
+	ck_assert(!hf_access_names(access_rules, hf_slice_of("hal"), HF_SLICE_NONE));
+}
+END_TEST
+
 START_TEST(unreadable)
 {
 	snprintf(options.roles, sizeof(options.roles), "%s/missing", directory);
@@ -379,6 +402,7 @@ int main(void)
 	tcase_add_test(tests, patterns_are_globs);
 	tcase_add_test(tests, hostile_names);
 	tcase_add_test(tests, reads_some);
+	tcase_add_test(tests, a_session_is_named_by_its_id);
 	tcase_add_test(tests, unreadable);
 	tcase_add_test(tests, folder);
 	tcase_add_test(tests, no_file_no_rules);

@@ -8,7 +8,7 @@
  *     arguments.c  what comes with a command, checked
  *     sessions.c, devices.c, keeping.c ...  what carries them out
  *     kicks.c      connections that are to end
- *     inquiries.c  a thread that answers questions to the audit: queries.c
+ *     inquiries.c  a thread that answers questions to the audit: queries.c, transcript.c
  *
  * A request is one turn of the broker's loop, so it may look at only so much: `looks` counts down, over all commands of
  * the request, and what would need more is told how to go on.
@@ -105,6 +105,10 @@ enum hf_reason hf_admin_command(struct hf_admin *admin, const char *name, const 
 bool hf_admin_sees(const struct hf_admin *admin, struct hf_slice session);
 bool hf_admin_may_ask(const struct hf_admin *admin);
 
+/* May who asks see what was said in this session? An auditor, where a rule names it; nobody else, and nobody by a
+ * pattern: so that it is never given along with more than was meant. */
+bool hf_admin_reads(const struct hf_admin *admin, struct hf_slice session);
+
 /* arguments.c: what a command takes, `may`, and needs of it. HF_OK, HF_ARGUMENT_INVALID: admin->message says which. */
 enum hf_reason hf_admin_arguments(struct hf_admin *admin, const cJSON *command, unsigned int may, unsigned int needs);
 
@@ -150,6 +154,12 @@ enum hf_reason hf_admin_query(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_seen_by(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_receipts(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_report(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_transcript(struct hf_admin *admin, cJSON *data);
+
+/* queries.c: what the arguments ask for; and why a query is refused, where it is that makes no sense. */
+struct hf_query;
+struct hf_query hf_admin_query_of(const struct hf_admin *admin);
+enum hf_reason hf_admin_refuse_query(struct hf_admin *admin, const struct hf_query *query, enum hf_reason reason);
 
 /* inquiries.c: questions to the audit may have to look at much, and nobody who reads or writes shall wait for that. So
  * a thread of their own answers them. It shares nothing with the broker: it opens the store once more, read only, as

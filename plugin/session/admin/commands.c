@@ -36,6 +36,8 @@ static const struct command {
 		HF_ADMIN_IDENTITY, INQUIRES},
 	{"report", hf_admin_report, HF_ADMIN_BOTH, ALL,
 		HF_ADMIN_SESSION | HF_ADMIN_IDENTITY | HF_ADMIN_FROM | HF_ADMIN_TO | PAGE, 0, INQUIRES},
+	{"transcript", hf_admin_transcript, HF_ADMIN_BOTH, SOME, HF_ADMIN_FROM | HF_ADMIN_TO | PAGE, HF_ADMIN_SESSION,
+		INQUIRES},
 	{"setLimits", hf_admin_set_limits, HF_ADMIN_ADMINS, SOME, HF_ADMIN_AGE | HF_ADMIN_BYTES | HF_ADMIN_COUNT,
 		HF_ADMIN_SESSION, CHANGES},
 	{"closeSession", hf_admin_close_session, HF_ADMIN_ADMINS, SOME, 0, HF_ADMIN_SESSION, CHANGES},
@@ -73,6 +75,12 @@ static bool has_some(const struct hf_asking_role *who, unsigned int roles)
 bool hf_admin_sees(const struct hf_admin *admin, struct hf_slice session)
 {
 	return HF_ADMIN_BOTH & HF_ADMIN_ROLE(role_in(&admin->who, session));
+}
+
+bool hf_admin_reads(const struct hf_admin *admin, struct hf_slice session)
+{
+	return admin->who.identity && role_in(&admin->who, session) == HF_ROLE_AUDITOR &&
+		   hf_access_names(admin->who.access, hf_slice_of(admin->who.identity), session);
 }
 
 bool hf_admin_may_ask(const struct hf_admin *admin)

@@ -58,7 +58,7 @@ static enum hf_reason add_kinds(struct hf_admin *admin, struct hf_query *query)
 	return HF_OK;
 }
 
-static struct hf_query begin(const struct hf_admin *admin)
+struct hf_query hf_admin_query_of(const struct hf_admin *admin)
 {
 	struct hf_query query = hf_query_any();
 
@@ -71,6 +71,16 @@ static struct hf_query begin(const struct hf_admin *admin)
 	query.looks_max = QUERY_LOOKS;
 	query.stop = admin->stop;
 	return query;
+}
+
+enum hf_reason hf_admin_refuse_query(struct hf_admin *admin, const struct hf_query *query, enum hf_reason reason)
+{
+	const char *fault = hf_query_fault(query);
+
+	if (reason != HF_QUERY_INVALID) {
+		return reason;
+	}
+	return invalid(admin, fault ? fault : "'after' is what a page before had as 'next'");
 }
 
 static struct hf_slice session_of(const struct hf_item *item)
@@ -109,12 +119,8 @@ static enum hf_reason put_page(struct hf_admin *admin, cJSON *data, const struct
 	bool more = false;
 	enum hf_reason reason = hf_query_open(admin->store, query, admin->arguments.after, &cursor);
 
-	if (reason == HF_QUERY_INVALID) {
-		const char *fault = hf_query_fault(query);
-		return invalid(admin, fault ? fault : "'after' is what a page before had as 'next'");
-	}
 	if (reason != HF_OK) {
-		return reason;
+		return hf_admin_refuse_query(admin, query, reason);
 	}
 	reason = put_rows(admin, hf_admin_put_array(admin, data, "rows"), cursor, &more);
 	if (more) {
@@ -127,7 +133,7 @@ static enum hf_reason put_page(struct hf_admin *admin, cJSON *data, const struct
 
 enum hf_reason hf_admin_query(struct hf_admin *admin, cJSON *data)
 {
-	struct hf_query query = begin(admin);
+	struct hf_query query = hf_admin_query_of(admin);
 	enum hf_reason reason = add_kinds(admin, &query);
 
 	return reason == HF_OK ? put_page(admin, data, &query) : reason;
@@ -135,7 +141,7 @@ enum hf_reason hf_admin_query(struct hf_admin *admin, cJSON *data)
 
 enum hf_reason hf_admin_seen_by(struct hf_admin *admin, cJSON *data)
 {
-	struct hf_query query = begin(admin);
+	struct hf_query query = hf_admin_query_of(admin);
 
 	query.receipt_states = UINT32_C(1) << HF_RECEIPT_SENT | UINT32_C(1) << HF_RECEIPT_UNACKNOWLEDGED |
 						   UINT32_C(1) << HF_RECEIPT_ACKNOWLEDGED | UINT32_C(1) << HF_RECEIPT_LATER |
@@ -215,7 +221,7 @@ static bool is_shown(const struct hf_admin *admin, const struct hf_count *count)
 
 enum hf_reason hf_admin_report(struct hf_admin *admin, cJSON *data)
 {
-	struct hf_query query = begin(admin);
+	struct hf_query query = hf_admin_query_of(admin);
 	struct hf_report report;
 	uint64_t first, i = 0;
 	enum hf_reason reason = first_of(admin, &first);
@@ -223,11 +229,8 @@ enum hf_reason hf_admin_report(struct hf_admin *admin, cJSON *data)
 	if (reason != HF_OK) {
 		return reason;
 	}
-	if (hf_query_fault(&query)) {
-		return invalid(admin, hf_query_fault(&query));
-	}
 	query.looks_max = 0; /* it is of all, or of nothing */
-	reason = hf_report_make(admin->store, &query, &report);
+	reason = hf_admin_refuse_query(admin, &query, hf_report_make(admin->store, &query, &report));
 	cJSON *rows = hf_admin_put_array(admin, data, "rows");
 	for (const struct hf_count *count = report.counts; reason == HF_OK && count; count = count->hh.next, i++) {
 		if (i == first + admin->arguments.limit) {
