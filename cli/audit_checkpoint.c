@@ -14,7 +14,7 @@
 #include "rows.h"
 #include "store_option.h"
 
-#define VERSION 1
+#define VERSION 2
 #define FILE_MAX 65536
 
 /* ---- as a file */

@@ -23,6 +23,7 @@ struct verify {
 	const char *checkpoints[CHECKPOINTS_MAX];
 	size_t checkpoint_count;
 	uint64_t checkpoints_removed; /* of them: with the blocks that they were made of */
+	bool each_signature;
 	bool json;
 
 	struct hf_store *store;
@@ -99,6 +100,8 @@ static void print_text(const struct verify *verify)
 	}
 	printf("good: %" PRIu64 " entries and %" PRIu64 " records, under %" PRIu64 " seals and %" PRIu64 " keys\n",
 		verified->entries, verified->records, verified->seals, verified->keys);
+	printf("      signatures checked: %" PRIu64 "%s\n", verified->signatures,
+		verified->signatures < verified->seals ? ", which speak for all seals" : "");
 	if (verified->removed > 0) {
 		printf("      %" PRIu64
 			   " blocks were removed, as the audit is kept for so long; of what they covered, sessions "
@@ -134,6 +137,7 @@ static bool print_json(const struct verify *verify)
 				hf_json_add(object, "entries", hf_json_from_u64(verified->entries)) &&
 				hf_json_add(object, "records", hf_json_from_u64(verified->records)) &&
 				hf_json_add(object, "seals", hf_json_from_u64(verified->seals)) &&
+				hf_json_add(object, "signatures", hf_json_from_u64(verified->signatures)) &&
 				hf_json_add(object, "keys", hf_json_from_u64(verified->keys)) &&
 				hf_json_add(object, "unsigned_keys", hf_json_from_u64(verified->unsigned_keys)) &&
 				hf_json_add(object, "removed", hf_json_from_u64(verified->removed)) &&
@@ -153,8 +157,12 @@ static bool print_json(const struct verify *verify)
 static enum hf_exit run(struct verify *verify)
 {
 	struct hf_verified *verified = &verify->verified;
+	const struct hf_verify_options how = {
+		.first_key = verify->public_key ? verify->first_key : NULL,
+		.each_signature = verify->each_signature,
+	};
 
-	enum hf_reason reason = hf_audit_verify(verify->store, verify->public_key ? verify->first_key : NULL, verified);
+	enum hf_reason reason = hf_audit_verify(verify->store, &how, verified);
 	if (reason != HF_OK) {
 		hf_complain("the store cannot be read to its end: %s", hf_store_error(verify->store));
 		return HF_EXIT_FAILED;
@@ -181,6 +189,9 @@ static const struct argp_option options[] = {
 		.key = 'c',
 		.arg = "FILE",
 		.doc = "A checkpoint that was exported earlier; may be given up to 64 times"},
+	{.name = "signatures",
+		.key = 'S',
+		.doc = "Check the signature of each seal, not only of those that speak for all others"},
 	{.name = "json", .key = 'j', .doc = "Print a JSON object"},
 	{.name = NULL, .key = 'h', .flags = OPTION_HIDDEN, .doc = ""},
 	{0},
@@ -203,6 +214,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		}
 		verify->checkpoints[verify->checkpoint_count++] = arg;
 		break;
+	case 'S':
+		verify->each_signature = true;
+		break;
 	case 'j':
 		verify->json = true;
 		break;
@@ -222,13 +236,16 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.children = (const struct argp_child[]){{.argp = &hf_store_argp}, {0}},
-	.doc = "Check that nothing was changed, removed or put in another place: each record's link to the one before it, "
-		   "each "
-		   "payload's digest, each seal's signature."
-		   "\vWithout --public-key, the store's own word is taken for the key it was begun with; without --checkpoint, "
-		   "the end "
-		   "of what is there is taken for the end of what was written. plugin/AUDIT.md tells what that means.\n\n"
-		   "Exit status: 0 all is good, 1 it is not or could not be read, 2 wrong usage.",
+	.doc =
+		"Check that nothing was changed, removed or put in another place: each record's link to the one before it, "
+		"each "
+		"payload's digest, each seal and the signatures that speak for all of them."
+		"\vWithout --public-key, the store's own word is taken for the key it was begun with; without --checkpoint, "
+		"the end "
+		"of what is there is taken for the end of what was written. plugin/AUDIT.md tells what that means.\n\n"
+		"Each seal has the digest of the one before it, so the last signature of each key speaks for all of that key: "
+		"only these are checked, unless something is bad, or --signatures is given.\n\n"
+		"Exit status: 0 all is good, 1 it is not or could not be read, 2 wrong usage.",
 };
 
 int hf_audit_command_verify(int argc, char **argv)

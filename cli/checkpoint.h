@@ -3,7 +3,7 @@
  * A checkpoint: a seal, kept elsewhere. Whoever has one can tell later that nothing it covers was changed, and that
  * nothing was cut off behind it. As a file it is a JSON object:
  *
- *     {"checkpoint": 1, "seal": number, "time": ISO 8601, "entries": LSN, "records": seq,
+ *     {"checkpoint": 2, "seal": number, "time": ISO 8601, "entries": LSN, "records": seq,
  *      "value": the seal as the store has it, in hex, "public_key": of the key it is signed with, PEM}
  */
 #ifndef HF_CLI_CHECKPOINT_H

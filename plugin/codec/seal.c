@@ -3,13 +3,15 @@
 
 #include <endian.h>
 
-#define FORMAT 1
+#define FORMAT 2
 #define LINKS_AT 33
-#define SIGNATURE_AT 97
+#define PREVIOUS_AT 97
+#define SIGNATURE_AT 129
 
 static const char prefix[] = "holdfast seal";
 #define PREFIX_SIZE (sizeof prefix - 1)
-#define SIGNED_SIZE (PREFIX_SIZE + 8 + SIGNATURE_AT)
+#define HEAD_SIZE (PREFIX_SIZE + 8)
+#define SIGNED_SIZE (HEAD_SIZE + SIGNATURE_AT)
 
 static void put64(unsigned char *at, uint64_t value)
 {
@@ -25,11 +27,16 @@ static uint64_t get64(const char *at)
 	return le64toh(value);
 }
 
-static void write_signed(uint64_t number, const void *value, unsigned char out[SIGNED_SIZE])
+static void write_head(uint64_t number, unsigned char out[HEAD_SIZE])
 {
 	memcpy(out, prefix, PREFIX_SIZE);
 	put64(out + PREFIX_SIZE, number);
-	memcpy(out + PREFIX_SIZE + 8, value, SIGNATURE_AT);
+}
+
+static void write_signed(uint64_t number, const void *value, unsigned char out[SIGNED_SIZE])
+{
+	write_head(number, out);
+	memcpy(out + HEAD_SIZE, value, SIGNATURE_AT);
 }
 
 bool hf_seal_encode(const struct hf_seal *seal, const struct hf_signer *signer, unsigned char out[HF_SEAL_SIZE])
@@ -43,6 +50,7 @@ bool hf_seal_encode(const struct hf_seal *seal, const struct hf_signer *signer, 
 	put64(out + 25, seal->key_seq);
 	memcpy(out + LINKS_AT, seal->log_link, HF_DIGEST_SIZE);
 	memcpy(out + LINKS_AT + HF_DIGEST_SIZE, seal->audit_link, HF_DIGEST_SIZE);
+	memcpy(out + PREVIOUS_AT, seal->previous, HF_DIGEST_SIZE);
 	write_signed(seal->number, out, message);
 	return hf_signer_sign(signer, hf_slice_from(message, sizeof message), out + SIGNATURE_AT);
 }
@@ -57,6 +65,7 @@ bool hf_seal_decode(struct hf_slice value, struct hf_seal *out)
 	out->key_seq = get64(value.data + 25);
 	memcpy(out->log_link, value.data + LINKS_AT, HF_DIGEST_SIZE);
 	memcpy(out->audit_link, value.data + LINKS_AT + HF_DIGEST_SIZE, HF_DIGEST_SIZE);
+	memcpy(out->previous, value.data + PREVIOUS_AT, HF_DIGEST_SIZE);
 	return true;
 }
 
@@ -69,4 +78,16 @@ bool hf_seal_verify(struct hf_slice value, uint64_t number, const uint8_t public
 	write_signed(number, value.data, message);
 	return hf_signature_verify(
 		hf_slice_from(message, sizeof message), (const uint8_t *)value.data + SIGNATURE_AT, public_key);
+}
+
+bool hf_seal_digest(
+	struct hf_hasher *hasher, uint64_t number, const unsigned char value[HF_SEAL_SIZE], uint8_t digest[HF_DIGEST_SIZE])
+{
+	unsigned char head[HEAD_SIZE];
+
+	write_head(number, head);
+	hf_hasher_begin(hasher);
+	hf_hasher_add(hasher, head, sizeof head);
+	hf_hasher_add(hasher, value, HF_SEAL_SIZE);
+	return hf_hasher_end(hasher, digest);
 }

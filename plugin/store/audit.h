@@ -181,19 +181,25 @@ struct hf_verified {
 	uint64_t unsealed_entries,
 		unsealed_records;         /* of them: behind the last seal, so that only their links speak for them */
 	uint64_t keys, unsigned_keys; /* keys; of them, not signed by the one before, though it was not the first */
+	uint64_t signatures;          /* of seals, that were checked: see hf_verify_options */
 	uint64_t removed;             /* blocks that were removed, as a sealed record says */
 	uint64_t outlived;            /* entries that are kept, though the block that covered them was removed */
 	char bad[512];                /* what is wrong with the first bad record, in words; "" when nothing is */
 };
 
+struct hf_verify_options {
+	const uint8_t *first_key; /* HF_PUBLIC_KEY_SIZE bytes: the public key that the first seal must have; NULL: whatever
+								 the store says */
+	bool each_signature;      /* check all, not only as many as it takes to be as sure (vouch.c says why that is so) */
+};
+
 /*
  * Walk everything: each entry and record is there, decodes, has the digest of its payload and its link; each seal
- * matches both chains and is signed by the key in force. Where blocks were removed, as a record says that itself is
- * found good, the last seal of them stands for them: it is signed, and both chains go on from it. `first_key` (NULL:
- * whatever the store says) is the public key that the first seal must have. HF_OK: *out says what was found; else the
- * store could not be read.
+ * matches both chains, has the digest of the one before, and is signed by the key in force. Where blocks were removed,
+ * as a record says that itself is found good, the last seal of them stands for them: both chains go on from it.
+ * `options` NULL: all zeros. HF_OK: *out says what was found; else the store could not be read.
  */
 enum hf_reason hf_audit_verify(
-	struct hf_store *store, const uint8_t first_key[HF_PUBLIC_KEY_SIZE], struct hf_verified *out);
+	struct hf_store *store, const struct hf_verify_options *options, struct hf_verified *out);
 
 #endif

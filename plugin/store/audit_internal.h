@@ -10,7 +10,7 @@
  *     notes.c     finding the records that say who could read
  *     receipts.c  pages of receipts, and finding those of an offset
  *     expiry.c    removing whole blocks: which; expiry_walk.c: doing so
- *     verify.c    walking everything
+ *     verify.c    walking everything; vouch.c: which signatures that takes
  */
 #ifndef HF_STORE_AUDIT_INTERNAL_H
 #define HF_STORE_AUDIT_INTERNAL_H
@@ -79,7 +79,8 @@ struct hf_audit_state {
 	struct hf_signer *signer;
 	uint64_t key_seq; /* the record that introduced it */
 
-	struct hf_seal seal; /* the newest; number 0: none yet */
+	struct hf_seal seal;                 /* the newest; number 0: none yet */
+	uint8_t seal_digest[HF_DIGEST_SIZE]; /* its own; zeros: none yet */
 	struct hf_chain log, records;
 	uint8_t next_link[HF_DIGEST_SIZE]; /* of the entry that is being put */
 	int64_t latest_ms;                 /* of all in the block */
@@ -187,5 +188,33 @@ enum hf_reason hf_key_settle(struct hf_store *store, const uint8_t *current, int
 /* What an old key signs of a new one. */
 #define HF_KEY_MESSAGE_SIZE (13 + HF_PUBLIC_KEY_SIZE)
 struct hf_slice hf_key_message(const uint8_t new_key[HF_PUBLIC_KEY_SIZE], unsigned char message[HF_KEY_MESSAGE_SIZE]);
+
+/* ---- vouch.c */
+
+/* The chain of the seals, while all are walked. Set the hasher; the rest zeros. */
+struct hf_vouch {
+	struct hf_hasher *hasher;
+	bool each;        /* check the signature of each, not only of those that speak for all */
+	uint64_t checked; /* signatures */
+	uint64_t number;  /* of the newest seal; 0: none yet */
+	uint64_t key_seq;
+	uint8_t key[HF_PUBLIC_KEY_SIZE];
+	unsigned char value[HF_SEAL_SIZE];
+	bool waits; /* its signature has not been checked: the next one may speak for it */
+};
+
+enum hf_vouched {
+	HF_VOUCHED_GOOD,
+	HF_VOUCHED_UNSIGNED, /* it is not signed by its key; or, unless each is checked, the one before */
+	HF_VOUCHED_REPLACED, /* the seal before is another than the one that it was made behind */
+	HF_VOUCHED_NO_MEMORY,
+};
+
+/* The next seal upwards, and the public key that it must be signed with. */
+enum hf_vouched hf_vouch_next(
+	struct hf_vouch *vouch, const struct hf_seal *seal, struct hf_slice value, const uint8_t key[HF_PUBLIC_KEY_SIZE]);
+
+/* There is no other. False: the newest is not signed by its key. */
+bool hf_vouch_end(struct hf_vouch *vouch);
 
 #endif

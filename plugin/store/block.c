@@ -256,11 +256,32 @@ static enum hf_reason check_newest_record(struct hf_store *store)
 	return reason;
 }
 
+/* What the next seal is made on top of is signed with that one, and verify relies on it (vouch.c): so it must be sound.
+ */
+static enum hf_reason check_signature(
+	struct hf_store *store, const unsigned char value[HF_SEAL_SIZE], uint8_t key[HF_PUBLIC_KEY_SIZE])
+{
+	struct hf_audit_state *state = store->audit;
+	enum hf_reason reason = hf_audit_public_key(store, state->seal.key_seq, key);
+
+	if (reason != HF_OK)
+		return reason;
+	if (!hf_seal_verify(hf_slice_from(value, HF_SEAL_SIZE), state->seal.number, key)) {
+		hf_store_say(store,
+			"%s: seal %llu of the audit, the newest, is not signed by its key: it was changed, with what it covers or "
+			"alone. `holdfast audit verify` tells more",
+			store->path, (unsigned long long)state->seal.number);
+		return HF_RECORD_CORRUPT;
+	}
+	return hf_seal_digest(store->hasher, state->seal.number, value, state->seal_digest) ? HF_OK : HF_NO_MEMORY;
+}
+
 static enum hf_reason take_up_seal(struct hf_store *store, struct found *found)
 {
 	struct hf_audit_state *state = store->audit;
+	unsigned char value[HF_SEAL_SIZE];
 	bool any;
-	enum hf_reason reason = hf_seal_get(store, 0, &state->seal, NULL, &any);
+	enum hf_reason reason = hf_seal_get(store, 0, &state->seal, value, &any);
 
 	if (reason != HF_OK || !any)
 		return reason;
@@ -278,7 +299,7 @@ static enum hf_reason take_up_seal(struct hf_store *store, struct found *found)
 	if (reason != HF_OK)
 		return reason;
 	found->has_key = true;
-	return hf_audit_public_key(store, state->key_seq, found->key);
+	return check_signature(store, value, found->key);
 }
 
 /* ---- what was written while there was no audit -------------------------------------------------------------- */

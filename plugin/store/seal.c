@@ -15,13 +15,13 @@ static void batch_index(
 		touched->key_len + 1 + NUMBER_SIZE, (const char *)&touched->chains, 1);
 }
 
-static enum hf_reason batch_seal(struct hf_store *store, const struct hf_seal *seal)
+static enum hf_reason batch_seal(struct hf_store *store, const struct hf_seal *seal, uint8_t digest[HF_DIGEST_SIZE])
 {
 	const struct hf_audit_state *state = store->audit;
 	unsigned char value[HF_SEAL_SIZE];
 	char key[HF_SEAL_KEY_SIZE];
 
-	if (!hf_seal_encode(seal, state->signer, value))
+	if (!hf_seal_encode(seal, state->signer, value) || !hf_seal_digest(store->hasher, seal->number, value, digest))
 		return HF_NO_MEMORY;
 	hf_buffer_clear(&store->key);
 	for (const struct hf_touched *touched = state->touched; touched != NULL; touched = touched->hh.next) {
@@ -49,12 +49,14 @@ static struct hf_seal next_seal(const struct hf_audit_state *state, int64_t now_
 		seal.time_ms = state->seal.time_ms;
 	memcpy(seal.log_link, state->log.link, HF_DIGEST_SIZE);
 	memcpy(seal.audit_link, state->records.link, HF_DIGEST_SIZE);
+	memcpy(seal.previous, state->seal_digest, HF_DIGEST_SIZE);
 	return seal;
 }
 
 enum hf_reason hf_audit_seal(struct hf_store *store, int64_t now_ms)
 {
 	struct hf_audit_state *state = store->audit;
+	uint8_t digest[HF_DIGEST_SIZE];
 	char *error = NULL;
 	enum hf_reason reason = hf_audit_write(store);
 
@@ -64,7 +66,7 @@ enum hf_reason hf_audit_seal(struct hf_store *store, int64_t now_ms)
 		return HF_STORE_FAILED;
 	struct hf_seal seal = next_seal(state, now_ms);
 	rocksdb_writebatch_clear(store->batch);
-	reason = batch_seal(store, &seal);
+	reason = batch_seal(store, &seal, digest);
 	if (reason != HF_OK)
 		return reason;
 	hf_expiry_batch(store);
@@ -72,6 +74,7 @@ enum hf_reason hf_audit_seal(struct hf_store *store, int64_t now_ms)
 	if (error != NULL)
 		return hf_store_fail(store, "cannot write a seal", error);
 	state->seal = seal;
+	memcpy(state->seal_digest, digest, sizeof digest);
 	hf_block_clear(state);
 	return hf_expiry_sealed(store);
 }

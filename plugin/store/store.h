@@ -37,7 +37,7 @@
 #include "codec/entry.h"
 #include "codec/reason.h"
 
-#define HF_STORE_FORMAT 10
+#define HF_STORE_FORMAT 11
 #define HF_CHUNK_MAX 256
 #define HF_UNFLUSHED_MAX 8192
 #define HF_TRUNCATE_MAX 4096

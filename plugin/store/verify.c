@@ -15,7 +15,8 @@ struct walk {
 	rocksdb_iterator_t *records;
 	struct hf_chain log, audit;
 	uint8_t key[HF_PUBLIC_KEY_SIZE];
-	uint64_t key_seq;                         /* of the record that introduced it; 0: none yet */
+	uint64_t key_seq; /* of the record that introduced it; 0: none yet */
+	struct hf_vouch vouch;
 	uint64_t uncovered_first, uncovered_last; /* LSNs that were last said not to be covered */
 	struct hf_runs removed;                   /* blocks that may be missing ... */
 	uint64_t removal;                         /* ... as the record with this seq says; 0: there is none ... */
@@ -195,6 +196,25 @@ static bool pass_entries(struct walk *walk, uint64_t last)
 	return true;
 }
 
+/* The key that it names is in force, and its signature good, or one that speaks for it will be looked at. */
+static bool check_signature(struct walk *walk, struct hf_slice value, const struct hf_seal *seal, const char *what)
+{
+	enum hf_vouched vouched = HF_VOUCHED_UNSIGNED;
+
+	if (walk->key_seq != 0 && seal->key_seq == walk->key_seq)
+		vouched = hf_vouch_next(&walk->vouch, seal, value, walk->key);
+	if (vouched == HF_VOUCHED_NO_MEMORY)
+		return bad(walk, "out of memory");
+	if (vouched == HF_VOUCHED_UNSIGNED)
+		return bad(walk, "seal %" PRIu64 "%s is not signed by the key in force", seal->number, what);
+	if (vouched == HF_VOUCHED_REPLACED)
+		return bad(walk,
+			"seal %" PRIu64 " is another than the one that seal %" PRIu64
+			" was made behind: it was signed anew, or put in its place, with its key",
+			seal->number - 1, seal->number);
+	return true;
+}
+
 /* A seal of a run of removed blocks: the last one stands for them, others may be left of a removal that is not
  * finished. */
 static bool check_last_seal(struct walk *walk, struct hf_slice value, const struct hf_seal *seal)
@@ -203,10 +223,8 @@ static bool check_last_seal(struct walk *walk, struct hf_slice value, const stru
 		return bad(walk, "seal %" PRIu64 " does not follow the one before it", seal->number);
 	if (!pass_records(walk, seal->seq) || !pass_entries(walk, seal->lsn))
 		return false;
-	if (walk->key_seq == 0 || seal->key_seq != walk->key_seq || !hf_seal_verify(value, seal->number, walk->key))
-		return bad(walk,
-			"seal %" PRIu64 ", which stands for blocks that were removed, is not signed by the key in force",
-			seal->number);
+	if (!check_signature(walk, value, seal, ", which stands for blocks that were removed,"))
+		return false;
 	walk->audit.number = seal->seq;
 	walk->log.number = seal->lsn;
 	memcpy(walk->audit.link, seal->audit_link, HF_DIGEST_SIZE);
@@ -220,6 +238,8 @@ static bool check_last_seal(struct walk *walk, struct hf_slice value, const stru
 
 static bool check_seal(struct walk *walk, struct hf_slice value, const struct hf_seal *seal)
 {
+	char covers[80];
+
 	if (!walk_records(walk, seal->seq) || !walk_entries(walk, seal->lsn))
 		return false;
 	if (walk->audit.number < seal->seq)
@@ -228,10 +248,9 @@ static bool check_seal(struct walk *walk, struct hf_slice value, const struct hf
 	if (walk->log.number < seal->lsn)
 		return bad(walk, "LSN %" PRIu64 " is missing from the log: seal %" PRIu64 " covers it up to %" PRIu64,
 			walk->log.number + 1, seal->number, seal->lsn);
-	if (walk->key_seq == 0 || seal->key_seq != walk->key_seq || !hf_seal_verify(value, seal->number, walk->key))
-		return bad(walk,
-			"seal %" PRIu64 " (%" PRIu64 " entries, %" PRIu64 " records) is not signed by the key in force",
-			seal->number, seal->lsn, seal->seq);
+	snprintf(covers, sizeof covers, " (%" PRIu64 " entries, %" PRIu64 " records)", seal->lsn, seal->seq);
+	if (!check_signature(walk, value, seal, covers))
+		return false;
 	if (walk->audit.number != seal->seq || walk->log.number != seal->lsn ||
 		memcmp(walk->log.link, seal->log_link, HF_DIGEST_SIZE) != 0 ||
 		memcmp(walk->audit.link, seal->audit_link, HF_DIGEST_SIZE) != 0)
@@ -275,7 +294,9 @@ static bool walk_seals(struct walk *walk, rocksdb_iterator_t *seals)
 		next = seal.number + 1;
 	}
 	const struct hf_run *run = hf_runs_find(&walk->removed, next);
-	return run == NULL || bad(walk, "seal %" PRIu64 " is missing", run->last);
+	if (run != NULL)
+		return bad(walk, "seal %" PRIu64 " is missing", run->last);
+	return hf_vouch_end(&walk->vouch) || bad(walk, "seal %" PRIu64 " is not signed by the key in force", next - 1);
 }
 
 static void walk_all(struct walk *walk, rocksdb_iterator_t *seals)
@@ -316,14 +337,14 @@ static enum hf_reason read_removed(struct walk *walk)
 	return reason == HF_RECORD_CORRUPT ? HF_OK : reason;
 }
 
-enum hf_reason hf_audit_verify(
-	struct hf_store *store, const uint8_t first_key[HF_PUBLIC_KEY_SIZE], struct hf_verified *out)
+static enum hf_reason verify(struct hf_store *store, const struct hf_verify_options *options, struct hf_verified *out)
 {
 	struct walk walk = {.store = store, .hasher = store->hasher, .out = out};
 	rocksdb_iterator_t *seals = hf_database_iterate(store, HF_FAMILY_AUDIT_INDEX);
 	enum hf_reason reason = HF_STORE_FAILED;
 
 	*out = (struct hf_verified){0};
+	walk.vouch = (struct hf_vouch){.hasher = store->hasher, .each = options->each_signature};
 	walk.entries = hf_database_walk(store, HF_FAMILY_LOG);
 	walk.records = hf_database_walk(store, HF_FAMILY_AUDIT);
 	if (seals != NULL && walk.entries != NULL && walk.records != NULL) {
@@ -333,7 +354,7 @@ enum hf_reason hf_audit_verify(
 		rocksdb_iter_seek_to_first(walk.entries);
 		rocksdb_iter_seek_to_first(walk.records);
 		reason = read_removed(&walk);
-		if (first_key != NULL && !has_first_key(store, first_key))
+		if (options->first_key != NULL && !has_first_key(store, options->first_key))
 			(void)bad(&walk, "the store was not begun with this key");
 		else if (reason == HF_OK)
 			walk_all(&walk, seals);
@@ -348,5 +369,19 @@ enum hf_reason hf_audit_verify(
 	rocksdb_iter_destroy(walk.entries);
 	rocksdb_iter_destroy(walk.records);
 	hf_runs_free(&walk.removed);
+	out->signatures = walk.vouch.checked;
+	return reason;
+}
+
+enum hf_reason hf_audit_verify(struct hf_store *store, const struct hf_verify_options *options, struct hf_verified *out)
+{
+	struct hf_verify_options how = options != NULL ? *options : (struct hf_verify_options){0};
+	enum hf_reason reason = verify(store, &how, out);
+
+	/* One that speaks for others tells that something is bad, but not what was the first. */
+	if (reason == HF_OK && out->bad[0] != '\0' && !how.each_signature) {
+		how.each_signature = true;
+		reason = verify(store, &how, out);
+	}
 	return reason;
 }

@@ -45,7 +45,11 @@ class Verify(Cli):
         self.broker.stop()
         seen = self.verified()
         self.assertEqual(seen["unsealed_entries"] + seen["unsealed_records"], 0, "a clean stop seals")
-        self.assertIn(b"good: 30 entries", self.audit("verify").out)
+        text = self.audit("verify").out
+        self.assertIn(b"good: 30 entries", text)
+        self.assertIn(b"signatures checked: 1", text)
+        self.assertEqual(seen["signatures"], 1)
+        self.assertEqual(self.verified("--signatures"), {**seen, "signatures": seen["seals"]})
 
     def test_after_a_kill(self):
         self.start_broker()
@@ -95,7 +99,7 @@ class Verify(Cli):
         self.assertEqual(self.audit("key export").out, new)
         self.assertEqual(self.audit("key export --first").out, first.read_bytes())
         seen = self.verified("--public-key", first)
-        self.assertEqual((seen["good"], seen["keys"], seen["unsigned_keys"]), (True, 2, 0))
+        self.assertEqual((seen["good"], seen["keys"], seen["unsigned_keys"], seen["signatures"]), (True, 2, 0, 2))
         other = self.file(new, "other.pem")
         self.assertEqual(self.verified("--public-key", other, expect=1)["bad"], "the store was not begun with this key")
         self.broker.start()

@@ -279,6 +279,33 @@ START_TEST(new_keys_differ)
 }
 END_TEST
 
+/* "holdfast seal", the number, all bytes of the value: and so each of them is in it. */
+START_TEST(a_seal_s_digest_is_of_all_its_bytes)
+{
+	struct hf_hasher *hasher = hf_hasher_new();
+	unsigned char value[HF_SEAL_SIZE];
+	uint8_t digest[HF_DIGEST_SIZE], other[HF_DIGEST_SIZE];
+	struct hf_buffer bytes = {0};
+
+	memset(value, 0xab, sizeof value);
+	(void)from_hex(&bytes, "686f6c64666173742073 65616c 0201000000000000");
+	ck_assert(hf_buffer_append(&bytes, value, sizeof value));
+	ck_assert(hf_hasher_digest(hasher, hf_buffer_slice(&bytes), other));
+	ck_assert(hf_seal_digest(hasher, 0x0102, value, digest));
+	ck_assert_mem_eq(digest, other, sizeof digest);
+	ck_assert(hf_seal_digest(hasher, 0x0103, value, other));
+	ck_assert_mem_ne(digest, other, sizeof digest);
+	for (size_t i = 0; i < sizeof value; i++) {
+		value[i] ^= 1;
+		ck_assert(hf_seal_digest(hasher, 0x0102, value, other));
+		ck_assert_mem_ne(digest, other, sizeof digest);
+		value[i] ^= 1;
+	}
+	hf_buffer_free(&bytes);
+	hf_hasher_free(hasher);
+}
+END_TEST
+
 START_TEST(seals_both_ways)
 {
 	struct hf_signer *signer = hf_signer_parse(hf_slice_of(PRIVATE_PEM));
@@ -289,13 +316,15 @@ START_TEST(seals_both_ways)
 
 	memset(seal.log_link, 0x11, HF_DIGEST_SIZE);
 	memset(seal.audit_link, 0x22, HF_DIGEST_SIZE);
+	memset(seal.previous, 0x33, HF_DIGEST_SIZE);
 	ck_assert(hf_seal_encode(&seal, signer, value));
 	ck_assert_mem_eq(value,
-		from_hex(&head, "01 0201000000000000 0500000000000000 0700000000000000 0100000000000000"
+		from_hex(&head, "02 0201000000000000 0500000000000000 0700000000000000 0100000000000000"
 						"1111111111111111111111111111111111111111111111111111111111111111"
-						"2222222222222222222222222222222222222222222222222222222222222222")
+						"2222222222222222222222222222222222222222222222222222222222222222"
+						"3333333333333333333333333333333333333333333333333333333333333333")
 			.data,
-		97);
+		129);
 	ck_assert(hf_seal_decode(bytes, &back));
 	ck_assert_mem_eq(&back, &seal, sizeof(seal));
 	ck_assert(hf_seal_verify(bytes, 2, hf_signer_public_key(signer)));
@@ -307,7 +336,7 @@ START_TEST(seals_both_ways)
 	}
 	ck_assert(!hf_seal_decode(hf_slice_from(value, sizeof(value) - 1), &back));
 	ck_assert(!hf_seal_verify(hf_slice_from(value, sizeof(value) - 1), 2, hf_signer_public_key(signer)));
-	value[0] = 2;
+	value[0] = 1;
 	ck_assert(!hf_seal_decode(bytes, &back));
 	hf_buffer_free(&head);
 	hf_signer_free(signer);
@@ -330,6 +359,7 @@ int main(void)
 	tcase_add_test(tests, keys_that_are_none_are_refused);
 	tcase_add_test(tests, new_keys_differ);
 	tcase_add_test(tests, seals_both_ways);
+	tcase_add_test(tests, a_seal_s_digest_is_of_all_its_bytes);
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);
 }

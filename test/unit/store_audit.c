@@ -412,11 +412,12 @@ END_TEST
 START_TEST(a_store_made_anew_has_another_key)
 {
 	uint8_t genuine[HF_PUBLIC_KEY_SIZE];
+	const struct hf_verify_options begun = {.first_key = genuine};
 	struct hf_verified verified;
 	struct hf_store *store = open_to_tamper();
 
 	ck_assert_ok(hf_audit_public_key(store, 1, genuine));
-	ck_assert_ok(hf_audit_verify(store, genuine, &verified));
+	ck_assert_ok(hf_audit_verify(store, &begun, &verified));
 	ck_assert_str_eq(verified.bad, "");
 	hf_store_close(store);
 	remove_tree(store_path);
@@ -425,7 +426,7 @@ START_TEST(a_store_made_anew_has_another_key)
 	ck_assert_ok(try_open(&store, true));
 	ck_assert_ok(hf_audit_verify(store, NULL, &verified));
 	ck_assert_str_eq(verified.bad, "");
-	ck_assert_ok(hf_audit_verify(store, genuine, &verified));
+	ck_assert_ok(hf_audit_verify(store, &begun, &verified));
 	ck_assert_str_eq(verified.bad, "the store was not begun with this key");
 	hf_store_close(store);
 }

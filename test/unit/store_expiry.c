@@ -310,7 +310,7 @@ START_TEST(keys_outlive_their_blocks)
 	}
 	write_blocks(store, 2);
 	expire(store, 4);
-	ck_assert_ok(hf_audit_verify(store, first, &verified));
+	ck_assert_ok(hf_audit_verify(store, &(struct hf_verify_options){.first_key = first}, &verified));
 	ck_assert_str_eq(verified.bad, "");
 	ck_assert_uint_eq(verified.keys, 4);
 	ck_assert_uint_eq(verified.unsigned_keys, 0);
@@ -508,6 +508,28 @@ START_TEST(a_seal_that_stands_for_others_is_missed)
 }
 END_TEST
 
+/* Of seal 1 nobody has the digest any more; 4 has that of 3, which stands for 2 and 3. */
+START_TEST(the_seal_before_removed_ones_speaks_for_itself)
+{
+	struct hf_store *store = expired_store();
+	struct hf_buffer value = {0};
+
+	ck_assert_uint_eq(verify_opened(store).signatures, 2);
+	get_value(store, HF_FAMILY_AUDIT_INDEX, 1, &value);
+	value.data[HF_SEAL_SIZE - 1] ^= 1;
+	put_value(store, HF_FAMILY_AUDIT_INDEX, 1, hf_buffer_slice(&value));
+	hf_store_close(store);
+	check_bad("seal 1 (2 entries, 5 records) is not signed by the key in force");
+	store = open_store();
+	value.data[HF_SEAL_SIZE - 1] ^= 1;
+	put_value(store, HF_FAMILY_AUDIT_INDEX, 1, hf_buffer_slice(&value));
+	put_value(store, HF_FAMILY_AUDIT_INDEX, 2, hf_buffer_slice(&value)); /* one where none should be */
+	hf_store_close(store);
+	check_bad("seal 2, which stands for blocks that were removed, is not signed");
+	hf_buffer_free(&value);
+}
+END_TEST
+
 START_TEST(an_entry_that_outlived_its_block_has_its_digest)
 {
 	struct hf_store *store = expired_store();
@@ -612,6 +634,7 @@ int main(void)
 	tcase_add_test(tests, a_failing_disk_is_made_up_for);
 	tcase_add_loop_test(tests, a_block_that_goes_without_a_record_is_missed, 0, BLOCKS);
 	tcase_add_test(tests, a_seal_that_stands_for_others_is_missed);
+	tcase_add_test(tests, the_seal_before_removed_ones_speaks_for_itself);
 	tcase_add_test(tests, an_entry_that_outlived_its_block_has_its_digest);
 	tcase_add_test(tests, a_forged_record_allows_nothing);
 	tcase_add_test(tests, a_record_that_is_not_found_allows_nothing);
