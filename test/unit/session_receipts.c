@@ -107,6 +107,33 @@ START_TEST(acknowledged)
 }
 END_TEST
 
+/* Whatever is done to the wall clock. */
+START_TEST(nothing_is_sent_before_it_is_published)
+{
+	phone();
+	say("a", "one");
+	fake.now_ms++; /* the two clocks do not tick together */
+	say("a", "two");
+	acknowledge(&fake.handed[1]);
+	fake.now_ms += 3600000; /* set forward */
+	say("a", "three");
+	pass(10);
+	acknowledge(&fake.handed[2]);
+	say("a", "four");
+	wait_ms(30);
+	ck_assert_receipts("a", 1, "ann/phone unacknowledged 0");
+	ck_assert_receipts("a", 2, "ann/phone acknowledged 1+0");
+	ck_assert_receipts("a", 3, "ann/phone acknowledged 3600001+0");
+	ck_assert_receipts("a", 4, "ann/phone unacknowledged 3600011");
+	/* Set back again, which the session's times do not follow. */
+	wait_ms(20000);
+	fake.now_ms = BEGIN_MS;
+	say("a", "five");
+	wait_ms(30);
+	ck_assert_receipts("a", 5, "ann/phone unacknowledged 3600011");
+}
+END_TEST
+
 /* A receipt and the cursor that it moves are one write: neither is there before. */
 START_TEST(written_with_the_cursor)
 {
@@ -433,6 +460,7 @@ int main(void)
 	TCase *closed = case_without_hub(suite, "without a hub");
 
 	tcase_add_test(tests, acknowledged);
+	tcase_add_test(tests, nothing_is_sent_before_it_is_published);
 	tcase_add_test(tests, written_with_the_cursor);
 	tcase_add_test(tests, several_devices);
 	tcase_add_test(tests, rejected_and_too_large);

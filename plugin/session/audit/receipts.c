@@ -133,8 +133,20 @@ static struct hf_page *page_for(
 	return page;
 }
 
+/* When it is sent, in the page. Two clocks are behind what is compared here, and both may be set or rounded: but
+ * nothing was sent before it was published, and a page rises. */
+static uint32_t sent_at(const struct hf_hub *hub, const struct hf_page *page, int64_t published_ms)
+{
+	int64_t ms = since(hub, page), least = published_ms - page->begin_ms;
+	uint32_t before = page->row_count > 0 ? page->rows[page->row_count - 1].sent_ms : 0;
+
+	ms = ms < least ? least : ms;
+	ms = ms > UINT32_MAX ? UINT32_MAX : ms;
+	return ms < before ? before : (uint32_t)ms;
+}
+
 /* False: no memory. */
-static bool add_row(struct hf_hub *hub, struct hf_page *page, struct hf_row row)
+static bool add_row(struct hf_hub *hub, struct hf_page *page, struct hf_row row, int64_t published_ms)
 {
 	if (page->row_count == page->row_size) {
 		size_t size = page->row_size ? page->row_size * 2 : 8;
@@ -145,7 +157,7 @@ static bool add_row(struct hf_hub *hub, struct hf_page *page, struct hf_row row)
 		page->rows = rows;
 		page->row_size = size;
 	}
-	row.sent_ms = (uint32_t)since(hub, page);
+	row.sent_ms = sent_at(hub, page, published_ms);
 	uint64_t last = row.first + row.count - 1;
 	page->first = page->row_count == 0 || row.first < page->first ? row.first : page->first;
 	page->last = last > page->last ? last : page->last;
@@ -167,7 +179,7 @@ static void add(struct hf_hub *hub, struct hf_device *device, const struct hf_en
 	row.first = row.first ? row.first : entry->offset;
 	row.count = entry->offset - row.first + 1;
 	struct hf_page *page = page_for(hub, device, entry->session, row.first, entry->offset);
-	if (!page || !add_row(hub, page, row)) {
+	if (!page || !add_row(hub, page, row, entry->time_ms)) {
 		hf_say(
 			hub, HF_LOG_ERROR, "no memory for a receipt of session %.*s", (int)entry->session.len, entry->session.data);
 		return;
@@ -223,8 +235,9 @@ void hf_receipt_settled(
 	}
 	for (size_t i = handed->row; i < (size_t)handed->row + handed->rows; i++) {
 		struct hf_row *row = &page->rows[i];
+		int64_t now = since(hub, page);
 		row->state = (uint8_t)state;
-		row->took_ms = (uint32_t)since(hub, page) - row->sent_ms;
+		row->took_ms = now > row->sent_ms ? (uint32_t)now - row->sent_ms : 0;
 	}
 	hf_receipt_forget(handed);
 	touch(hub, page);
