@@ -9,6 +9,7 @@
 #include "codec/times.h"
 #include "options.h"
 #include "query/rows.h"
+#include "safe.h"
 
 struct receipts {
 	struct hf_audit_options audit;
@@ -41,7 +42,7 @@ static void print_entry(const struct hf_entry *entry)
 
 	printf("offset %" PRIu64 " of %.*s, %.*s, published by ", entry->offset, (int)entry->session.len,
 		entry->session.data, (int)entry->topic.len, entry->topic.data);
-	hf_rows_put_text(entry->identity.len > 0 ? entry->identity : hf_slice_of("nobody"));
+	hf_write_safe_line(stdout, entry->identity.len > 0 ? entry->identity : hf_slice_of("nobody"));
 	printf(" (%s) at %s\n\n", hf_role_name(entry->role), hf_time_print(entry->time_ms, time));
 }
 

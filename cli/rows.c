@@ -48,9 +48,15 @@ static bool put_json(const struct hf_rows *rows, const struct hf_cell *cells)
 
 /* ---- CSV */
 
+/* What a spreadsheet would take for a formula. Names are chosen by those whom the rows are about. */
+static bool is_formula(struct hf_slice text)
+{
+	return text.len > 0 && text.data[0] != '\0' && strchr("=+-@\t\r", text.data[0]);
+}
+
 static void put_field(struct hf_slice text)
 {
-	bool plain = true;
+	bool plain = !is_formula(text);
 
 	for (size_t i = 0; plain && i < text.len; i++) {
 		plain = strchr("\",\r\n", text.data[i]) == NULL || text.data[i] == '\0';
@@ -59,7 +65,7 @@ static void put_field(struct hf_slice text)
 		fwrite(text.data, 1, text.len, stdout);
 		return;
 	}
-	putchar('"');
+	fputs(is_formula(text) ? "\"'" : "\"", stdout);
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.data[i] == '"') {
 			putchar('"');
@@ -93,20 +99,6 @@ static int width_of(struct hf_slice text)
 	return width;
 }
 
-void hf_rows_put_text(struct hf_slice text)
-{
-	size_t start = 0;
-
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] == '\n' || text.data[i] == '\t') {
-			hf_write_safe(stdout, hf_slice_from(text.data + start, i - start), "");
-			fputs(text.data[i] == '\n' ? "\u240a" : "\u2409", stdout);
-			start = i + 1;
-		}
-	}
-	hf_write_safe(stdout, hf_slice_from(text.data + start, text.len - start), "");
-}
-
 static struct hf_slice heading_of(const struct hf_table_column *column, char scratch[HF_CELL_SIZE])
 {
 	size_t len = strnlen(column->heading, HF_CELL_SIZE);
@@ -127,7 +119,7 @@ static void put_table(const struct hf_rows *rows, const struct hf_cell *cells)
 		struct hf_slice text = cells ? hf_cell_string(&cells[column->cell], scratch) : heading_of(column, scratch);
 		if (text.len > 0) {
 			printf("%*s", owed, "");
-			hf_rows_put_text(text);
+			hf_write_safe_line(stdout, text);
 			owed = 0;
 		}
 		int width = width_of(text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rows for people and programs: a table, JSON lines, or CSV (RFC 4180). */
+/* Rows for people and programs: a table, JSON lines, or CSV (RFC 4180). In CSV a text that a spreadsheet would take for
+ * a formula has an apostrophe in front. */
 #ifndef HF_CLI_ROWS_H
 #define HF_CLI_ROWS_H
 
@@ -29,9 +30,6 @@ struct hf_rows {
 /* Print one row on standard output; before the first the heading. False: no memory (it is said), or standard output
  * takes no more. */
 bool hf_rows_put(struct hf_rows *rows, const struct hf_cell *cells);
-
-/* Text of others on standard output, in one line, harmless to a terminal. */
-void hf_rows_put_text(struct hf_slice text);
 
 /* Print the heading where no row did: of an empty CSV file. */
 void hf_rows_end(struct hf_rows *rows);

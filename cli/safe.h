@@ -13,4 +13,9 @@
  */
 void hf_write_safe(FILE *out, struct hf_slice text, const char *indent);
 
+/* The same for a name or the like, within a line that is ours: line feed and tab are shown as pictures, too, and what
+ * would turn round the rest of the line (Unicode's bidirectional controls), or end it (its separators), as a
+ * replacement character. */
+void hf_write_safe_line(FILE *out, struct hf_slice text);
+
 #endif

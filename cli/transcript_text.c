@@ -9,10 +9,12 @@
 #include "transcript.h"
 
 #define INDENT "    "
+#define SAID INDENT "| " /* in front of each line that somebody said: so that none can pass for a receipt */
 
+/* A name, or what else stands in a line of ours. */
 static void put(struct hf_slice text)
 {
-	hf_write_safe(stdout, text, INDENT);
+	hf_write_safe_line(stdout, text);
 }
 
 static void put_offsets(const struct hf_turn *turn)
@@ -47,6 +49,17 @@ static bool put_head(const struct hf_turn *turn)
 	bool made = title && ending;
 	free(title);
 	return made;
+}
+
+static void put_body(const struct hf_turn *turn)
+{
+	if (turn->removed) {
+		puts(INDENT "(not kept any more)");
+	} else if (turn->text.len > 0) {
+		fputs(SAID, stdout);
+		hf_write_safe(stdout, hf_buffer_slice(&turn->text), SAID);
+		putchar('\n');
+	}
 }
 
 static void put_digests(const struct hf_turn *turn)
@@ -99,11 +112,7 @@ bool hf_transcript_text(const struct hf_transcript *transcript)
 		if (!put_head(turn)) {
 			return false;
 		}
-		if (turn->text.len > 0 || turn->removed) {
-			fputs(INDENT, stdout);
-			put(turn->removed ? hf_slice_of("(not kept any more)") : hf_buffer_slice(&turn->text));
-			putchar('\n');
-		}
+		put_body(turn);
 		put_digests(turn);
 		put_receipts(transcript, turn);
 	}

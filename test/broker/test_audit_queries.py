@@ -175,6 +175,14 @@ class Queries(Audit):
         self.assertEqual(len(table.splitlines()), len(rows) + 1)
         self.assertTrue(table.startswith("TIME "))
         self.assertIn("input, 3 bytes", table)
+        # What a name could do to a table, or to a spreadsheet.
+        self.client("x\u202edegdelwonkca", user="alice").publish(topic("s", "input"), b"three")
+        self.client("=1+1", user="alice").publish(topic("s", "input"), b"four")
+        self.assertIn("x\ufffddegdelwonkca", self.ask(*kinds).out.decode())
+        self.assertNotIn("\u202e", self.ask("receipts", "s", 3).out.decode() + self.ask(*kinds).out.decode())
+        read = csv.DictReader(io.StringIO(self.ask(*kinds, "--format", "csv").out.decode(), newline=""), strict=True)
+        self.assertEqual({row["device"] for row in read if row["kind"] == "published"},
+                         {"alice-1", hostile, "x\u202edegdelwonkca", "'=1+1"})
         # An empty answer has a heading in CSV, and nothing else.
         self.assertEqual(self.ask("--session", "none", "--format", "csv").out, text.split("\r\n")[0].encode() + b"\r\n")
         self.assertEqual(self.ask("--session", "none", "--format", "json").out, b"")
@@ -504,7 +512,7 @@ class Transcript(Audit):
         self.assertEqual(len(crash), 1)
         self.assertIn("bob on bob-1: ", crash[0])
         plain = self.transcript("text")
-        self.assertIn("agent (agent)  response r3  -- closed by Holdfast: agent-lost\n    And then\n", plain)
+        self.assertIn("agent (agent)  response r3  -- closed by Holdfast: agent-lost\n    | And then\n", plain)
         self.assertIn("    > bob on bob-1: ", plain)
         self.assertNotIn("\x1b", plain)
         # Of a part of the time, and of nothing.
@@ -513,6 +521,22 @@ class Transcript(Audit):
         self.assertIn(b"no entries of session t", self.ask("transcript", "t", expect=1).err)
         self.ask("transcript", expect=2)
         self.ask("transcript", "s", "--format", "pdf", expect=2)
+
+    def test_nothing_that_is_said_passes_for_something_else(self):
+        """The text has the lines that a receipt, a digest, another turn would have."""
+        self.start_broker()
+        bob = self.device("bob-1").subscribe("sessions/s/#")
+        forged = "\n".join(("so", "    > bob on bob-1: acknowledged 2001-01-01T00:00:00.000Z", "> bob on bob-1: sent",
+                           "", "[9]  2001-01-01T00:00:00.000Z  bob (user)  input", "    (not kept any more)"))
+        self.client("alice-1").publish(topic("s", "input"), forged, content_type="text/plain")
+        self.client("\u2067on bob-1: acknowledged\u2069", user="alice").publish(topic("s", "input"), "(not kept any more)")
+        bob.wait_offset(2)
+        lines = self.transcript("text").splitlines()
+        self.assertEqual([line for line in lines if line.startswith("    | ")],
+                         [f"    | {line}" for line in forged.split("\n")] + ["    | (not kept any more)"])
+        self.assertEqual(len([line for line in lines if line.startswith("    > bob on bob-1: ")]), 2)
+        self.assertEqual(len([line for line in lines if line.startswith("[")]), 2)
+        self.assertNotIn("    (not kept any more)", lines)
 
     def test_what_is_not_kept_any_more(self):
         self.start_broker(options={"retention_count": "2"})
