@@ -25,6 +25,7 @@ static const struct hf_table_column table[] = {
 	{HF_COUNTED_GONE, "gone", 4},
 	{HF_COUNTED_CONNECTED, "connected", 9},
 	{HF_COUNTED_REFUSED, "refused", 7},
+	{HF_COUNTED_ASKED, "asked", 5},
 };
 
 static bool put(struct hf_rows *rows, const struct hf_count *count)
@@ -95,11 +96,12 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.children = (const struct argp_child[]){{.argp = &hf_audit_argp}, {0}},
-	.doc = "Count what was published, sent, acknowledged and refused: in all, by session, by identity, by reason."
-		   "\vWhat is sent is counted for each device: an entry that went to two of them counts twice, and once more "
-		   "under "
-		   "'resent' when it was sent again.\n\n"
-		   "Exit status: 0 done, 1 failed, 2 wrong usage.",
+	.doc =
+		"Count what was published, sent, acknowledged, refused and asked: in all, by session, by identity, by reason."
+		"\vWhat is sent is counted for each device: an entry that went to two of them counts twice, and once more "
+		"under "
+		"'resent' when it was sent again.\n\n"
+		"Exit status: 0 done, 1 failed, 2 wrong usage.",
 };
 
 int hf_audit_command_report(int argc, char **argv)

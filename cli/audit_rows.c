@@ -56,8 +56,22 @@ static void describe_entry(struct words *words, const struct hf_entry *entry)
 	say(words, entry->stripped ? ", removed since" : "");
 }
 
+/* Whose count is one of rows. */
+static void describe_question(struct words *words, const struct hf_audit *record)
+{
+	say_slice(words, "", record->act, " ");
+	say_slice(words, "", record->detail, " ");
+	say(words, "from %.*s: %" PRIu64 " rows", (int)record->address.len, record->address.data, record->count);
+	say_slice(words, ", with ", record->text, "");
+	say_slice(words, ", ", record->reason, "");
+}
+
 static void describe_record(struct words *words, const struct hf_audit *record)
 {
+	if (record->kind == HF_AUDIT_ASKED) {
+		describe_question(words, record);
+		return;
+	}
 	say_slice(words, "", record->act, " ");
 	say_slice(words, "", record->reason, " ");
 	say_slice(words, "", record->topic, " ");

@@ -41,7 +41,8 @@
 	X(HELD, 17, "held")                 /* a legal hold on a session, or an identity */                                \
 	X(RELEASED, 18, "released")         /* it was lifted */                                                            \
 	X(FORGETTING, 19, "forgetting")     /* what an identity has published is to lose its payload ... */                \
-	X(FORGOTTEN, 20, "forgotten")       /* ... and has */
+	X(FORGOTTEN, 20, "forgotten")       /* ... and has */                                                              \
+	X(ASKED, 21, "asked")               /* a question over $CONTROL was answered */
 
 enum hf_audit_kind {
 #define HF_AUDIT_NUMBER(id, number, name) HF_AUDIT_##id = number,
@@ -50,9 +51,12 @@ enum hf_audit_kind {
 };
 
 /* What details say that programs read. */
-#define HF_AUDIT_CLEAN "clean start" /* connected: nothing of before is left */
-#define HF_AUDIT_KEPT "session kept" /* disconnected, and in subscribed: its subscriptions stay when it goes */
-#define HF_AUDIT_NO_LOCAL "no local" /* in subscribed: not to what it publishes itself */
+#define HF_AUDIT_CLEAN "clean start"     /* connected: nothing of before is left */
+#define HF_AUDIT_KEPT "session kept"     /* disconnected, and in subscribed: its subscriptions stay when it goes */
+#define HF_AUDIT_CONTINUED "continued"   /* reason of asked: further pages of the question, or the same again */
+#define HF_AUDIT_UNANSWERED "unanswered" /* reason of asked: the answer did not go out */
+#define HF_AUDIT_PAYLOADS "payloads"     /* text of asked: what was said in a session was in the answer */
+#define HF_AUDIT_NO_LOCAL "no local"     /* in subscribed: not to what it publishes itself */
 
 struct hf_audit {
 	uint64_t seq; /* the key */

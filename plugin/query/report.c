@@ -77,6 +77,7 @@ static void add(struct hf_count *count, const struct hf_item *item)
 	case HF_ITEM_RECORD:
 		count->connected += item->record.kind == HF_AUDIT_CONNECTED;
 		count->refused += item->record.kind == HF_AUDIT_REFUSED ? item->record.count : 0;
+		count->asked += item->record.kind == HF_AUDIT_ASKED && !hf_slice_is(item->record.reason, HF_AUDIT_CONTINUED);
 		break;
 	}
 }
@@ -95,7 +96,7 @@ static bool add_to(struct hf_report *report, enum hf_count_by by, struct hf_slic
 static bool is_counted(const struct hf_item *item)
 {
 	return item->type != HF_ITEM_RECORD || item->record.kind == HF_AUDIT_CONNECTED ||
-		   item->record.kind == HF_AUDIT_REFUSED;
+		   item->record.kind == HF_AUDIT_REFUSED || item->record.kind == HF_AUDIT_ASKED;
 }
 
 static bool take(struct hf_report *report, const struct hf_item *item)

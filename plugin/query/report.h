@@ -21,6 +21,7 @@ struct hf_count {
 	uint64_t resent, rejected, answered;
 	uint64_t too_large, gone; /* not sent */
 	uint64_t connected, refused;
+	uint64_t asked; /* questions over $CONTROL; further pages do not count */
 	size_t key_len;
 	char key[];
 };

@@ -140,4 +140,5 @@ void hf_count_cells(const struct hf_count *count, struct hf_cell cells[HF_COUNT_
 	cells[HF_COUNTED_GONE] = hf_cell_count(count->gone);
 	cells[HF_COUNTED_CONNECTED] = hf_cell_count(count->connected);
 	cells[HF_COUNTED_REFUSED] = hf_cell_count(count->refused);
+	cells[HF_COUNTED_ASKED] = hf_cell_count(count->asked);
 }

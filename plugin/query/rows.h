@@ -71,7 +71,8 @@
 	X(TOO_LARGE, "too-large")                                                                                          \
 	X(GONE, "gone")                                                                                                    \
 	X(CONNECTED, "connected")                                                                                          \
-	X(REFUSED, "refused")
+	X(REFUSED, "refused")                                                                                              \
+	X(ASKED, "asked")
 
 #define HF_ITEM_FIELD(id, name) HF_ITEM_##id,
 enum hf_item_field { HF_ITEM_FIELDS(HF_ITEM_FIELD) HF_ITEM_FIELD_COUNT };

@@ -195,6 +195,7 @@ void hf_hub_close(struct hf_hub *hub)
 	if (hub->store) {
 		hf_devices_write(hub); /* the last receipts */
 		hf_refusals_pass(hub);
+		hf_asked_pass(hub);
 		hf_note_stopped(hub);
 		hf_audit_seal_now(hub);
 	}
@@ -348,6 +349,7 @@ static void (*const timers[HF_TIMER_COUNT])(struct hf_hub *hub) = {
 	[HF_TIMER_STATE] = hf_sessions_announce,
 	[HF_TIMER_RECEIPTS] = hf_receipts_age,
 	[HF_TIMER_REFUSALS] = hf_refusals_pass,
+	[HF_TIMER_ASKED] = hf_asked_pass,
 	[HF_TIMER_SEAL] = hf_audit_seal_now,
 	[HF_TIMER_AUDIT_KEEP] = hf_audit_keep_look,
 	[HF_TIMER_REST] = rest,

@@ -323,6 +323,7 @@ enum hf_timer {
 	HF_TIMER_STATE,      /* announce the states of sessions */
 	HF_TIMER_RECEIPTS,   /* close pages that have been open for long */
 	HF_TIMER_REFUSALS,   /* write down how many there were */
+	HF_TIMER_ASKED,      /* write down which questions went on */
 	HF_TIMER_SEAL,       /* the audit */
 	HF_TIMER_AUDIT_KEEP, /* remove what of it is too old */
 	HF_TIMER_REST,       /* look for sessions to put to rest */
@@ -381,6 +382,8 @@ struct hf_hub {
 	uint64_t page_number;
 	struct hf_buffer receipts;    /* scratch */
 	struct hf_refusals *refusals; /* of clients that were refused something lately: audit.c */
+	struct hf_asked *asked;       /* questions over $CONTROL in this minute: admin/asked.c */
+	size_t asked_bytes;
 	struct hf_sweep sweep;
 	struct hf_erasure *erasures;  /* erase.c: those that have entries left ... */
 	struct hf_erasure *emptied;   /* ... and those of which something may be left in the store's files */

@@ -19,7 +19,13 @@ class Queries(Control):
     def cli(self, *arguments):
         command = [find_cli(), "audit", *arguments, "--format", "json", "--store", self.broker.store]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return self.without_asked(json.loads(line) for line in done.stdout.splitlines())
+
+    @staticmethod
+    def without_asked(rows):
+        """What was there before somebody asked for it: each question is a record, too."""
+        rows = [{k: v for k, v in row.items() if k != "asked"} for row in rows if row.get("kind") != "asked"]
+        return [row for row in rows if row.keys() - {"by", "session", "identity"}]
 
     def pages(self, client, name, **arguments):
         """The rows of all pages."""
@@ -30,7 +36,7 @@ class Queries(Control):
             rows += data["rows"]
             self.page_count = getattr(self, "page_count", 0) + 1
             if "next" not in data:
-                return rows
+                return self.without_asked(rows)
             after = {"after": data["next"]}
 
     def traffic(self, **arguments):

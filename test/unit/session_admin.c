@@ -415,6 +415,97 @@ START_TEST(the_first_rule_for_a_session_decides_there)
 }
 END_TEST
 
+/* ---- what is taken down of questions */
+
+START_TEST(questions_are_taken_down)
+{
+	say("hr-1", "one");
+	connect_as("hal-1", "hal", true);
+	command("hal", "{\"command\":\"getSession\",\"session\":\"hr-1\",\"correlationData\":\"7\"}");
+	command("audrey", "{\"command\":\"listSessions\",\"match\":\"h*\",\"limit\":5}");
+	ask("hal",
+		"{\"commands\":[{\"command\":\"getSession\",\"session\":\"hr-2\"},{\"command\":\"getSession\",\"session\":"
+		"\"a\"},"
+		"{\"command\":\"getSession\"},{\"command\":\"nonsense\"},{\"command\":\"listDevices\",\"session\":\"hr-1\"}]}");
+	ck_assert_str_eq(records(HF_AUDIT_ASKED), "getSession hal 'hr-1' {\"session\":\"hr-1\"} 0\n"
+											  "listSessions audrey '' {\"match\":\"h*\"} 1\n"
+											  "getSession hal 'hr-2' session-unknown{\"session\":\"hr-2\"} 0\n"
+											  "listDevices hal 'hr-1' {\"session\":\"hr-1\"} 0\n");
+	/* What is not allowed is refused, and what is no question is none. */
+	ck_assert_str_eq(records(HF_AUDIT_REFUSED), "getSession hal 'a' not-permitted 1\n");
+	command("ada", "{\"command\":\"closeSession\",\"session\":\"hr-1\"}");
+	ck_assert_ptr_null(strstr(records(HF_AUDIT_ASKED), "closeSession"));
+}
+END_TEST
+
+START_TEST(a_question_that_goes_on_is_one_more_record)
+{
+	char request[200], next[80] = "";
+	const char *first = "listSessions audrey '' {} 10\n";
+
+	for (int i = 0; i < 35; i++) {
+		char session[16];
+		snprintf(session, sizeof(session), "s%02d", i);
+		say(session, "x");
+	}
+	do {
+		snprintf(request, sizeof(request), "{\"command\":\"listSessions\",\"limit\":10%s%s%s}",
+			*next ? ",\"after\":\"" : "", next, *next ? "\"" : "");
+		snprintf(next, sizeof(next), "%s", text_of(command("audrey", request), "next"));
+	} while (*next);
+	command("ada", "{\"command\":\"listSessions\",\"limit\":3}"); /* somebody else's is another one */
+	pass(59000);
+	tick();
+	ck_assert_str_eq(records(HF_AUDIT_ASKED), "listSessions audrey '' {} 10\nlistSessions ada '' {} 3\n");
+	pass(2000);
+	tick();
+	ck_assert_str_eq(records(HF_AUDIT_ASKED),
+		"listSessions audrey '' {} 10\nlistSessions ada '' {} 3\nlistSessions audrey '' continued{} 25\n");
+	/* Then it is a new one. */
+	command("audrey", "{\"command\":\"listSessions\",\"limit\":10}");
+	ck_assert_ptr_nonnull(strstr(strstr(records(HF_AUDIT_ASKED), "continued"), first));
+}
+END_TEST
+
+/* However many different ones there are, each is taken down. */
+START_TEST(many_questions_are_many_records)
+{
+	char request[2000], match[64];
+	unsigned lines = 0;
+
+	memset(match, 'x', sizeof(match));
+	for (int i = 0; i < 20000; i++) {
+		snprintf(request, sizeof(request), "{\"command\":\"listSessions\",\"match\":\"%05d%.50s\"}", i, match);
+		command("audrey", request);
+		fake.count = 0;
+	}
+	ck_assert_uint_le(hub->asked_bytes, 1u << 20);
+	struct hf_audit_reader *reader;
+	struct hf_audit record = {.seq = 0};
+	bool found = true;
+	ck_assert_ok(hf_audit_reader_open(hub->store, &reader));
+	while (hf_audit_after(reader, record.seq, &record, &found) == HF_OK && found) {
+		lines += record.kind == HF_AUDIT_ASKED;
+	}
+	hf_audit_reader_close(reader);
+	ck_assert_uint_eq(lines, 20000);
+}
+END_TEST
+
+START_TEST(an_answer_that_does_not_go_out_gave_nothing)
+{
+	for (int i = 0; i < 20; i++) {
+		char session[16];
+		snprintf(session, sizeof(session), "s%02d", i);
+		say(session, "x");
+	}
+	make_durable("audrey-1", 1000);
+	ask("audrey", "{\"commands\":[{\"command\":\"listSessions\"}]}");
+	ck_assert_refused(0, "answer-too-large");
+	ck_assert_str_eq(records(HF_AUDIT_ASKED), "listSessions audrey '' unanswered{} 0\n");
+}
+END_TEST
+
 /* ---- sessions */
 
 START_TEST(sessions_come_in_pages)
@@ -647,8 +738,8 @@ int main(void)
 {
 	Suite *suite = suite_create("session: administration");
 	TCase *json = tcase_create("json"), *may = tcase_create("who may"), *sessions = tcase_create("sessions"),
-		  *devices = tcase_create("devices");
-	TCase *const all[] = {json, may, sessions, devices};
+		  *devices = tcase_create("devices"), *asked = tcase_create("asked");
+	TCase *const all[] = {json, may, sessions, devices, asked};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		tcase_add_checked_fixture(all[i], begin, end);
@@ -676,5 +767,9 @@ int main(void)
 	tcase_add_test(devices, all_devices_of_an_identity_are_disconnected);
 	tcase_add_test(devices, who_asks_may_be_among_them);
 	tcase_add_test(devices, many_are_disconnected_in_several_turns);
+	tcase_add_test(asked, questions_are_taken_down);
+	tcase_add_test(asked, a_question_that_goes_on_is_one_more_record);
+	tcase_add_test(asked, many_questions_are_many_records);
+	tcase_add_test(asked, an_answer_that_does_not_go_out_gave_nothing);
 	return run_suite(suite);
 }

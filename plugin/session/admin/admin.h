@@ -7,6 +7,7 @@
  *     commands.c   which commands there are, who may give them, what they take
  *     arguments.c  what comes with a command, checked
  *     sessions.c, devices.c, keeping.c ...  what carries them out
+ *     asked.c      what is taken down of questions
  *     kicks.c      connections that are to end
  *     inquiries.c  a thread that answers questions to the audit: queries.c, transcript.c
  *
@@ -93,7 +94,8 @@ struct hf_admin {
 	uint64_t count;      /* how many the command has done something to, for the audit; 0: does not say */
 	char message[320];   /* why a command was refused, where the reason's sentence would not do; "": it does */
 	bool no_memory;      /* something is missing from `data` */
-	hf_admin_fn inquire; /* set by hf_admin_command: the command is an inquiry, which this answers */
+	bool asked;          /* set by hf_admin_command: the command is a question, to be taken down */
+	hf_admin_fn inquire; /* likewise: it is an inquiry, which this answers */
 };
 
 /* commands.c: who may give it is checked here, and what an administrator does is taken down in the audit. `data` gets
@@ -108,6 +110,10 @@ bool hf_admin_may_ask(const struct hf_admin *admin);
 /* May who asks see what was said in this session? An auditor, where a rule names it; nobody else, and nobody by a
  * pattern: so that it is never given along with more than was meant. */
 bool hf_admin_reads(const struct hf_admin *admin, struct hf_slice session);
+
+/* What came with a command, as JSON, without what is about paging unless `all`. The caller frees it; NULL: no memory.
+ */
+char *hf_admin_arguments_text(const cJSON *command, bool all);
 
 /* arguments.c: what a command takes, `may`, and needs of it. HF_OK, HF_ARGUMENT_INVALID: admin->message says which. */
 enum hf_reason hf_admin_arguments(struct hf_admin *admin, const cJSON *command, unsigned int may, unsigned int needs);
@@ -164,22 +170,23 @@ enum hf_reason hf_admin_refuse_query(struct hf_admin *admin, const struct hf_que
 /* inquiries.c: questions to the audit may have to look at much, and nobody who reads or writes shall wait for that. So
  * a thread of their own answers them. It shares nothing with the broker: it opens the store once more, read only, as
  * the command line does. */
-struct hf_inquiry {
-	struct hf_inquiry *next;
-	hf_admin_fn run;
+struct hf_question {
+	struct hf_question *next;
+	hf_admin_fn inquire;                 /* NULL: it is no inquiry, and was answered at once */
 	struct hf_admin_arguments arguments; /* point into the request */
 	cJSON *response;                     /* part of the answer */
+	char *filter;                        /* hf_admin_arguments_text */
 };
 
-/* A request with inquiries, and to whom its answer goes. */
+/* A request, its questions, and to whom its answer goes, where that is needed later: where it has inquiries. */
 struct hf_admin_job {
 	struct hf_admin_job *prev, *next;
-	struct hf_inquiry *inquiries;
+	struct hf_question *questions;
 	cJSON *request, *answer;
 	struct hf_access *access; /* the roles as they were */
 	char *identity;           /* NULL: anonymous */
 	enum hf_role anonymous;
-	char *device;
+	char *device, *address;
 	uint64_t number; /* of the device: it has not been forgotten and made anew */
 	char *response_topic;
 	struct hf_buffer correlation;
@@ -192,6 +199,9 @@ enum hf_reason hf_inquire(struct hf_hub *hub, struct hf_admin_job *job);
 
 /* request.c: send the answer of a job, if who asked is still there. */
 void hf_admin_deliver(struct hf_hub *hub, struct hf_admin_job *job);
+
+/* asked.c: take a question down. `who`: identity, device and address; given: the answer goes out now. */
+void hf_note_asked(struct hf_hub *hub, const struct hf_audit *who, const struct hf_question *question, bool given);
 
 /* kicks.c: end this connection, not now, in the middle of the broker's work, but in the next tick, if it is still
  * that one. False: no memory. */

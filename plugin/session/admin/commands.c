@@ -100,13 +100,14 @@ static bool may(const struct hf_admin *admin, const struct command *command)
 
 /* ---- the audit */
 
-/* The arguments, as JSON. The caller frees it; NULL: no memory. */
-static char *arguments_of(const cJSON *command)
+char *hf_admin_arguments_text(const cJSON *command, bool all)
 {
+	static const char *const without[] = {"command", "correlationData", "limit", "after"};
 	cJSON *copy = cJSON_Duplicate(command, true);
 
-	cJSON_DeleteItemFromObjectCaseSensitive(copy, "command");
-	cJSON_DeleteItemFromObjectCaseSensitive(copy, "correlationData");
+	for (size_t i = 0; i < (all ? 2 : sizeof(without) / sizeof(without[0])); i++) {
+		cJSON_DeleteItemFromObjectCaseSensitive(copy, without[i]);
+	}
 	char *text = copy ? cJSON_PrintUnformatted(copy) : NULL;
 	cJSON_Delete(copy);
 	return text;
@@ -114,7 +115,7 @@ static char *arguments_of(const cJSON *command)
 
 static void note_done(struct hf_admin *admin, const char *name, const cJSON *command)
 {
-	char *detail = arguments_of(command);
+	char *detail = hf_admin_arguments_text(command, true);
 	struct hf_audit record = {
 		.kind = HF_AUDIT_ADMINISTERED,
 		.session = admin->arguments.session,
@@ -160,6 +161,7 @@ static enum hf_reason carry_out(struct hf_admin *admin, const struct command *sp
 	if (reason == HF_OK && !may(admin, spec)) {
 		reason = HF_NOT_PERMITTED;
 	}
+	admin->asked = reason == HF_OK && spec->does != CHANGES;
 	if (reason == HF_OK && admin->looks == 0) {
 		reason = HF_REQUEST_TOO_LARGE;
 	}
@@ -176,6 +178,7 @@ enum hf_reason hf_admin_command(struct hf_admin *admin, const char *name, const 
 
 	admin->arguments.session = HF_SLICE_NONE;
 	admin->count = 0;
+	admin->asked = false;
 	admin->inquire = NULL;
 	if (!spec) {
 		snprintf(admin->message, sizeof(admin->message), "there is no such command; plugin/CONTROL.md lists them");

@@ -33,20 +33,22 @@ struct hf_inquirer {
 
 void hf_admin_job_free(struct hf_admin_job *job)
 {
-	struct hf_inquiry *inquiry, *next;
+	struct hf_question *question, *next;
 
 	if (!job) {
 		return;
 	}
-	LL_FOREACH_SAFE(job->inquiries, inquiry, next)
+	LL_FOREACH_SAFE(job->questions, question, next)
 	{
-		free(inquiry);
+		free(question->filter);
+		free(question);
 	}
 	cJSON_Delete(job->request);
 	cJSON_Delete(job->answer);
 	hf_access_free(job->access);
 	free(job->identity);
 	free(job->device);
+	free(job->address);
 	free(job->response_topic);
 	hf_buffer_free(&job->correlation);
 	free(job);
@@ -56,11 +58,11 @@ void hf_admin_job_free(struct hf_admin_job *job)
 
 static bool goes_on(const struct hf_admin_job *job)
 {
-	const struct hf_inquiry *inquiry;
+	const struct hf_question *question;
 
-	LL_FOREACH(job->inquiries, inquiry)
+	LL_FOREACH(job->questions, question)
 	{
-		if (inquiry->arguments.after.len == 0) {
+		if (question->inquire && question->arguments.after.len == 0) {
 			return false;
 		}
 	}
@@ -87,22 +89,25 @@ static enum hf_reason open_store(struct hf_inquirer *inquirer, const struct hf_a
 static void carry_out(struct hf_inquirer *inquirer, struct hf_admin_job *job)
 {
 	enum hf_reason opened = open_store(inquirer, job);
-	struct hf_inquiry *inquiry;
+	struct hf_question *question;
 
-	LL_FOREACH(job->inquiries, inquiry)
+	LL_FOREACH(job->questions, question)
 	{
+		if (!question->inquire) {
+			continue;
+		}
 		struct hf_admin admin = {
 			.store = inquirer->store,
 			.stop = &inquirer->stop,
 			.who = {.access = job->access, .identity = job->identity, .anonymous = job->anonymous},
-			.arguments = inquiry->arguments,
+			.arguments = question->arguments,
 		};
 		cJSON *data = cJSON_CreateObject();
 		enum hf_reason reason = data ? opened : HF_NO_MEMORY;
 		if (reason == HF_OK) {
-			reason = inquiry->run(&admin, data);
+			reason = question->inquire(&admin, data);
 		}
-		hf_admin_respond(&admin, inquiry->response, reason, data);
+		hf_admin_respond(&admin, question->response, reason, data);
 	}
 }
 

@@ -52,16 +52,25 @@ void hf_admin_respond(struct hf_admin *admin, cJSON *response, enum hf_reason re
 
 /* ---- one command */
 
-/* It will be answered later. False: no memory. */
-static bool put_off(struct hf_admin *admin, cJSON *response, struct hf_admin_job *job)
+/* It is to be taken down, and may have to be answered later. False: no memory, so it is not answered. */
+static bool add_question(const struct hf_admin *admin, const cJSON *command, cJSON *response, struct hf_admin_job *job)
 {
-	struct hf_inquiry *inquiry = malloc(sizeof(*inquiry));
+	struct hf_question *question = malloc(sizeof(*question));
 
-	if (inquiry) {
-		*inquiry = (struct hf_inquiry){.run = admin->inquire, .arguments = admin->arguments, .response = response};
-		LL_APPEND(job->inquiries, inquiry);
+	if (!question) {
+		return false;
 	}
-	return inquiry;
+	*question = (struct hf_question){
+		.inquire = admin->inquire,
+		.arguments = admin->arguments,
+		.response = response,
+		.filter = hf_admin_arguments_text(command, false),
+	};
+	LL_APPEND(job->questions, question);
+	if (!question->filter) {
+		question->inquire = NULL;
+	}
+	return question->filter;
 }
 
 static void run(struct hf_admin *admin, const cJSON *command, cJSON *responses, struct hf_admin_job *job)
@@ -73,6 +82,7 @@ static void run(struct hf_admin *admin, const cJSON *command, cJSON *responses, 
 	enum hf_reason reason = HF_NO_MEMORY;
 
 	admin->message[0] = '\0';
+	admin->asked = false;
 	admin->inquire = NULL;
 	admin->no_memory = false;
 	if (*name == '\0' || (correlation && !cJSON_IsString(correlation))) {
@@ -85,11 +95,15 @@ static void run(struct hf_admin *admin, const cJSON *command, cJSON *responses, 
 	if (cJSON_IsString(correlation)) {
 		hf_admin_put_text(admin, response, "correlationData", hf_slice_of(correlation->valuestring));
 	}
-	if (reason == HF_OK && admin->inquire && put_off(admin, response, job)) {
+	if (admin->asked && !add_question(admin, command, response, job)) {
+		admin->message[0] = '\0';
+		reason = HF_NO_MEMORY;
+	}
+	if (reason == HF_OK && admin->inquire) {
 		cJSON_Delete(data);
 		return;
 	}
-	hf_admin_respond(admin, response, reason == HF_OK && admin->inquire ? HF_NO_MEMORY : reason, data);
+	hf_admin_respond(admin, response, reason, data);
 }
 
 /* ---- the payload */
@@ -164,33 +178,63 @@ static bool fits(const struct hf_device *device, const struct hf_publish *reques
 		   len + strlen(request->response_topic) + request->correlation.len + AROUND <= max;
 }
 
-static bool answer(struct hf_admin *admin, const cJSON *tree)
+/* Its text, to be freed with cJSON_free. NULL: there is no memory for it, or it is too large for the client. */
+static char *print(const struct hf_admin *admin, const cJSON *tree)
 {
 	char *text = cJSON_PrintUnformatted(tree);
-	bool sent = text && fits(admin->device, admin->request, strlen(text)) &&
-				hf_answer(admin->hub, admin->device, admin->request, hf_slice_of(text), admin->request->qos);
 
-	cJSON_free(text);
-	return sent;
+	if (text && !fits(admin->device, admin->request, strlen(text))) {
+		cJSON_free(text);
+		return NULL;
+	}
+	return text;
 }
 
-/* Its own words did not go out: they may be too large for the client, or there is no memory for them. */
+static bool send_text(struct hf_admin *admin, const char *text)
+{
+	return text && hf_answer(admin->hub, admin->device, admin->request, hf_slice_of(text), admin->request->qos);
+}
+
+/* Its own words did not go out. */
 static void answer_briefly(struct hf_admin *admin, cJSON *tree)
 {
 	cJSON_DeleteItemFromObjectCaseSensitive(tree, "responses");
 	admin->message[0] = '\0';
 	refuse(admin, respond(admin, hf_admin_put_array(admin, tree, "responses"), ""), HF_ANSWER_TOO_LARGE);
-	if (!answer(admin, tree)) {
+	char *text = print(admin, tree);
+	if (!send_text(admin, text)) {
 		hf_say(admin->hub, HF_LOG_WARNING, "an answer on %s did not reach %s", admin->request->response_topic,
 			admin->device->id);
 	}
+	cJSON_free(text);
 }
 
-static void deliver(struct hf_admin *admin, cJSON *tree)
+static void take_down(struct hf_hub *hub, const char *identity, const char *device, const char *address,
+	struct hf_admin_job *job, bool given)
 {
-	if (!answer(admin, tree)) {
-		answer_briefly(admin, tree);
+	const struct hf_audit who = {
+		.identity = hf_slice_of(identity),
+		.device = hf_slice_of(device),
+		.address = hf_slice_of(address),
+	};
+	const struct hf_question *question;
+
+	LL_FOREACH(job->questions, question)
+	{
+		hf_note_asked(hub, &who, question, given);
 	}
+}
+
+static void deliver(struct hf_admin *admin, struct hf_admin_job *job)
+{
+	const struct hf_device *device = admin->device;
+	char *text = print(admin, job->answer);
+
+	take_down(admin->hub, device->identity, device->id, device->address, job, text);
+	if (!send_text(admin, text)) {
+		answer_briefly(admin, job->answer);
+	}
+	cJSON_free(text);
 }
 
 /* Where the answer goes. False: the client has named a topic that will not do. */
@@ -236,6 +280,7 @@ static bool pack(const struct hf_admin *admin, struct hf_admin_job *job)
 	job->identity = admin->who.identity ? strdup(admin->who.identity) : NULL;
 	job->anonymous = admin->who.anonymous;
 	job->device = strdup(admin->device->id);
+	job->address = admin->device->address ? strdup(admin->device->address) : NULL;
 	job->number = admin->device->number;
 	job->response_topic = strdup(request->response_topic);
 	job->qos = request->qos;
@@ -246,17 +291,19 @@ static bool pack(const struct hf_admin *admin, struct hf_admin_job *job)
 static void inquire(struct hf_admin *admin, struct hf_admin_job *job)
 {
 	enum hf_reason reason = pack(admin, job) ? hf_inquire(admin->hub, job) : HF_NO_MEMORY;
-	struct hf_inquiry *inquiry;
+	struct hf_question *question;
 
 	if (reason == HF_OK) {
 		return;
 	}
 	admin->message[0] = '\0';
-	LL_FOREACH(job->inquiries, inquiry)
+	LL_FOREACH(job->questions, question)
 	{
-		hf_admin_respond(admin, inquiry->response, reason, NULL);
+		if (question->inquire) {
+			hf_admin_respond(admin, question->response, reason, NULL);
+		}
 	}
-	deliver(admin, job->answer);
+	deliver(admin, job);
 	hf_admin_job_free(job);
 }
 
@@ -279,11 +326,26 @@ void hf_admin_deliver(struct hf_hub *hub, struct hf_admin_job *job)
 	struct hf_admin admin = {.hub = hub, .request = &request, .device = hf_device_find(hub, job->device)};
 
 	if (admin.device && admin.device->online && is_asker(admin.device, job)) {
-		deliver(&admin, job->answer);
+		deliver(&admin, job);
+	} else {
+		take_down(hub, job->identity, job->device, job->address, job, false);
 	}
 }
 
 /* ---- */
+
+static bool has_inquiries(const struct hf_admin_job *job)
+{
+	const struct hf_question *question;
+
+	LL_FOREACH(job->questions, question)
+	{
+		if (question->inquire) {
+			return true;
+		}
+	}
+	return false;
+}
 
 static void answer_to(struct hf_admin *admin, enum hf_reason reason)
 {
@@ -295,11 +357,11 @@ static void answer_to(struct hf_admin *admin, enum hf_reason reason)
 	}
 	job->answer = cJSON_CreateObject();
 	carry_out(admin, hf_admin_put_array(admin, job->answer, "responses"), reason, job);
-	if (job->inquiries) {
+	if (has_inquiries(job)) {
 		inquire(admin, job);
 		return;
 	}
-	deliver(admin, job->answer);
+	deliver(admin, job);
 	hf_admin_job_free(job);
 }
 

@@ -29,6 +29,7 @@ void hf_note_of_device(
 	struct hf_hub *hub, const struct hf_device *device, struct hf_audit *record); /* fills in who, whence, when */
 void hf_note_refused(struct hf_hub *hub, const struct hf_denial *denial);
 void hf_refusals_pass(struct hf_hub *hub); /* those that were only counted are noted */
+void hf_asked_pass(struct hf_hub *hub);    /* admin/asked.c: likewise questions that went on */
 void hf_audit_due(struct hf_hub *hub);     /* there is something to seal */
 void hf_audit_seal_now(struct hf_hub *hub);
 void hf_audit_take_next_key(struct hf_hub *hub); /* if there is one */
