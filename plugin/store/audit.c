@@ -93,11 +93,10 @@ static bool batch_one(struct hf_store *store, struct hf_added *added, struct hf_
 	hf_audit_set_link(added->value, end->link);
 	hf_put_be64(key, end->number);
 	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_AUDIT], key, sizeof key, value.data, value.len);
-	if (record.kind == HF_AUDIT_DELIVERED)
-		hf_receipts_batch(store, end->number, &record);
 	if (record.kind == HF_AUDIT_REMOVED)
 		store->audit->batch_removal = end->number;
-	return hf_notes_batch(store, end->number, &record);
+	return hf_receipts_index(store, HF_INDEX_PUT, end->number, &record) == HF_OK &&
+		   hf_notes_index(store, HF_INDEX_PUT, end->number, &record) == HF_OK;
 }
 
 enum hf_reason hf_audit_batch(struct hf_store *store)

@@ -4,6 +4,7 @@
  *
  *     audit.c     records: added, written, read
  *     block.c     what no seal covers yet: chains, the sessions and identities in it; taking it up after a start
+ *     names.c     whom and what a block is about, and the keys by which the index finds it
  *     seal.c      making seals, reading them
  *     finder.c    which seals cover records of somebody or something
  *     key.c       the key that signs them: its file, its record, its successor
@@ -54,6 +55,11 @@ struct hf_touched {
 	char key[]; /* enum hf_find, and the name */
 };
 
+struct hf_names {
+	struct hf_touched *touched;
+	struct hf_touched *last_session, *last_identity, *last_device; /* mostly those of the one before */
+};
+
 /* A record that waits to be written. */
 struct hf_added {
 	struct hf_added *next;
@@ -84,9 +90,7 @@ struct hf_audit_state {
 	struct hf_chain log, records;
 	uint8_t next_link[HF_DIGEST_SIZE]; /* of the entry that is being put */
 	int64_t latest_ms;                 /* of all in the block */
-	struct hf_touched *touched;
-	struct hf_touched *last_identity; /* publishes mostly come from those of the publish before */
-	struct hf_touched *last_device;
+	struct hf_names names;             /* in the block */
 
 	struct hf_added *added, **added_end;
 	size_t added_count, added_bytes;
@@ -126,7 +130,6 @@ void hf_audit_resume_batch(struct hf_store *store);
  * False: no memory. */
 bool hf_block_touch_entry(struct hf_store *store, struct hf_log *log, const struct hf_entry *entry);
 bool hf_block_touch_record(struct hf_store *store, const struct hf_audit *record);
-void hf_block_clear(struct hf_audit_state *state);
 
 /* Make store->record, of this entry, the next link of the log's chain; and, once it is in the database, the end of it.
  * HF_OK, HF_NO_MEMORY. */
@@ -136,11 +139,28 @@ void hf_block_add(struct hf_store *store, uint64_t lsn);
 /* The log has entries that the chain does not know: after a recovery. As hf_audit_open. */
 enum hf_reason hf_block_catch_up(struct hf_store *store);
 
+/* ---- names.c */
+
+/* Take note of the session of an entry, and of the rest of it; of a record. False: no memory. */
+bool hf_names_touch_session(struct hf_names *names, struct hf_slice session);
+bool hf_names_touch_entry(struct hf_names *names, const struct hf_entry *entry);
+bool hf_names_touch_record(struct hf_names *names, const struct hf_audit *record);
+void hf_names_clear(struct hf_names *names);
+
+/* Put a key of the index into the store's batch, or its removal; or look whether it is there. HF_OK, HF_NO_MEMORY;
+ * HF_INDEX_LOOK: HF_RECORD_CORRUPT when it is not, or (where not 0) does not have all these chains; HF_STORE_FAILED. */
+enum hf_index_act { HF_INDEX_PUT, HF_INDEX_REMOVE, HF_INDEX_LOOK };
+enum hf_reason hf_index_do(struct hf_store *store, enum hf_index_act act, struct hf_slice key, uint8_t chains);
+
+/* The same for all names of the block with this number. *at is where it failed. */
+enum hf_reason hf_names_index(struct hf_store *store, enum hf_index_act act, const struct hf_names *names,
+	uint64_t number, const struct hf_touched **at);
+
 /* ---- receipts.c */
 
-/* Put the index of a DELIVERED record into the store's batch; or its removal. */
-void hf_receipts_batch(struct hf_store *store, uint64_t seq, const struct hf_audit *record);
-void hf_receipts_unbatch(struct hf_store *store, uint64_t seq, const struct hf_audit *record);
+/* The same for the keys of a DELIVERED record; of others there are none. */
+enum hf_reason hf_receipts_index(
+	struct hf_store *store, enum hf_index_act act, uint64_t seq, const struct hf_audit *record);
 
 /* ---- expiry.c */
 
@@ -171,9 +191,9 @@ enum hf_reason hf_record_visit(struct hf_store *store, uint64_t seq,
 
 /* ---- notes.c */
 
-/* Put the index of a record that says who could read into the store's batch; or its removal. False: no memory. */
-bool hf_notes_batch(struct hf_store *store, uint64_t seq, const struct hf_audit *record);
-bool hf_notes_unbatch(struct hf_store *store, uint64_t seq, const struct hf_audit *record);
+/* As hf_receipts_index, for a record that says who could read. */
+enum hf_reason hf_notes_index(
+	struct hf_store *store, enum hf_index_act act, uint64_t seq, const struct hf_audit *record);
 
 /* ---- key.c */
 

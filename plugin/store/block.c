@@ -4,58 +4,6 @@
 
 /* ---- what is in it --------------------------------------------------------------------------------------- */
 
-static struct hf_touched *touch(struct hf_audit_state *state, char type, struct hf_slice name, unsigned chain)
-{
-	struct hf_touched *touched;
-	size_t len = 1 + name.len;
-	char few[256];
-	char *key = len <= sizeof few ? few : malloc(len);
-
-	if (key == NULL)
-		return NULL;
-	key[0] = type;
-	if (name.len > 0)
-		memcpy(key + 1, name.data, name.len);
-	HASH_FIND(hh, state->touched, key, len, touched);
-	if (touched == NULL) {
-		touched = malloc(sizeof *touched + len);
-		if (touched != NULL) {
-			touched->chains = 0;
-			touched->key_len = len;
-			memcpy(touched->key, key, len);
-			HASH_ADD(hh, state->touched, key, len, touched);
-			if (touched->hh.tbl == NULL) {
-				free(touched);
-				touched = NULL;
-			}
-		}
-	}
-	if (touched != NULL)
-		touched->chains |= (uint8_t)chain;
-	if (key != few)
-		free(key);
-	return touched;
-}
-
-/* As touch, but for what `last` may be already. */
-static bool touch_again(
-	struct hf_audit_state *state, struct hf_touched **last, char type, struct hf_slice name, unsigned chain)
-{
-	const struct hf_touched *touched = *last;
-
-	if (touched != NULL && (touched->chains & chain) &&
-		hf_slice_equal(hf_slice_from(touched->key + 1, touched->key_len - 1), name))
-		return true;
-	*last = touch(state, type, name, chain);
-	return *last != NULL;
-}
-
-static bool touch_people(struct hf_audit_state *state, struct hf_slice identity, struct hf_slice device, unsigned chain)
-{
-	return touch_again(state, &state->last_identity, HF_FIND_IDENTITY, identity, chain) &&
-		   (device.len == 0 || touch_again(state, &state->last_device, HF_FIND_DEVICE, device, chain));
-}
-
 static void note_time(struct hf_audit_state *state, int64_t time_ms)
 {
 	if (time_ms > state->latest_ms)
@@ -69,25 +17,18 @@ bool hf_block_touch_entry(struct hf_store *store, struct hf_log *log, const stru
 
 	note_time(state, entry->time_ms);
 	if (log == NULL || log->block != block) {
-		if (touch(state, HF_FIND_SESSION, entry->session, HF_CHAIN_LOG) == NULL)
+		if (!hf_names_touch_session(&state->names, entry->session))
 			return false;
 		if (log != NULL)
 			log->block = block;
 	}
-	return touch_people(state, entry->identity, entry->device, HF_CHAIN_LOG);
+	return hf_names_touch_entry(&state->names, entry);
 }
 
 bool hf_block_touch_record(struct hf_store *store, const struct hf_audit *record)
 {
-	struct hf_audit_state *state = store->audit;
-
-	note_time(state, record->time_ms);
-	if (record->session.len > 0 && touch(state, HF_FIND_SESSION, record->session, HF_CHAIN_AUDIT) == NULL)
-		return false;
-	/* Of whose entries these are, nothing was noted: so of anybody's. */
-	if (record->kind == HF_AUDIT_UNCOVERED && touch(state, HF_FIND_SESSION, HF_SLICE_NONE, HF_CHAIN_LOG) == NULL)
-		return false;
-	return touch_people(state, record->identity, record->device, HF_CHAIN_AUDIT);
+	note_time(store->audit, record->time_ms);
+	return hf_names_touch_record(&store->audit->names, record);
 }
 
 enum hf_reason hf_block_link(struct hf_store *store, struct hf_log *log, const struct hf_entry *entry)
@@ -106,20 +47,6 @@ void hf_block_add(struct hf_store *store, uint64_t lsn)
 {
 	store->audit->log.number = lsn;
 	memcpy(store->audit->log.link, store->audit->next_link, HF_DIGEST_SIZE);
-}
-
-void hf_block_clear(struct hf_audit_state *state)
-{
-	struct hf_touched *touched;
-	struct hf_touched *next;
-
-	HASH_ITER(hh, state->touched, touched, next)
-	{
-		HASH_DELETE(hh, state->touched, touched);
-		free(touched);
-	}
-	state->last_identity = NULL;
-	state->last_device = NULL;
 }
 
 uint64_t hf_audit_unsealed(const struct hf_store *store)
@@ -411,7 +338,7 @@ void hf_audit_close(struct hf_store *store)
 	if (state == NULL)
 		return;
 	hf_audit_drop_added(state);
-	hf_block_clear(state);
+	hf_names_clear(&state->names);
 	hf_expiry_free(&state->expiry);
 	hf_signer_free(state->signer);
 	free(state->key_path);

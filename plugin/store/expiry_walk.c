@@ -53,10 +53,11 @@ static enum hf_reason remove_record(struct removal *removal, uint64_t seq, struc
 		reason = unindex_people(removal, record.identity, record.device);
 	if (reason != HF_OK || record.kind == HF_AUDIT_KEY)
 		return reason; /* each key is signed by the one before: that must be seen for ever */
-	if (record.kind == HF_AUDIT_DELIVERED)
-		hf_receipts_unbatch(store, seq, &record);
-	if (!hf_notes_unbatch(store, seq, &record))
-		return HF_NO_MEMORY;
+	reason = hf_receipts_index(store, HF_INDEX_REMOVE, seq, &record);
+	if (reason == HF_OK)
+		reason = hf_notes_index(store, HF_INDEX_REMOVE, seq, &record);
+	if (reason != HF_OK)
+		return reason;
 	hf_put_be64(key, seq);
 	rocksdb_writebatch_delete_cf(store->batch, store->families[HF_FAMILY_AUDIT], key, sizeof key);
 	return HF_OK;

@@ -16,45 +16,31 @@ static bool make_key(struct hf_store *store, enum hf_notes what, struct hf_slice
 		   hf_buffer_append(&store->key, "", 1) && hf_buffer_append(&store->key, number, sizeof number);
 }
 
-static bool batch_one(struct hf_store *store, enum hf_notes what, struct hf_slice name, uint64_t seq, bool put)
+static enum hf_reason index_one(
+	struct hf_store *store, enum hf_index_act act, enum hf_notes what, struct hf_slice name, uint64_t seq)
 {
-	rocksdb_column_family_handle_t *family = store->families[HF_FAMILY_AUDIT_INDEX];
-
-	if (!make_key(store, what, name, seq))
-		return false;
-	if (put)
-		rocksdb_writebatch_put_cf(store->batch, family, (const char *)store->key.data, store->key.len, "", 0);
-	else
-		rocksdb_writebatch_delete_cf(store->batch, family, (const char *)store->key.data, store->key.len);
-	return true;
+	return make_key(store, what, name, seq) ? hf_index_do(store, act, hf_buffer_slice(&store->key), 0) : HF_NO_MEMORY;
 }
 
-static bool batch_all(struct hf_store *store, uint64_t seq, const struct hf_audit *record, bool put)
+enum hf_reason hf_notes_index(
+	struct hf_store *store, enum hf_index_act act, uint64_t seq, const struct hf_audit *record)
 {
+	enum hf_reason reason = HF_OK;
+
 	switch (record->kind) {
 	case HF_AUDIT_SUBSCRIBED:
 	case HF_AUDIT_UNSUBSCRIBED:
-		return batch_one(store, HF_NOTES_SESSION, record->session, seq, put) &&
-			   batch_one(store, HF_NOTES_DEVICE, record->device, seq, put);
+		reason = index_one(store, act, HF_NOTES_SESSION, record->session, seq);
+		return reason == HF_OK ? index_one(store, act, HF_NOTES_DEVICE, record->device, seq) : reason;
 	case HF_AUDIT_CONNECTED:
 	case HF_AUDIT_DISCONNECTED:
-		return batch_one(store, HF_NOTES_DEVICE, record->device, seq, put);
+		return index_one(store, act, HF_NOTES_DEVICE, record->device, seq);
 	case HF_AUDIT_ROLES:
 	case HF_AUDIT_STARTED:
-		return batch_one(store, HF_NOTES_SESSION, HF_SLICE_NONE, seq, put);
+		return index_one(store, act, HF_NOTES_SESSION, HF_SLICE_NONE, seq);
 	default:
-		return true;
+		return HF_OK;
 	}
-}
-
-bool hf_notes_batch(struct hf_store *store, uint64_t seq, const struct hf_audit *record)
-{
-	return batch_all(store, seq, record, true);
-}
-
-bool hf_notes_unbatch(struct hf_store *store, uint64_t seq, const struct hf_audit *record)
-{
-	return batch_all(store, seq, record, false);
 }
 
 enum hf_reason hf_notes_each(

@@ -43,40 +43,29 @@ enum hf_reason hf_receipts_keep(
 	return hf_pending_put(store, HF_FAMILY_AUDIT_INDEX, hf_slice_from(key, len + 8), &value);
 }
 
-static void batch_bucket(struct hf_store *store, char *key, size_t len, uint64_t bucket, uint64_t seq, bool put)
+static enum hf_reason index_bucket(
+	struct hf_store *store, enum hf_index_act act, char *key, size_t len, uint64_t bucket, uint64_t seq)
 {
-	rocksdb_column_family_handle_t *family = store->families[HF_FAMILY_AUDIT_INDEX];
-
 	hf_put_be64(key + len, bucket);
 	hf_put_be64(key + len + 8, seq);
-	if (put)
-		rocksdb_writebatch_put_cf(store->batch, family, key, len + 16, "", 0);
-	else
-		rocksdb_writebatch_delete_cf(store->batch, family, key, len + 16);
+	return hf_index_do(store, act, hf_slice_from(key, len + 16), 0);
 }
 
-static void batch_buckets(struct hf_store *store, uint64_t seq, const struct hf_audit *record, bool put)
+enum hf_reason hf_receipts_index(
+	struct hf_store *store, enum hf_index_act act, uint64_t seq, const struct hf_audit *record)
 {
 	char key[INDEX_KEY_SIZE];
 	uint64_t first = record->first / HF_RECEIPTS_EACH;
 	uint64_t last = record->last / HF_RECEIPTS_EACH;
+	enum hf_reason reason = HF_OK;
 
-	if (record->session.len == 0 || record->session.len > HF_SESSION_ID_MAX || last < first)
-		return;
+	if (record->kind != HF_AUDIT_DELIVERED || record->session.len == 0 || record->session.len > HF_SESSION_ID_MAX ||
+		last < first)
+		return HF_OK;
 	size_t len = begin_key(INDEX_PREFIX, record->session, key);
-	for (uint64_t bucket = first; bucket < last && bucket - first < BUCKETS_MAX; bucket++)
-		batch_bucket(store, key, len, bucket, seq, put);
-	batch_bucket(store, key, len, last, seq, put);
-}
-
-void hf_receipts_batch(struct hf_store *store, uint64_t seq, const struct hf_audit *record)
-{
-	batch_buckets(store, seq, record, true);
-}
-
-void hf_receipts_unbatch(struct hf_store *store, uint64_t seq, const struct hf_audit *record)
-{
-	batch_buckets(store, seq, record, false);
+	for (uint64_t bucket = first; reason == HF_OK && bucket < last && bucket - first < BUCKETS_MAX; bucket++)
+		reason = index_bucket(store, act, key, len, bucket, seq);
+	return reason == HF_OK ? index_bucket(store, act, key, len, last, seq) : reason;
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------- */

@@ -2,33 +2,18 @@
 /* Making seals, and reading them. */
 #include "store/audit_internal.h"
 
-#define NUMBER_SIZE 8
-
-static void batch_index(
-	struct hf_store *store, const struct hf_touched *touched, uint64_t number, struct hf_buffer *key)
-{
-	/* There is room: see hf_audit_seal. */
-	memcpy(key->data, touched->key, touched->key_len);
-	key->data[touched->key_len] = 0;
-	hf_put_be64(key->data + touched->key_len + 1, number);
-	rocksdb_writebatch_put_cf(store->batch, store->families[HF_FAMILY_AUDIT_INDEX], (const char *)key->data,
-		touched->key_len + 1 + NUMBER_SIZE, (const char *)&touched->chains, 1);
-}
-
 static enum hf_reason batch_seal(struct hf_store *store, const struct hf_seal *seal, uint8_t digest[HF_DIGEST_SIZE])
 {
 	const struct hf_audit_state *state = store->audit;
+	const struct hf_touched *touched;
 	unsigned char value[HF_SEAL_SIZE];
 	char key[HF_SEAL_KEY_SIZE];
 
 	if (!hf_seal_encode(seal, state->signer, value) || !hf_seal_digest(store->hasher, seal->number, value, digest))
 		return HF_NO_MEMORY;
-	hf_buffer_clear(&store->key);
-	for (const struct hf_touched *touched = state->touched; touched != NULL; touched = touched->hh.next) {
-		if (hf_buffer_reserve(&store->key, touched->key_len + 1 + NUMBER_SIZE) == NULL)
-			return HF_NO_MEMORY;
-		batch_index(store, touched, seal->number, &store->key);
-	}
+	enum hf_reason reason = hf_names_index(store, HF_INDEX_PUT, &state->names, seal->number, &touched);
+	if (reason != HF_OK)
+		return reason;
 	hf_put_seal_key(key, seal->number);
 	rocksdb_writebatch_put_cf(
 		store->batch, store->families[HF_FAMILY_AUDIT_INDEX], key, sizeof key, (const char *)value, sizeof value);
@@ -75,7 +60,7 @@ enum hf_reason hf_audit_seal(struct hf_store *store, int64_t now_ms)
 		return hf_store_fail(store, "cannot write a seal", error);
 	state->seal = seal;
 	memcpy(state->seal_digest, digest, sizeof digest);
-	hf_block_clear(state);
+	hf_names_clear(&state->names);
 	return hf_expiry_sealed(store);
 }
 

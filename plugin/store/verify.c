@@ -17,6 +17,7 @@ struct walk {
 	uint8_t key[HF_PUBLIC_KEY_SIZE];
 	uint64_t key_seq; /* of the record that introduced it; 0: none yet */
 	struct hf_vouch vouch;
+	struct hf_names names;                    /* in the block to which the walk has come */
 	uint64_t uncovered_first, uncovered_last; /* LSNs that were last said not to be covered */
 	struct hf_runs removed;                   /* blocks that may be missing ... */
 	uint64_t removal;                         /* ... as the record with this seq says; 0: there is none ... */
@@ -37,6 +38,35 @@ __attribute__((format(printf, 2, 3))) static bool bad(struct walk *walk, const c
 static bool is_uncovered(const struct walk *walk, uint64_t lsn)
 {
 	return lsn >= walk->uncovered_first && lsn <= walk->uncovered_last;
+}
+
+/* ---- the index ------------------------------------------------------------------------------------------- */
+
+/* Nothing signs the index, since all of it follows from what is signed. But a query shows only what it finds there. */
+static bool check_index(struct walk *walk, enum hf_reason reason, const char *what, uint64_t number)
+{
+	if (reason == HF_RECORD_CORRUPT)
+		return bad(walk, "%s %" PRIu64 " is not in the index as it should be: queries would leave something out", what,
+			number);
+	return reason == HF_OK || bad(walk, "%s", reason == HF_NO_MEMORY ? "out of memory" : hf_store_error(walk->store));
+}
+
+/* All whom and what the block is about. */
+static bool check_names(struct walk *walk, uint64_t number)
+{
+	const struct hf_touched *at;
+	enum hf_reason reason = hf_names_index(walk->store, HF_INDEX_LOOK, &walk->names, number, &at);
+
+	if (reason == HF_RECORD_CORRUPT && at->key_len > 1)
+		return bad(walk,
+			"block %" PRIu64 " is not in the index as it should be: queries would leave out what it has of %s %.*s",
+			number,
+			at->key[0] == HF_FIND_SESSION    ? "session"
+			: at->key[0] == HF_FIND_IDENTITY ? "identity"
+											 : "device",
+			(int)at->key_len - 1, at->key + 1);
+	hf_names_clear(&walk->names);
+	return check_index(walk, reason, "block", number);
 }
 
 /* ---- records --------------------------------------------------------------------------------------------- */
@@ -79,7 +109,12 @@ static bool check_record(struct walk *walk, uint64_t seq, struct hf_slice value)
 		walk->uncovered_last = record.last;
 	}
 	walk->out->records++;
-	return true;
+	if (!hf_names_touch_record(&walk->names, &record))
+		return bad(walk, "out of memory");
+	enum hf_reason reason = hf_receipts_index(walk->store, HF_INDEX_LOOK, seq, &record);
+	if (reason == HF_OK)
+		reason = hf_notes_index(walk->store, HF_INDEX_LOOK, seq, &record);
+	return check_index(walk, reason, "record", seq);
 }
 
 static bool walk_records(struct walk *walk, uint64_t last)
@@ -114,7 +149,8 @@ static bool check_linked(struct walk *walk, const struct hf_entry *entry, struct
 {
 	if (!check_digest(walk, entry))
 		return false;
-	if (!hf_entry_link(walk->hasher, walk->log.link, entry->lsn, value, walk->log.link))
+	if (!hf_names_touch_session(&walk->names, entry->session) || !hf_names_touch_entry(&walk->names, entry) ||
+		!hf_entry_link(walk->hasher, walk->log.link, entry->lsn, value, walk->log.link))
 		return bad(walk, "out of memory");
 	if (memcmp(entry->link.data, walk->log.link, HF_LINK_SIZE) != 0)
 		return bad(walk,
@@ -259,7 +295,7 @@ static bool check_seal(struct walk *walk, struct hf_slice value, const struct hf
 			" was replaced, and all links behind it made new",
 			seal->number, seal->lsn, seal->seq);
 	walk->out->seals++;
-	return true;
+	return check_names(walk, seal->number);
 }
 
 static bool is_at_seal(const rocksdb_iterator_t *seals)
@@ -369,6 +405,7 @@ static enum hf_reason verify(struct hf_store *store, const struct hf_verify_opti
 	rocksdb_iter_destroy(walk.entries);
 	rocksdb_iter_destroy(walk.records);
 	hf_runs_free(&walk.removed);
+	hf_names_clear(&walk.names);
 	out->signatures = walk.vouch.checked;
 	return reason;
 }

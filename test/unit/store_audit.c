@@ -371,6 +371,79 @@ START_TEST(records_that_change_places_are_found)
 }
 END_TEST
 
+static void add_some_of_each(struct hf_store *store)
+{
+	struct hf_audit connected = {.kind = HF_AUDIT_CONNECTED, .time_ms = 2000, .device = hf_slice_of("phone")};
+	struct hf_audit delivered = {.kind = HF_AUDIT_DELIVERED,
+		.time_ms = 2000,
+		.session = hf_slice_of("a"),
+		.identity = hf_slice_of("ann"),
+		.device = hf_slice_of("phone"),
+		.first = 1,
+		.last = 3 * HF_RECEIPTS_EACH,
+		.page = hf_slice_of("not looked at here")};
+
+	ck_assert_ok(hf_audit_add(store, &connected));
+	ck_assert_ok(hf_audit_add(store, &delivered));
+	ck_assert_ok(hf_audit_add(store, &(struct hf_audit){.kind = HF_AUDIT_STARTED, .time_ms = 2000}));
+	ck_assert_ok(hf_audit_seal(store, 4000));
+}
+
+static void put_index(struct hf_store *store, struct hf_slice key, const struct hf_slice *value)
+{
+	rocksdb_column_family_handle_t *family = store->families[HF_FAMILY_AUDIT_INDEX];
+	char *error = NULL;
+
+	if (value != NULL)
+		rocksdb_put_cf(store->db, store->write_options, family, key.data, key.len, value->data, value->len, &error);
+	else
+		rocksdb_delete_cf(store->db, store->write_options, family, key.data, key.len, &error);
+	ck_assert_ptr_null(error);
+}
+
+static void check_found_in_index(struct hf_store *store, struct hf_slice key)
+{
+	struct hf_verified verified;
+
+	ck_assert_ok(hf_audit_verify(store, NULL, &verified));
+	ck_assert_msg(strstr(verified.bad, "not in the index as it should be") != NULL, "key %.*s: '%s'", (int)key.len,
+		key.data, verified.bad);
+}
+
+/* Queries show what the index has: so each key of it is looked for. */
+START_TEST(a_key_that_is_missing_from_the_index_is_found)
+{
+	struct hf_store *store = open_audited();
+	rocksdb_iterator_t *iterator;
+	struct hf_verified verified;
+	unsigned seen[256] = {0};
+
+	write_some(store);
+	add_some_of_each(store);
+	iterator = hf_database_iterate(store, HF_FAMILY_AUDIT_INDEX); /* as it is now */
+	for (rocksdb_iter_seek_to_first(iterator); rocksdb_iter_valid(iterator); rocksdb_iter_next(iterator)) {
+		struct hf_slice key = hf_iterator_key(iterator), value = hf_iterator_value(iterator);
+		if (key.data[0] == HF_SEAL_PREFIX)
+			continue;
+		seen[(unsigned char)key.data[0]]++;
+		put_index(store, key, NULL);
+		check_found_in_index(store, key);
+		if (value.len > 0) { /* or the chains in which it says that there is something */
+			put_index(store, key, &(struct hf_slice){.data = "\0", .len = 1});
+			check_found_in_index(store, key);
+		}
+		put_index(store, key, &value);
+	}
+	rocksdb_iter_destroy(iterator);
+	for (const char *kind = "sidruc"; *kind != '\0'; kind++)
+		ck_assert_msg(seen[(unsigned char)*kind] > 0, "no key %c", *kind);
+	ck_assert_uint_eq(seen['r'], 4);
+	ck_assert_ok(hf_audit_verify(store, NULL, &verified));
+	ck_assert_str_eq(verified.bad, "");
+	hf_store_close(store);
+}
+END_TEST
+
 /* Everything from some record on, as far as the seals say that there was more. */
 START_TEST(a_log_that_was_cut_off_is_found)
 {
@@ -700,6 +773,7 @@ int main(void)
 	tcase_add_loop_test(tests, a_flipped_bit_is_found_and_named, 0, PLACES);
 	tcase_add_loop_test(tests, a_record_that_is_missing_is_found, 0, PLACES);
 	tcase_add_loop_test(tests, records_that_change_places_are_found, 0, 3);
+	tcase_add_test(tests, a_key_that_is_missing_from_the_index_is_found);
 	tcase_add_loop_test(tests, a_log_that_was_cut_off_is_found, 0, 2);
 	tcase_add_test(tests, links_made_new_do_not_fit_the_seal);
 	tcase_add_test(tests, a_store_made_anew_has_another_key);
