@@ -2,6 +2,7 @@
 /* Connecting, taking over, going, expiring: Mosquitto's events in Mosquitto's order (handle_connect.c, context.c,
  * session_expiry.c). */
 #include "fake.h"
+#include "groups.h"
 
 #include <inttypes.h>
 
@@ -133,12 +134,17 @@ static unsigned filters_under_root(const struct reader *reader)
 	return count;
 }
 
+static bool reads_something(unsigned index)
+{
+	return filters_under_root(&world->readers[index]) > 0 || reader_is_member(index);
+}
+
 /* Somebody claims the client id and is turned away: DISCONNECT under that id. */
 void login_fails(unsigned index)
 {
 	const struct reader *reader = &world->readers[index];
 	const char *owner, *other = people[index].identity_index == 2 ? "ann" : "olga";
-	bool taken = reader->durable && filters_under_root(reader) > 0;
+	bool taken = reader->durable && reads_something(index);
 
 	note("somebody fails to log in as %s", people[index].device);
 	must(hf_may_connect(hub, people[index].device, people[index].identity, &owner), "%s may not have its own client id",
@@ -210,6 +216,7 @@ static bool take_up(unsigned index, const struct connecting *how)
 	client_lost_socket(index);
 	if (!resumes) {
 		context_clear(context);
+		groups_take_back(index);
 		context->persisted = persisted;
 		context->emptied = emptied || persisted;
 	}
@@ -277,12 +284,14 @@ void client_connect(unsigned index, const struct connecting *how)
 	context->emptied = false;
 	reader_connected(index, how->clean);
 	world->readers[index].max_packet = how->max_packet;
+	groups_worker_back(index);
 	world->readers[index].size_known = false;
 	world->readers[index].max_qos = how->max_qos;
 	world->readers[index].outgrown = world->readers[index].outgrown || how->unlimited;
 	for (unsigned i = 0; i < FILTERS; i++) {
 		connection.unsubscribed = connection.unsubscribed && !world->readers[index].filters[i].used;
 	}
+	connection.unsubscribed = connection.unsubscribed && !reader_is_member(index);
 	if (connection.unsubscribed) {
 		let_go(index);
 	}
@@ -314,7 +323,7 @@ static bool restore_client(void *unused, const struct hf_durable *durable)
 	(void)unused;
 	must(index >= 0, "a client '%s' is restored that never was", durable->device);
 	struct reader *reader = &world->readers[index];
-	must(reader->durable && filters_under_root(reader) > 0, "%s is restored, but its session had ended",
+	must(reader->durable && reads_something((unsigned)index), "%s is restored, but its session had ended",
 		durable->device);
 	must(same_facts(durable, &reader->facts), "%s is restored with other facts", durable->device);
 	must(durable->max_packet_size == reader->facts.max_packet_size ||
@@ -353,6 +362,14 @@ static bool restore_subscription(
 			return true;
 		}
 	}
+	int group = group_of_kept(text);
+	if (group >= 0 && group_is_member((unsigned)group, (unsigned)index)) {
+		struct member *member = &world->groups[group].members[index];
+		must(member->options == options && member->identifier == identifier, "%s: %s is restored with other options",
+			device, text);
+		member->restored = true;
+		return true;
+	}
 	fail("%s: %s is restored, but was unsubscribed", device, text);
 }
 
@@ -365,15 +382,23 @@ void fake_restore(void)
 		for (unsigned i = 0; i < FILTERS; i++) {
 			world->readers[index].filters[i].restored = false;
 		}
+		for (unsigned group = 0; group < GROUPS; group++) {
+			world->groups[group].members[index].restored = false;
+		}
 	}
 	must(hf_hub_restore(hub, &restore) == HF_OK, "the durable clients cannot be restored");
 	for (unsigned index = 0; index < READERS; index++) {
 		struct reader *reader = &world->readers[index];
-		bool comes_back = reader->durable && filters_under_root(reader) > 0;
+		bool comes_back = reader->durable && reads_something(index);
 		must(comes_back == restored[index], "%s is not restored", people[index].device);
 		for (unsigned i = 0; i < FILTERS && comes_back; i++) {
 			must(!reader->filters[i].used || reader->filters[i].restored, "%s: %s is not restored",
 				people[index].device, reader->filters[i].plain);
+		}
+		for (unsigned group = 0; group < GROUPS && comes_back; group++) {
+			const struct member *member = &world->groups[group].members[index];
+			must(!member->is || member->restored, "%s is not restored as a worker of %s/%s", people[index].device,
+				shares[group].name, shares[group].plain);
 		}
 		if (!comes_back) {
 			memset(reader, 0, sizeof(*reader));

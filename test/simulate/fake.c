@@ -6,11 +6,13 @@
 
 #include "codec/document.h"
 #include "due.h"
+#include "groups.h"
 #include "log.h"
 #include "store_control.h"
 
 #define HANDLE_ENTRY (UINT64_C(1023) << 54)
 #define HANDLE_OTHER (UINT64_C(1022) << 54)
+#define HANDLE_SINGLE (UINT64_C(1021) << 54)
 #define DOCUMENT_SIZE 60 /* of its packet: fits everywhere */
 
 struct context contexts[READERS];
@@ -68,7 +70,12 @@ void left_books(unsigned index, const struct message *message, enum hf_outcome o
 	bool denied = outcome == HF_OUTCOME_UNSENT && message->lsn > 0 &&
 				  !reads(role_of(index, world->entries[message->lsn].session));
 
-	if (message->orphan) {
+	if (message->what == WHAT_LOAN && message->lsn > 0) {
+		(outcome == HF_OUTCOME_UNSENT ? group_returned : group_done)(
+			message->group, message->life, index, message->lsn);
+	} else if (message->what == WHAT_LOAN) {
+		/* a mark */
+	} else if (message->orphan) {
 		reader_orphan_left(index, message->first, message->lsn);
 	} else if (message->what == WHAT_ENTRY && message->qos > 0) {
 		if (outcome == HF_OUTCOME_UNSENT) {
@@ -87,6 +94,11 @@ void left_books(unsigned index, const struct message *message, enum hf_outcome o
 	if (contexts[index].persisted && message->what != WHAT_OTHER && message->qos > 0) {
 		writing++;
 		hf_delivered(hub, people[index].device, message->handle, outcome);
+		writing--;
+	}
+	if (message->what == WHAT_LOAN) { /* PERSIST_BASE_MSG_DELETE: nobody else has it */
+		writing++;
+		hf_released(hub, message->handle);
 		writing--;
 	}
 }
@@ -433,6 +445,64 @@ static enum hf_handover hand_entry(unsigned index, const struct hf_message *mess
 	return outcome;
 }
 
+/* An entry for a worker, or the mark that it will not come; its Subscription Identifier says of which group. */
+static enum hf_handover hand_loan(unsigned index, const struct hf_message *message, struct message *made)
+{
+	struct context *context = &contexts[index];
+	int session = session_of(message->session);
+	unsigned group = message->subscription_id_count == 1 ? message->subscription_ids[0] - GROUP_ID : GROUPS;
+
+	must(group < GROUPS && session >= 0, "%s is given the work of no group", people[index].device);
+	made->what = WHAT_LOAN;
+	made->group = (uint8_t)group;
+	made->life = world->groups[group].life;
+	made->size = DOCUMENT_SIZE;
+	if (message->entry) {
+		log_check(message->entry);
+		made->lsn = made->first = message->entry->lsn;
+		made->size = log_packet_size(message->entry, 0);
+		group_check_hand(group, index, made->lsn, message->qos);
+	} else {
+		group_check_mark(group, index, (unsigned)session);
+	}
+	bool known = !message->check_size && message->max_packet > 0 && made->size > message->max_packet;
+	bool unfit = context->max_packet > 0 && made->size > context->max_packet;
+	if (known || (unfit && made->qos > 0 && has_room(index, made->qos))) {
+		note("  %s: entry %" PRIu64 " is too large for work", people[index].device, made->lsn);
+		return HF_TOO_LARGE; /* it is given up when it is written */
+	}
+	enum hf_handover outcome = insert(index, made);
+	note("  %s: work of %s/%s, entry %" PRIu64 " (%s), %s, QoS %u, %u", people[index].device, shares[group].name,
+		shares[group].plain, made->lsn, session_names[session], outcome == HF_HANDED ? "handed" : "dropped", made->qos,
+		made->mid);
+	if (outcome == HF_HANDED && made->lsn > 0) {
+		group_handed(group, index, made->lsn, made->qos);
+	}
+	return outcome;
+}
+
+static void recall(void *unused, const char *device, uint16_t mid)
+{
+	int index = reader_of_device(device);
+	struct context *context = index >= 0 ? &contexts[index] : NULL;
+
+	(void)unused;
+	must(context && !context->connected, "%s is asked to give back what it has, and is there", device);
+	for (size_t i = 0; i < context->inflight.count; i++) {
+		struct message message = context->inflight.data[i];
+		if (message.mid == mid && message.qos > 0) {
+			must(message.what == WHAT_LOAN, "%s is to give back what is its own", device);
+			note("  %s gives back entry %" PRIu64, device, message.lsn);
+			message_remove(&context->inflight, i);
+			context->quota += context->quota < context->receive_maximum;
+			if (message.lsn > 0) {
+				group_returned(message.group, message.life, (unsigned)index, message.lsn);
+			}
+			return;
+		}
+	}
+}
+
 static enum hf_handover hand(void *unused, const char *device, const struct hf_message *message, uint64_t *handle)
 {
 	int index = reader_of_device(device);
@@ -455,15 +525,14 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 		"%s: the Maximum Packet Size is %u", device, (unsigned)message->max_packet);
 	bool shared =
 		message->entry && !message->first_offset && message->subscription_id_count <= 1 && !message->check_size;
-	*handle = made.handle = shared ? HANDLE_ENTRY | message->entry->lsn : HANDLE_OTHER | ++others;
+	*handle = made.handle = message->single ? HANDLE_SINGLE | ++others
+							: shared        ? HANDLE_ENTRY | message->entry->lsn
+											: HANDLE_OTHER | ++others;
 	made.pass = world->readers[index].pass;
 	if (message->qos > contexts[index].max_qos) {
 		must(message->max_qos, "%s: a message of QoS %u, its listener lowers that to %u", device, message->qos,
 			contexts[index].max_qos);
 		made.qos = contexts[index].max_qos;
-	}
-	if (message->qos > 0) {
-		made.mid = contexts[index].last_mid = next_mid(message->packet_id);
 	}
 	if (message->check_room) {
 		(void)next_mid(message->packet_id); /* that of the trial */
@@ -472,8 +541,13 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 			return HF_DROPPED;
 		}
 	}
+	if (message->qos > 0) {
+		made.mid = contexts[index].last_mid = next_mid(message->packet_id);
+	}
 	enum hf_handover outcome;
-	if (message->entry) {
+	if (message->single) {
+		outcome = hand_loan((unsigned)index, message, &made);
+	} else if (message->entry) {
 		outcome = hand_entry((unsigned)index, message, &made);
 	} else {
 		made.what = WHAT_DOCUMENT;
@@ -486,7 +560,8 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 	if (outcome == HF_HANDED && message->max_qos) {
 		*message->max_qos = made.qos;
 	}
-	if (outcome == HF_HANDED && (message->qos == 0 || message->max_qos || message->check_room || message->check_size)) {
+	if (outcome == HF_HANDED && (message->qos == 0 || message->max_qos || message->check_room || message->check_size ||
+									message->single)) {
 		fill_and_write((unsigned)index);
 	}
 	if (message->check_size && outcome == HF_HANDED && message->max_packet > 0 && made.size > message->max_packet) {
@@ -710,7 +785,8 @@ static void say(void *unused, enum hf_log_level level, const char *text)
 	(void)unused;
 	note("  log: %s", text);
 	/* Without a faulty disk there is nothing to complain about. */
-	must(level == HF_LOG_INFO || world->failing_ms != INT64_MIN || store_control_failed(), "an error is logged: %s",
+	bool of_group = strstr(text, "of the group") || strstr(text, "of a group"); /* what it passes over, it says */
+	must(level == HF_LOG_INFO || of_group || world->failing_ms != INT64_MIN || store_control_failed(), "an error is logged: %s",
 		text);
 }
 
@@ -753,6 +829,7 @@ void fake_broker(struct hf_broker *out)
 	*out = (struct hf_broker){
 		.hand = hand,
 		.holds = holds,
+		.recall = recall,
 		.flush = flush,
 		.retain = retain,
 		.retain_entry = retain_entry,

@@ -18,9 +18,12 @@
 #include "reader.h"
 #include "world.h"
 
+#define GROUP_ID 100 /* the Subscription Identifier of a group's workers: this and its number */
+
 enum what {
 	WHAT_ENTRY,
 	WHAT_DOCUMENT, /* a mark or an error */
+	WHAT_LOAN,     /* an entry, or the mark that it will not come, as a worker of a group */
 	WHAT_OTHER,    /* the broker's own: not from hand() */
 };
 
@@ -44,6 +47,8 @@ struct message {
 	bool dup;
 	bool truncation; /* the mark that entries were removed */
 	bool orphan;     /* let go: see reader_lets_go */
+	uint8_t group;   /* of a loan ... */
+	uint32_t life;   /* ... and the group's life */
 	char topic[64];
 };
 
@@ -125,6 +130,8 @@ void fake_end(void);
 void client_publish(unsigned reader, const struct entry *entry, bool is_will);
 void client_subscribe(unsigned reader, const struct wish *wish);
 void client_unsubscribe(unsigned reader, const char *filter, const char *plain);
+void client_join(unsigned reader, unsigned group, const struct wish *wish);
+void client_leave(unsigned reader, unsigned group, const char *filter);
 
 /* clients.c */
 void client_receive(unsigned reader, const struct message *message);

@@ -8,6 +8,7 @@
 #include "codec/properties.h"
 #include "codec/signal.h"
 #include "codec/token.h"
+#include "groups.h"
 #include "reader.h"
 #include "store_control.h"
 
@@ -61,6 +62,7 @@ static void add(void)
 	world->session_head[entry->session] = entry->offset;
 	world->session_lsn[entry->session][entry->offset] = world->head;
 	readers_get_entry(world->head);
+	groups_get_entry(world->head);
 }
 
 void log_commit(bool hidden)
@@ -121,6 +123,7 @@ void log_removed(uint64_t lsn)
 	must(world->config.clock_steps_back || entry->time_ms + world->config.retention_ms <= world->wall_ms,
 		"entry %" PRIu64 " is removed before its time", lsn);
 	readers_lose_entry(lsn);
+	groups_lose_entry(lsn);
 	entry->removed = true;
 	world->removed++;
 	note("  entry %" PRIu64 " (%s %" PRIu64 ") is removed", lsn, session_names[entry->session], entry->offset);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fake.h"
+#include "groups.h"
 #include "steps.h"
 #include "store_control.h"
 #include "world.h"
@@ -95,6 +96,7 @@ static void live(void)
 		for (unsigned index = 0; index < READERS; index++) {
 			reader_restarted(index, clean);
 		}
+		groups_restarted(clean);
 	}
 	world->ending = ENDING_NONE;
 	world->wake_at_ms = 0;
@@ -183,7 +185,7 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options, .parser = parse, .doc = "Random schedules of Holdfast's session logic"};
 	struct arguments arguments = {.seed = 1, .count = 1000};
-	uint64_t entries = 0, handed = 0, joined = 0, removed = 0, lives = 0, done = 0;
+	uint64_t entries = 0, handed = 0, joined = 0, worked = 0, removed = 0, lives = 0, done = 0;
 	const char *base = getenv("TMPDIR");
 	char directory[256];
 	bool good = true;
@@ -204,13 +206,14 @@ int main(int argc, char **argv)
 		entries += world->head;
 		handed += world->handed;
 		joined += world->joined;
+		worked += world->worked;
 		removed += world->removed;
 		lives += world->lives;
 	}
 	remove(roles_path());
 	rmdir(directory);
 	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " lives, %" PRIu64 " entries, %" PRIu64
-		   " handed over, joined ones in %" PRIu64 " messages, %" PRIu64 " removed, %.1f s: %s\n",
-		done, arguments.seed, lives, entries, handed, joined, removed, now_s() - begun, good ? "no fault" : "a fault");
+		   " handed over, joined ones in %" PRIu64 " messages, to groups %" PRIu64 ", %" PRIu64 " removed, %.1f s: %s\n",
+		done, arguments.seed, lives, entries, handed, joined, worked, removed, now_s() - begun, good ? "no fault" : "a fault");
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

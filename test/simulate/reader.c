@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "due.h"
+#include "groups.h"
 #include "log.h"
 
 #define NO_LOCAL 0x04
@@ -68,6 +69,7 @@ static enum mark mark_of(unsigned index, const struct filter *filter)
 static void forget(struct reader *reader)
 {
 	memset(reader, 0, sizeof(*reader));
+	groups_forget_member((unsigned)(reader - world->readers));
 }
 
 void reader_connected(unsigned index, bool clean)
@@ -129,6 +131,7 @@ void reader_lets_go(unsigned index)
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
 		reader->debts[lsn] = (struct debt){.copies = 0};
 	}
+	groups_unsure_of(index);
 }
 
 void reader_ended(unsigned index)
@@ -326,17 +329,22 @@ static void put_back(struct reader *reader, uint64_t sent)
 	}
 }
 
-static void place(struct reader *reader, unsigned slot, const struct wish *wish)
+void filter_place(struct filter *filter, const struct wish *wish)
 {
-	struct filter *filter = &reader->filters[slot];
-	char topic[100];
-
 	filter->from = filter->floor = filter->last_n = filter->last_lsn = 0;
 	if (wish->session == NOBODY) {
 		place_anywhere(filter, wish);
 	} else {
 		filter->from = place_in_session(wish);
 	}
+}
+
+static void place(struct reader *reader, unsigned slot, const struct wish *wish)
+{
+	struct filter *filter = &reader->filters[slot];
+	char topic[100];
+
+	filter_place(filter, wish);
 	forget_slot(reader, slot);
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
 		/* Who asks for what is gone is told, or not: at the time it is not due. */
@@ -484,6 +492,7 @@ void roles_change(bool revoked)
 		}
 	}
 	world->revoked = revoked;
+	groups_roles_changed();
 	for (unsigned index = 0; index < READERS; index++) {
 		for (unsigned i = 0; i < FILTERS; i++) {
 			struct filter *filter = &world->readers[index].filters[i];

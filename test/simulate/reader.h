@@ -44,6 +44,9 @@ void roles_change(bool revoked);                       /* to the shorter file of
 /* Its filters (a bit each) that name this session: they wait when the role for it is gone. */
 unsigned filters_that_wait(const struct reader *reader, unsigned session);
 
+/* Where a filter begins that is asked for now. */
+void filter_place(struct filter *filter, const struct wish *wish);
+
 /* What hf_may_subscribe must say to this wish. */
 enum hf_reason reader_may_subscribe(unsigned reader, const struct wish *wish);
 

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "groups.h"
 #include "log.h"
 #include "store_control.h"
 
@@ -175,4 +176,52 @@ void client_unsubscribe(unsigned index, const char *filter, const char *plain)
 	must(hf_slice_is(out, plain), "%s unsubscribes from %s: the broker shall drop %.*s", people[index].device, filter,
 		(int)out.len, out.data);
 	reader_unsubscribed(index, plain);
+}
+
+/* ---- groups */
+
+void client_join(unsigned index, unsigned group, const struct wish *asked)
+{
+	uint8_t max_qos = contexts[index].max_qos, qos = asked->options & 0x03;
+	struct wish granted = *asked, *wish = &granted;
+	struct hf_slice out = HF_SLICE_NONE;
+	const char *device = people[index].device;
+	char kept[120];
+
+	granted.options = qos < max_qos ? qos : max_qos;
+	enum hf_reason wanted = reader_may_subscribe(index, wish);
+	note("%s joins %s, options %u: %s", device, wish->text, wish->options, hf_reason_name(wanted));
+	if (wish->session != NOBODY) {
+		expect_refusal(index, wish->session, wanted, 0);
+		snprintf(refusal.topic, sizeof(refusal.topic), "%s", asked->text);
+	}
+	enum hf_reason reason = hf_may_subscribe(hub, device, wish->text);
+	must(reason == wanted, "%s may join %s: %s, not %s", device, wish->text, hf_reason_name(reason),
+		hf_reason_name(wanted));
+	check_refusal(index);
+	if (reason != HF_OK) {
+		return;
+	}
+	group_kept(group, kept, sizeof(kept));
+	reason = hf_subscribe(hub, device, wish->text, wish->options, wish->identifier, &out);
+	must(reason == HF_OK && hf_slice_is(out, kept), "%s joins %s: %s, kept as %.*s", device, wish->text,
+		hf_reason_name(reason), (int)out.len, out.data);
+	group_joined(group, index, wish);
+	if (contexts[index].persisted) {
+		reason = hf_subscription_keep(hub, device, kept, wish->options, wish->identifier);
+		must(reason == HF_OK, "%s: a subscription is not kept: %s", device, hf_reason_name(reason));
+	}
+}
+
+void client_leave(unsigned index, unsigned group, const char *filter)
+{
+	struct hf_slice out = HF_SLICE_NONE;
+	char kept[120];
+
+	note("%s leaves %s", people[index].device, filter);
+	group_kept(group, kept, sizeof(kept));
+	enum hf_reason reason = hf_unsubscribe(hub, people[index].device, filter, &out);
+	must(reason == HF_OK && hf_slice_is(out, kept), "%s leaves %s: %s, %.*s", people[index].device, filter,
+		hf_reason_name(reason), (int)out.len, out.data);
+	group_left(group, index);
 }

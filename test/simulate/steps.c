@@ -6,6 +6,7 @@
 
 #include "due.h"
 #include "fake.h"
+#include "groups.h"
 #include "log.h"
 #include "store_control.h"
 #include "wishes.h"
@@ -190,6 +191,26 @@ static void step_unsubscribe(void)
 	}
 }
 
+static void step_group(void)
+{
+	int index = pick(is_connected);
+	unsigned group = (unsigned)chance(GROUPS);
+	struct wish wish;
+	char filter[140];
+
+	if (index < 0) {
+		return;
+	}
+	if (!group_is_member(group, (unsigned)index) || !one_in(3)) {
+		wish_to_join(group, &wish);
+		client_join((unsigned)index, group, &wish);
+	} else {
+		snprintf(filter, sizeof(filter), "$share/%s/%s%s", shares[group].name, one_in(2) ? "" : "$from/earliest/",
+			shares[group].plain);
+		client_leave((unsigned)index, group, filter);
+	}
+}
+
 static void step_answer(void)
 {
 	int index = pick(has_answers);
@@ -311,6 +332,8 @@ bool step(void)
 		step_tick();
 	} else if (dice < 620) {
 		step_answer();
+	} else if (dice < 650 && world->config.groups) {
+		step_group();
 	} else if (dice < 720) {
 		step_subscribe();
 	} else if (dice < 745) {
@@ -378,6 +401,9 @@ static void check_settled(unsigned keep)
 		if (context->connected && has_room(index)) {
 			reader_check_settled(index);
 		}
+	}
+	if (keep == 0) {
+		groups_check_settled();
 	}
 }
 

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 
 #include "codec/token.h"
+#include "fake.h"
+#include "groups.h"
 #include "log.h"
 
 /* ---- publishes */
@@ -238,4 +240,25 @@ const char *wish_to_end(unsigned index, char *filter, size_t size)
 	bool named = strncmp(found->plain, "sessions/", 9) == 0;
 	snprintf(filter, size, "%s%s", !named ? "" : prefixes[chance(sizeof(prefixes) / sizeof(*prefixes))], found->plain);
 	return found->plain;
+}
+
+void wish_to_join(unsigned group, struct wish *out)
+{
+	const struct share *share = &shares[group];
+	char position[32], prefix[64] = "";
+
+	*out = (struct wish){
+		.verb = HF_VERB_PLAIN,
+		.position = {.kind = HF_POSITION_LATEST},
+		.session = share->session,
+		.options = (uint8_t)(one_in(6) ? 0 : 1 + chance(2)),
+		.identifier = GROUP_ID + group,
+	};
+	snprintf(out->plain, sizeof(out->plain), "%s", share->plain);
+	if (!one_in(3)) {
+		out->verb = one_in(3) ? HF_VERB_FROM : HF_VERB_RESUME;
+		pick_position(out, position, sizeof(position));
+		snprintf(prefix, sizeof(prefix), "%s/%s/", out->verb == HF_VERB_FROM ? "$from" : "$resume", position);
+	}
+	snprintf(out->text, sizeof(out->text), "$share/%s/%s%s", share->name, prefix, share->plain);
 }

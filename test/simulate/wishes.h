@@ -14,6 +14,9 @@ void batch_make(unsigned reader, unsigned session, unsigned response, struct ent
 /* False: this client has as many filters as this program knows of. */
 bool wish_make(unsigned reader, struct wish *out);
 
+/* To join a group. */
+void wish_to_join(unsigned group, struct wish *out);
+
 /* One of its filters to unsubscribe from: its plain form is returned, what the client sends is in `filter`. */
 const char *wish_to_end(unsigned reader, char *filter, size_t size);
 

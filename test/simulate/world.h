@@ -27,6 +27,7 @@ enum {
 	ASK_IDS = 8, /* in each session */
 	SHARED_KEYS = 2,
 	IDENTITIES = 5,
+	GROUPS = 4,
 	HELD = 2048,
 	TRACE_LINES = 80,
 	TRACE_WIDTH = 160,
@@ -136,13 +137,46 @@ struct reader {
 	bool back; /* since it was told when the session expires: that no longer holds */
 };
 
+/* ---- groups ($share): groups.h */
+
+enum work_state {
+	WORK_NONE, /* not due to the group */
+	WORK_OPEN, /* nobody has it */
+	WORK_LENT,
+	WORK_DONE,
+};
+
+struct work {
+	uint8_t state;
+	uint8_t holder; /* of what is lent; else NOBODY */
+	bool maybe;     /* open: it may have been passed over; done: it may come once more */
+	int64_t done_ms;
+};
+
+struct member {
+	bool is, restored;
+	uint8_t options;
+	uint32_t identifier;
+};
+
+struct group {
+	bool exists;
+	uint32_t life; /* counts how often it began */
+	struct filter place;
+	struct work works[ENTRIES + 1];
+	struct member members[READERS];
+	bool seen[IDENTITIES]; /* is, or was, a worker ... */
+	int64_t seen_ms[IDENTITIES];
+	uint32_t least_packet; /* the smallest Maximum Packet Size that a worker has had; 0: all took everything */
+};
+
 /* ---- */
 
 struct config {
 	unsigned window, ack_flush_ms, max_queued, steps, rollup;
 	unsigned retention_ms; /* 0: everything is kept */
 	enum hf_role anonymous_role;
-	bool clock_steps_back, faults;
+	bool clock_steps_back, faults, groups;
 };
 
 enum ending {
@@ -173,13 +207,14 @@ struct world {
 	bool revoked; /* the shorter roles file is in force */
 
 	struct reader readers[READERS];
+	struct group groups[GROUPS];
 
 	/* Up to when changes of cursors are on disk for sure. */
 	int64_t written_ms;
 	int64_t failing_ms; /* when the store was last seen failing */
 	unsigned ticks_since_failing;
 
-	uint64_t handed, joined, killed_lives, gaps_told, removed; /* for the summary */
+	uint64_t handed, joined, worked, killed_lives, gaps_told, removed; /* for the summary */
 	unsigned trace_next;
 	char trace[TRACE_LINES][TRACE_WIDTH];
 	char failure[1024];

@@ -655,6 +655,23 @@ START_TEST(who_leaves_and_goes_gives_back_what_it_has)
 }
 END_TEST
 
+START_TEST(who_leaves_has_room_for_others)
+{
+	hf_hub_close(hub);
+	options.window = 2;
+	open_hub();
+	join("w1", "agent", "$share/w/sessions/a/input");
+	subscribe("w1", "$share/v/sessions/b/input");
+	settle();
+	say_many("a", 2);
+	say("b", "x");
+	ck_assert_str_eq(got("w1"), "a1 a2");
+	fake.count = 0;
+	unsubscribe("w1", "$share/w/sessions/a/input"); /* it ends, and what was unfinished in it */
+	ck_assert_got("w1", "b1");
+}
+END_TEST
+
 START_TEST(a_durable_member_away_keeps_the_group)
 {
 	join_durable("w1", "agent", INPUTS);
@@ -1158,6 +1175,7 @@ int main(void)
 	tcase_add_test(tests, the_last_one_takes_the_group_with_it);
 	tcase_add_test(tests, who_leaves_finishes_what_it_has);
 	tcase_add_test(tests, who_leaves_and_goes_gives_back_what_it_has);
+	tcase_add_test(tests, who_leaves_has_room_for_others);
 	tcase_add_test(tests, a_durable_member_away_keeps_the_group);
 	tcase_add_test(tests, nobody_for_a_long_time);
 	tests = case_with_hub(suite, "kept");

@@ -183,10 +183,15 @@ void hf_loans_return(struct hf_device *device)
 	}
 }
 
+/* Whoever had something of it has room for what other groups have for it. */
 void hf_lane_drop(struct hf_lane *lane)
 {
 	while (lane->loans) {
+		struct hf_device *device = lane->loans->device;
 		hf_loan_free(lane->loans);
+		if (device) {
+			hf_group_room(lane->group->hub, device);
+		}
 	}
 	lane_free(lane);
 }
