@@ -560,8 +560,8 @@ static enum hf_handover hand(void *unused, const char *device, const struct hf_m
 	if (outcome == HF_HANDED && message->max_qos) {
 		*message->max_qos = made.qos;
 	}
-	if (outcome == HF_HANDED && (message->qos == 0 || message->max_qos || message->check_room || message->check_size ||
-									message->single)) {
+	if (outcome == HF_HANDED &&
+		(message->qos == 0 || message->max_qos || message->check_room || message->check_size || message->single)) {
 		fill_and_write((unsigned)index);
 	}
 	if (message->check_size && outcome == HF_HANDED && message->max_packet > 0 && made.size > message->max_packet) {
@@ -786,8 +786,8 @@ static void say(void *unused, enum hf_log_level level, const char *text)
 	note("  log: %s", text);
 	/* Without a faulty disk there is nothing to complain about. */
 	bool of_group = strstr(text, "of the group") || strstr(text, "of a group"); /* what it passes over, it says */
-	must(level == HF_LOG_INFO || of_group || world->failing_ms != INT64_MIN || store_control_failed(), "an error is logged: %s",
-		text);
+	must(level == HF_LOG_INFO || of_group || world->failing_ms != INT64_MIN || store_control_failed(),
+		"an error is logged: %s", text);
 }
 
 void watch_store(void)

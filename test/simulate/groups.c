@@ -306,8 +306,8 @@ void group_check_mark(unsigned number, unsigned reader, unsigned session)
 	must(listens_for_marks(number), "%s gets a mark by a group that does not ask for them", people[reader].device);
 }
 
-/* Everything before it in its session is done with, or with this worker; unless there is something that was, perhaps, too
- * large for the one who has what is before that. */
+/* Everything before it in its session is done with, or with this worker; unless there is something that was, perhaps,
+ * too large for the one who has what is before that. */
 static void check_before(const struct group *group, unsigned reader, uint64_t lsn)
 {
 	const struct entry *entry = &world->entries[lsn];

@@ -213,7 +213,9 @@ int main(int argc, char **argv)
 	remove(roles_path());
 	rmdir(directory);
 	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " lives, %" PRIu64 " entries, %" PRIu64
-		   " handed over, joined ones in %" PRIu64 " messages, to groups %" PRIu64 ", %" PRIu64 " removed, %.1f s: %s\n",
-		done, arguments.seed, lives, entries, handed, joined, worked, removed, now_s() - begun, good ? "no fault" : "a fault");
+		   " handed over, joined ones in %" PRIu64 " messages, to groups %" PRIu64 ", %" PRIu64
+		   " removed, %.1f s: %s\n",
+		done, arguments.seed, lives, entries, handed, joined, worked, removed, now_s() - begun,
+		good ? "no fault" : "a fault");
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

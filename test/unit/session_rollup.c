@@ -482,6 +482,26 @@ START_TEST(what_is_left_of_joined_ones)
 }
 END_TEST
 
+/* Between them lies one of another session, which the device was not to have: it is not owed with them. */
+START_TEST(what_lay_between_joined_ones)
+{
+	const struct hf_token_batch between = batch_of("q", 0, "between");
+
+	write_roles("agent agent *\nann user a\n");
+	ck_assert_ok(hf_hub_reload(hub, message, sizeof(message)));
+	write_many("r", 0, 3);
+	publish_batch("c", &between, HF_SLICE_NONE);
+	write_many("r", 3, 3);
+	connect_durable("phone", "ann");
+	subscribe("phone", "$from/earliest/sessions/+/tokens");
+	ck_assert_got("phone", "a1-6");
+	write_roles("agent agent *\nann user *\n");
+	reopen();
+	come_back("phone");
+	ck_assert_got("phone", "a1 a2 a3 a4 a5 a6");
+}
+END_TEST
+
 START_TEST(given_up_after_all)
 {
 	struct hf_buffer wanted = {.data = NULL};
@@ -922,6 +942,7 @@ int main(void)
 	tcase_add_test(tests, what_an_online_device_has_seen_a_kill_leaves_open);
 	tcase_add_test(tests, golden_bytes_of_a_joined_message);
 	tcase_add_loop_test(tests, what_is_left_of_joined_ones, 0, 4);
+	tcase_add_test(tests, what_lay_between_joined_ones);
 	tcase_add_test(tests, given_up_after_all);
 	tcase_add_test(tests, no_larger_than_the_option_says);
 	tcase_add_test(tests, no_larger_than_the_client_takes);

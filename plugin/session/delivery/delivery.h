@@ -60,7 +60,8 @@ void hf_filter_forget_stored(struct hf_hub *hub, struct hf_device *device, const
 /* owed.c. Filters are given by slot. */
 bool hf_owed_add(struct hf_device *device, const struct hf_owed *owed);        /* false: no memory */
 bool hf_owed_handed(struct hf_device *device, const struct hf_handed *handed); /* it is owed, then; likewise */
-uint64_t hf_owed_filters(const struct hf_device *device, uint64_t lsn);        /* under which this entry is owed */
+uint64_t hf_owed_filters(const struct hf_device *device, uint64_t lsn);        /* under which something is owed there */
+uint64_t hf_owed_under(const struct hf_device *device, const struct hf_entry *entry); /* under which this entry is */
 bool hf_owed_alone(const struct hf_device *device,
 	uint64_t lsn); /* this very entry is owed, not those that were joined from here on */
 uint64_t hf_owed_after(const struct hf_device *device, uint64_t lsn); /* the next entry owed; UINT64_MAX: none */

@@ -47,8 +47,7 @@ static bool wants(struct hf_hub *hub, struct hf_device *device, const struct hf_
 	if (subscription->outside || !subscription->allowed || !hf_subscription_matches(subscription, entry)) {
 		return false;
 	}
-	if (entry->lsn <= subscription->from &&
-		!(hf_owed_filters(device, entry->lsn) & UINT64_C(1) << subscription->slot)) {
+	if (entry->lsn <= subscription->from && !(hf_owed_under(device, entry) & UINT64_C(1) << subscription->slot)) {
 		return false;
 	}
 	if ((subscription->options & HF_NO_LOCAL) && hf_slice_is(entry->device, device->id)) {

@@ -68,6 +68,24 @@ uint64_t hf_owed_filters(const struct hf_device *device, uint64_t lsn)
 	return filters;
 }
 
+/* Between those that were joined there may be others, of other sessions, that were not due then. */
+static bool is_of(const struct hf_owed *owed, uint32_t session)
+{
+	return owed->first == owed->last || owed->session == 0 || session == 0 || owed->session == session;
+}
+
+uint64_t hf_owed_under(const struct hf_device *device, const struct hf_entry *entry)
+{
+	uint32_t session = hf_session_number(device, entry->session);
+	uint64_t filters = 0;
+
+	for (size_t i = 0; i < device->owed_count && device->owed[i].first <= entry->lsn; i++) {
+		const struct hf_owed *owed = &device->owed[i];
+		filters |= owed->last >= entry->lsn && is_of(owed, session) ? owed->filters : 0;
+	}
+	return filters;
+}
+
 uint64_t hf_owed_after(const struct hf_device *device, uint64_t lsn)
 {
 	for (size_t i = 0; i < device->owed_count; i++) {
