@@ -179,17 +179,20 @@ static bool prepare(struct run *run)
 static cJSON *value_of(struct argp_state *state, const char *name, const char *text)
 {
 	static const char *const numbers[] = {"limit", "offset", "age", "bytes", "count"};
+	static const char *const flags[] = {"online", "first", "acknowledged"};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		if (strcmp(name, numbers[i]) == 0) {
 			return cJSON_CreateNumber((double)hf_number_argument(state, name, text, 0, UINT64_C(1) << 53));
 		}
 	}
-	if (strcmp(name, "online") == 0) {
-		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
-			argp_error(state, "online is true or false, not '%s'", text);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (strcmp(name, flags[i]) == 0) {
+			if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
+				argp_error(state, "%s is true or false, not '%s'", name, text);
+			}
+			return cJSON_CreateBool(*text == 't');
 		}
-		return cJSON_CreateBool(*text == 't');
 	}
 	if (!hf_utf8_valid(hf_slice_of(text))) {
 		argp_error(state, "%s is not UTF-8", name);
@@ -255,6 +258,8 @@ static const struct argp argp = {
 		   "  getSession session=trip\n"
 		   "  listDevices session=trip online=true\n"
 		   "  query session=trip kind=published from=2026-01\n"
+		   "  transcript session=trip\n"
+		   "  getCheckpoint\n"
 		   "  closeSession session=trip\n"
 		   "  disconnectIdentity identity=alice\n\n"
 		   "Exit status: 0 done, 1 refused or failed, 2 wrong usage.",

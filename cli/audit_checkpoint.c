@@ -33,7 +33,7 @@ static bool take(const cJSON *object, struct hf_checkpoint *out)
 	size_t len = 0;
 	const char *hex = hf_json_text(object, "value");
 
-	if (number_of(object, "checkpoint") != VERSION || number == 0 ||
+	if (number_of(object, "checkpoint") != HF_CHECKPOINT_VERSION || number == 0 ||
 		OPENSSL_hexstr2buf_ex(out->value, sizeof(out->value), &len, hex, '\0') != 1 || len != sizeof(out->value) ||
 		!hf_seal_decode(hf_slice_from(out->value, sizeof(out->value)), &out->seal)) {
 		return false;
@@ -61,24 +61,13 @@ bool hf_checkpoint_read(const char *path, struct hf_checkpoint *out)
 	return taken;
 }
 
-bool hf_checkpoint_print(const struct hf_checkpoint *checkpoint)
+static bool print(const struct hf_checkpoint *checkpoint)
 {
-	char time[HF_TIME_SIZE], hex[2 * HF_SEAL_SIZE + 1];
-	struct hf_buffer pem = {0};
 	cJSON *object = cJSON_CreateObject();
-	bool made = object && hf_public_key_export(checkpoint->public_key, &pem) &&
-				OPENSSL_buf2hexstr_ex(hex, sizeof(hex), NULL, checkpoint->value, HF_SEAL_SIZE, '\0') == 1 &&
-				hf_json_add(object, "checkpoint", hf_json_from_u64(VERSION)) &&
-				hf_json_add(object, "seal", hf_json_from_u64(checkpoint->seal.number)) &&
-				hf_json_add(object, "time", cJSON_CreateString(hf_time_print(checkpoint->seal.time_ms, time))) &&
-				hf_json_add(object, "entries", hf_json_from_u64(checkpoint->seal.lsn)) &&
-				hf_json_add(object, "records", hf_json_from_u64(checkpoint->seal.seq)) &&
-				hf_json_add(object, "value", cJSON_CreateString(hex)) &&
-				hf_json_add(object, "public_key", hf_json_from_text(hf_buffer_slice(&pem)));
+	bool made = object && hf_checkpoint_json(checkpoint, object);
 	bool printed = hf_json_print(made ? object : NULL, true);
 
 	cJSON_Delete(object);
-	hf_buffer_free(&pem);
 	return printed;
 }
 
@@ -93,10 +82,7 @@ static enum hf_exit export_newest(const char *path)
 	if (!store) {
 		return HF_EXIT_FAILED;
 	}
-	enum hf_reason reason = hf_seal_get(store, 0, &checkpoint.seal, checkpoint.value, &found);
-	if (reason == HF_OK && found) {
-		reason = hf_audit_public_key(store, checkpoint.seal.key_seq, checkpoint.public_key);
-	}
+	enum hf_reason reason = hf_checkpoint_newest(store, &checkpoint, &found);
 	if (reason != HF_OK) {
 		hf_complain("%s", hf_store_error(store));
 	} else if (!found) {
@@ -105,7 +91,7 @@ static enum hf_exit export_newest(const char *path)
 			path);
 	}
 	hf_store_close(store);
-	if (reason != HF_OK || !found || !hf_checkpoint_print(&checkpoint)) {
+	if (reason != HF_OK || !found || !print(&checkpoint)) {
 		return HF_EXIT_FAILED;
 	}
 	return hf_output_end();

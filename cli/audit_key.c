@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "query/checkpoint.h"
 #include "store_option.h"
 
 struct key {
@@ -33,16 +34,6 @@ static bool print_key(const uint8_t public_key[HF_PUBLIC_KEY_SIZE])
 	return made;
 }
 
-/* The record of the key in force: of the newest seal; before the first seal, of the store's first record. */
-static enum hf_reason find_key(struct hf_store *store, bool first, uint8_t public_key[HF_PUBLIC_KEY_SIZE])
-{
-	struct hf_seal seal = {.key_seq = 1};
-	bool found;
-	enum hf_reason reason = first ? HF_OK : hf_seal_get(store, 0, &seal, NULL, &found);
-
-	return reason == HF_OK ? hf_audit_public_key(store, seal.key_seq, public_key) : reason;
-}
-
 static enum hf_exit export(const struct key *key)
 {
 	struct hf_store *store = hf_store_open_to_read(key->store_path);
@@ -51,7 +42,7 @@ static enum hf_exit export(const struct key *key)
 	if (!store) {
 		return HF_EXIT_FAILED;
 	}
-	enum hf_reason reason = find_key(store, key->first, public_key);
+	enum hf_reason reason = hf_checkpoint_key(store, key->first, public_key);
 	if (reason != HF_OK) {
 		hf_complain("no key to be found: %s", hf_store_error(store));
 	}

@@ -79,6 +79,7 @@
 	X(STORE_BUSY,           0, "store-busy",           "the store is locked by another process") \
 	X(STORE_OTHER_FORMAT,   0, "store-format",         "the store was written by another version of Holdfast") \
 	X(KEY_UNUSABLE,         0, "key-unusable",         "the key that seals the audit cannot be used; see the broker's log") \
+	X(NOT_AUDITED,          0, "not-audited",          "there is no proof yet: the option audit is off, or the broker has only just started") \
 	X(NO_MEMORY,            0, "no-memory",            "the broker is out of memory")
 /* clang-format on */
 

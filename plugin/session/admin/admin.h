@@ -49,7 +49,9 @@
 	X(AGE, 12, "age", NUMBER, age_ms, 0, INT64_MAX)                                                                    \
 	X(BYTES, 13, "bytes", NUMBER, bytes, 0, INT64_MAX)                                                                 \
 	X(COUNT, 14, "count", NUMBER, count, 0, INT64_MAX)                                                                 \
-	X(WHY, 15, "why", TEXT, why, 1, 1024)
+	X(WHY, 15, "why", TEXT, why, 1, 1024)                                                                              \
+	X(FIRST, 16, "first", FLAG, first, 0, 1)                                                                           \
+	X(ACKNOWLEDGED, 17, "acknowledged", FLAG, acknowledged, 0, 1)
 
 enum hf_admin_argument {
 #define HF_ADMIN_ARGUMENT_BIT(id, bit, name, type, member, least, most) HF_ADMIN_##id = 1 << bit,
@@ -61,7 +63,7 @@ struct hf_admin_arguments {
 	unsigned int given; /* which of them: bits */
 	/* Ended by a zero; empty where not given. */
 	struct hf_slice session, identity, device, match, state, after, kind, why;
-	bool online;
+	bool online, first, acknowledged;
 	int64_t from_ms, to_ms; /* INT64_MIN, INT64_MAX where not given */
 	uint64_t limit;         /* HF_ADMIN_LIMIT where not given */
 	uint64_t offset;        /* 0 where not given */
@@ -150,7 +152,8 @@ enum hf_reason hf_admin_lift_hold(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_list_holds(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_erase_identity(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_list_erasures(struct hf_admin *admin, cJSON *data);
-enum hf_reason hf_admin_get_usage(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_get_checkpoint(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_get_public_key(struct hf_admin *admin, cJSON *data);
 
 /* sessions.c: "limits" into `data`: what is kept of a session; 0: there is no limit. */
 void hf_admin_put_limits(struct hf_admin *admin, cJSON *data, const struct hf_retention *limits);
@@ -161,6 +164,7 @@ enum hf_reason hf_admin_seen_by(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_receipts(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_report(struct hf_admin *admin, cJSON *data);
 enum hf_reason hf_admin_transcript(struct hf_admin *admin, cJSON *data);
+enum hf_reason hf_admin_get_usage(struct hf_admin *admin, cJSON *data);
 
 /* queries.c: what the arguments ask for; and why a query is refused, where it is that makes no sense. */
 struct hf_query;

@@ -50,7 +50,9 @@ static const struct command {
 	{"liftHold", hf_admin_lift_hold, HF_ADMIN_ADMINS, ALL, HF_ADMIN_SESSION | HF_ADMIN_IDENTITY, HF_ADMIN_WHY, CHANGES},
 	{"listErasures", hf_admin_list_erasures, HF_ADMIN_BOTH, ALL, 0, 0, LOOKS},
 	{"eraseIdentity", hf_admin_erase_identity, HF_ADMIN_ADMINS, ALL, 0, HF_ADMIN_IDENTITY | HF_ADMIN_WHY, CHANGES},
-	{"getUsage", hf_admin_get_usage, HF_ADMIN_BOTH, ALL, 0, 0, LOOKS},
+	{"getUsage", hf_admin_get_usage, HF_ADMIN_BOTH, ALL, HF_ADMIN_PAGE_LIMIT, 0, INQUIRES},
+	{"getCheckpoint", hf_admin_get_checkpoint, HF_ADMIN_BOTH, ALL, 0, 0, LOOKS},
+	{"getPublicKey", hf_admin_get_public_key, HF_ADMIN_BOTH, ALL, HF_ADMIN_FIRST, 0, LOOKS},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

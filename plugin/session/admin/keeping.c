@@ -5,7 +5,6 @@
 #include "session/admin/admin.h"
 #include "session/audit/holds.h"
 #include "session/log/forget.h"
-#include "store/usage.h"
 
 static struct hf_asker asker_of(const struct hf_admin *admin)
 {
@@ -114,28 +113,4 @@ enum hf_reason hf_admin_list_erasures(struct hf_admin *admin, cJSON *data)
 
 	hf_forgettings_each(admin->hub, put_erasure, &rows);
 	return rows.more ? HF_REQUEST_TOO_LARGE : HF_OK;
-}
-
-/* ---- the disk */
-
-enum hf_reason hf_admin_get_usage(struct hf_admin *admin, cJSON *data)
-{
-	struct hf_usage usage;
-	enum hf_reason reason = hf_store_usage(admin->hub->store, &usage);
-
-	if (reason != HF_OK) {
-		return reason;
-	}
-	hf_admin_put_number(admin, data, "disk", usage.disk_bytes);
-	hf_admin_put_number(admin, data, "writeAheadLog", usage.wal_bytes);
-	hf_admin_put_number(admin, data, "tables", usage.table_bytes);
-	cJSON *parts = hf_admin_put_array(admin, data, "parts");
-	for (size_t i = 0; i < HF_USAGE_PARTS; i++) {
-		cJSON *row = hf_admin_put_object(admin, parts, NULL);
-		hf_admin_put_text(admin, row, "name", hf_slice_of(usage.parts[i].name));
-		hf_admin_put_number(admin, row, "tables", usage.parts[i].table_bytes);
-		hf_admin_put_number(admin, row, "memory", usage.parts[i].memory_bytes);
-		hf_admin_put_number(admin, row, "keys", usage.parts[i].keys);
-	}
-	return HF_OK;
 }
