@@ -7,146 +7,59 @@
 #include "audit.h"
 #include "audit_rows.h"
 #include "options.h"
-
-enum column {
-	TIME,
-	SESSION,
-	OFFSET,
-	DEVICE,
-	STATE,
-	RESENT,
-	ACKNOWLEDGED,
-	FROM,
-	TOPIC,
-	BYTES,
-	SHA256,
-	REMOVED,
-	COLUMN_COUNT
-};
-
-static const char *const names[COLUMN_COUNT] = {
-	[TIME] = "time",
-	[SESSION] = "session",
-	[OFFSET] = "offset",
-	[DEVICE] = "device",
-	[STATE] = "state",
-	[RESENT] = "resent",
-	[ACKNOWLEDGED] = "acknowledged",
-	[FROM] = "from",
-	[TOPIC] = "topic",
-	[BYTES] = "bytes",
-	[SHA256] = "sha256",
-	[REMOVED] = "removed",
-};
+#include "query/rows.h"
 
 static const struct hf_table_column table[] = {
-	{TIME, "time", 24},
-	{SESSION, "session", 12},
-	{OFFSET, "offset", 6},
-	{DEVICE, "device", 14},
-	{STATE, "state", 14},
-	{RESENT, "resent", 6},
-	{ACKNOWLEDGED, "acknowledged", 24},
-	{FROM, "from", 12},
-	{TOPIC, "topic", 8},
-	{BYTES, "bytes", 5},
+	{HF_SEEN_TIME, "time", 24},
+	{HF_SEEN_SESSION, "session", 12},
+	{HF_SEEN_OFFSET, "offset", 6},
+	{HF_SEEN_DEVICE, "device", 14},
+	{HF_SEEN_STATE, "state", 14},
+	{HF_SEEN_RESENT, "resent", 6},
+	{HF_SEEN_ACKNOWLEDGED, "acknowledged", 24},
+	{HF_SEEN_FROM, "from", 12},
+	{HF_SEEN_TOPIC, "topic", 8},
+	{HF_SEEN_BYTES, "bytes", 5},
 };
 
-struct seen {
+struct command {
 	struct hf_audit_options audit;
-	struct hf_store *store;
-	struct hf_rows rows;
-	/* where entries are looked up */
-	struct hf_log *log; /* NULL: none, or of a session that has gone */
-	struct hf_records *records;
+	bool acknowledged;
 };
 
-/* The entry, if it is left. */
-static enum hf_reason look_up(
-	struct seen *seen, struct hf_slice session, uint64_t offset, struct hf_entry *entry, bool *found)
+static bool put(struct hf_rows *rows, const struct hf_seen_row *row)
 {
-	uint64_t lsn;
-	enum hf_reason reason = HF_OK;
+	struct hf_cell cells[HF_SEEN_FIELD_COUNT];
 
-	*found = false;
-	if (!seen->log || !hf_slice_equal(hf_log_session(seen->log), session)) {
-		if (seen->log) {
-			hf_log_release(seen->log);
-			seen->log = NULL;
-		}
-		reason = hf_log_acquire(seen->store, session, false, &seen->log);
-		if (reason != HF_OK) {
-			seen->log = NULL;
-			return reason == HF_SESSION_UNKNOWN ? HF_OK : reason;
-		}
-	}
-	if (offset < hf_log_tail(seen->log) || offset > hf_log_head(seen->log)) {
-		return HF_OK;
-	}
-	reason = hf_log_lsn_of(seen->log, offset, &lsn);
-	if (reason == HF_OK) {
-		reason = hf_records_at(seen->records, lsn, entry);
-	}
-	*found = reason == HF_OK;
-	return reason;
+	hf_seen_cells(row, cells);
+	return hf_rows_put(rows, cells);
 }
 
-static enum hf_reason put(struct seen *seen, const struct hf_item *item, uint64_t offset, bool *put)
+static enum hf_exit print(struct hf_store *store, const struct command *command)
 {
-	const struct hf_device_receipt *receipt = &item->receipt;
-	struct hf_entry entry;
-	bool found;
-	struct hf_cell cells[COLUMN_COUNT] = {
-		[TIME] = hf_cell_time(item->time_ms),
-		[SESSION] = hf_cell_text(item->record.session),
-		[OFFSET] = hf_cell_number(offset),
-		[DEVICE] = hf_cell_text(item->record.device),
-		[STATE] = hf_cell_text(hf_slice_of(hf_receipt_state_name(receipt->state))),
-		[RESENT] = hf_cell_flag(receipt->again),
+	struct hf_rows rows = {
+		.format = command->audit.format,
+		.names = hf_seen_names,
+		.count = HF_SEEN_FIELD_COUNT,
+		.table = table,
+		.table_count = sizeof(table) / sizeof(table[0]),
 	};
-	enum hf_reason reason = look_up(seen, item->record.session, offset, &entry, &found);
-
-	if (receipt->state == HF_RECEIPT_ACKNOWLEDGED || receipt->state == HF_RECEIPT_LATER) {
-		cells[ACKNOWLEDGED] = hf_cell_time(receipt->sent_ms + receipt->took_ms);
-	}
-	if (found) {
-		cells[FROM] = hf_cell_text(entry.identity);
-		cells[TOPIC] = hf_cell_text(entry.topic);
-		cells[BYTES] = hf_cell_number(entry.payload_size);
-		cells[SHA256] = hf_cell_hex(entry.digest);
-	}
-	cells[REMOVED] = hf_cell_flag(!found || entry.stripped);
-	if (reason == HF_OK) {
-		*put = hf_rows_put(&seen->rows, cells);
-	}
-	return reason;
-}
-
-static enum hf_exit print(struct seen *seen)
-{
-	struct hf_cursor *cursor;
-	struct hf_item item;
+	struct hf_seen *seen;
+	struct hf_seen_row row;
 	bool found = true, go_on = true;
-	enum hf_reason reason = hf_query_open(seen->store, &seen->audit.query, HF_SLICE_NONE, &cursor);
+	enum hf_reason reason = hf_seen_open(store, &command->audit.query, command->acknowledged, HF_SLICE_NONE, &seen);
 
-	if (reason == HF_OK) {
-		reason = hf_records_open(seen->store, &seen->records);
-	}
 	while (reason == HF_OK && found && go_on) {
-		reason = hf_query_next(cursor, &item, &found);
-		for (uint64_t i = 0; reason == HF_OK && found && go_on && i < item.receipt.count; i++) {
-			reason = put(seen, &item, item.receipt.first + i, &go_on);
+		reason = hf_seen_next(seen, &row, &found);
+		if (reason == HF_OK && found) {
+			go_on = put(&rows, &row);
 		}
 	}
-	hf_query_close(cursor);
-	hf_records_close(seen->records);
-	if (seen->log) {
-		hf_log_release(seen->log);
-	}
-	hf_rows_end(&seen->rows);
+	hf_seen_close(seen);
+	hf_rows_end(&rows);
 	enum hf_exit status = hf_output_end();
 	if (reason != HF_OK) {
-		hf_audit_complain(seen->store, &seen->audit.query, reason);
+		hf_audit_complain(store, &command->audit.query, reason);
 		return HF_EXIT_FAILED;
 	}
 	return go_on || ferror(stdout) ? status : HF_EXIT_FAILED;
@@ -154,32 +67,19 @@ static enum hf_exit print(struct seen *seen)
 
 /* ---- options */
 
-/* The states of what was put on its way. */
-static uint32_t was_sent(void)
-{
-	static const char *const kinds[] = {
-		"sent", "unacknowledged", "acknowledged", "acknowledged-later", "rejected", "answered"};
-	struct hf_query query = hf_query_any();
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		(void)hf_query_add_kind(&query, hf_slice_of(kinds[i]));
-	}
-	return query.receipt_states;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	struct seen *seen = state->input;
+	struct command *command = state->input;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &seen->audit;
+		state->child_inputs[0] = &command->audit;
 		return 0;
 	case 'S':
-		seen->audit.query.session = hf_slice_of(hf_session_argument(state, arg));
+		command->audit.query.session = hf_slice_of(hf_session_argument(state, arg));
 		return 0;
 	case 'a':
-		seen->audit.query.receipt_states = UINT32_C(1) << HF_RECEIPT_ACKNOWLEDGED | UINT32_C(1) << HF_RECEIPT_LATER;
+		command->acknowledged = true;
 		return 0;
 	case 'h':
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
@@ -188,14 +88,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (state->arg_num > 0 || *arg == '\0') {
 			argp_error(state, state->arg_num > 0 ? "too many arguments: %s" : "an identity is not empty%s", arg);
 		}
-		seen->audit.query.identity = hf_slice_of(arg);
+		command->audit.query.identity = hf_slice_of(arg);
 		return 0;
 	case ARGP_KEY_END:
-		if (seen->audit.query.identity.len == 0) {
+		if (command->audit.query.identity.len == 0) {
 			argp_error(state, "by whom? Name an identity");
-		}
-		if (seen->audit.query.receipt_states == 0) {
-			seen->audit.query.receipt_states = was_sent();
 		}
 		return 0;
 	default:
@@ -225,23 +122,16 @@ static const struct argp argp = {
 
 int hf_audit_command_seen(int argc, char **argv)
 {
-	struct seen seen = {.log = NULL};
+	struct command command = {.acknowledged = false};
 	enum hf_exit status = HF_EXIT_FAILED;
 
-	if (argp_parse(&argp, argc, argv, 0, NULL, &seen)) {
+	if (argp_parse(&argp, argc, argv, 0, NULL, &command)) {
 		return HF_EXIT_USAGE;
 	}
-	seen.rows = (struct hf_rows){
-		.format = seen.audit.format,
-		.names = names,
-		.count = COLUMN_COUNT,
-		.table = table,
-		.table_count = sizeof(table) / sizeof(table[0]),
-	};
-	seen.store = hf_audit_store_open(&seen.audit);
-	if (seen.store) {
-		status = print(&seen);
-		hf_store_close(seen.store);
+	struct hf_store *store = hf_audit_store_open(&command.audit);
+	if (store) {
+		status = print(store, &command);
+		hf_store_close(store);
 	}
 	return (int)status;
 }

@@ -82,6 +82,20 @@ static bool parse_key(struct hf_slice text, struct hf_item_key *key)
 	return strcmp(copy, back) == 0; /* as it was written, and in no other way */
 }
 
+bool hf_query_key_before(struct hf_slice text, char out[HF_QUERY_KEY_SIZE])
+{
+	struct hf_item_key key;
+
+	if (!parse_key(text, &key)) {
+		return false;
+	}
+	if (key.salt-- == 0 && key.number-- == 0 && key.rank-- == 0) {
+		key.time_ms -= key.time_ms > INT64_MIN;
+	}
+	print_key(&key, out);
+	return true;
+}
+
 /* ---- opening */
 
 static struct hf_slice copy_text(char **at, struct hf_slice text)

@@ -93,6 +93,9 @@ bool hf_query_paused(const struct hf_cursor *cursor);
 #define HF_QUERY_KEY_SIZE 96
 void hf_query_key(const struct hf_cursor *cursor, char out[HF_QUERY_KEY_SIZE]);
 
+/* The key that lies before a key, so that a query resumed there begins with the item itself. False: it is no key. */
+bool hf_query_key_before(struct hf_slice key, char out[HF_QUERY_KEY_SIZE]);
+
 void hf_query_close(struct hf_cursor *cursor); /* NULL allowed */
 
 #endif

@@ -8,6 +8,7 @@
  *     items.c    items found, sorted
  *     cursor.c   handing them out; resuming
  *     readers.c  who got an entry, and who did not
+ *     seen.c     what an identity was sent
  *     report.c   counts
  *     transcript.c, transcript_receipts.c, transcript_json.c, describe.c   a session as people read it
  *     rows.c     all of these as rows; cells.c: what they are shown as

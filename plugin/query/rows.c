@@ -6,6 +6,7 @@
 #define NAME(id, name) name,
 const char *const hf_item_names[HF_ITEM_FIELD_COUNT] = {HF_ITEM_FIELDS(NAME)};
 const char *const hf_reader_names[HF_READER_FIELD_COUNT] = {HF_READER_FIELDS(NAME)};
+const char *const hf_seen_names[HF_SEEN_FIELD_COUNT] = {HF_SEEN_FIELDS(NAME)};
 const char *const hf_count_names[HF_COUNT_FIELD_COUNT] = {HF_COUNT_FIELDS(NAME)};
 #undef NAME
 
@@ -109,6 +110,31 @@ void hf_reader_cells(const struct hf_entry_reader *reader, struct hf_cell cells[
 	if (reader->fate == HF_FATE_ACKNOWLEDGED) {
 		cells[HF_READER_ACKNOWLEDGED] = hf_cell_time(reader->settled_ms);
 	}
+}
+
+/* ---- what an identity was sent */
+
+void hf_seen_cells(const struct hf_seen_row *row, struct hf_cell cells[HF_SEEN_FIELD_COUNT])
+{
+	const struct hf_device_receipt *receipt = &row->item->receipt;
+
+	memset(cells, 0, HF_SEEN_FIELD_COUNT * sizeof(*cells));
+	cells[HF_SEEN_TIME] = hf_cell_time(row->item->time_ms);
+	cells[HF_SEEN_SESSION] = hf_cell_text(row->item->record.session);
+	cells[HF_SEEN_OFFSET] = hf_cell_number(row->offset);
+	cells[HF_SEEN_DEVICE] = hf_cell_text(row->item->record.device);
+	cells[HF_SEEN_STATE] = hf_cell_text(hf_slice_of(hf_receipt_state_name(receipt->state)));
+	cells[HF_SEEN_RESENT] = hf_cell_flag(receipt->again);
+	if (receipt->state == HF_RECEIPT_ACKNOWLEDGED || receipt->state == HF_RECEIPT_LATER) {
+		cells[HF_SEEN_ACKNOWLEDGED] = hf_cell_time(receipt->sent_ms + receipt->took_ms);
+	}
+	if (row->left) {
+		cells[HF_SEEN_FROM] = hf_cell_text(row->entry.identity);
+		cells[HF_SEEN_TOPIC] = hf_cell_text(row->entry.topic);
+		cells[HF_SEEN_BYTES] = hf_cell_number(row->entry.payload_size);
+		cells[HF_SEEN_SHA256] = hf_cell_hex(row->entry.digest);
+	}
+	cells[HF_SEEN_REMOVED] = hf_cell_flag(!row->left || row->entry.stripped);
 }
 
 /* ---- counts */

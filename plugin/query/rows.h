@@ -10,6 +10,7 @@
 #include "query/query.h"
 #include "query/readers.h"
 #include "query/report.h"
+#include "query/seen.h"
 
 /* What happened: one item of a query. */
 #define HF_ITEM_FIELDS(X)                                                                                              \
@@ -54,6 +55,21 @@
 	X(ADDRESS, "address")                                                                                              \
 	X(WHY, "why")
 
+/* What an identity was sent: one entry. */
+#define HF_SEEN_FIELDS(X)                                                                                              \
+	X(TIME, "time")                                                                                                    \
+	X(SESSION, "session")                                                                                              \
+	X(OFFSET, "offset")                                                                                                \
+	X(DEVICE, "device")                                                                                                \
+	X(STATE, "state")                                                                                                  \
+	X(RESENT, "resent")                                                                                                \
+	X(ACKNOWLEDGED, "acknowledged")                                                                                    \
+	X(FROM, "from")                                                                                                    \
+	X(TOPIC, "topic")                                                                                                  \
+	X(BYTES, "bytes")                                                                                                  \
+	X(SHA256, "sha256")                                                                                                \
+	X(REMOVED, "removed")
+
 /* One count of a report. */
 #define HF_COUNT_FIELDS(X)                                                                                             \
 	X(BY, "by")                                                                                                        \
@@ -80,17 +96,22 @@ enum hf_item_field { HF_ITEM_FIELDS(HF_ITEM_FIELD) HF_ITEM_FIELD_COUNT };
 #define HF_READER_FIELD(id, name) HF_READER_##id,
 enum hf_reader_field { HF_READER_FIELDS(HF_READER_FIELD) HF_READER_FIELD_COUNT };
 #undef HF_READER_FIELD
+#define HF_SEEN_FIELD(id, name) HF_SEEN_##id,
+enum hf_seen_field { HF_SEEN_FIELDS(HF_SEEN_FIELD) HF_SEEN_FIELD_COUNT };
+#undef HF_SEEN_FIELD
 #define HF_COUNT_FIELD(id, name) HF_COUNTED_##id,
 enum hf_count_field { HF_COUNT_FIELDS(HF_COUNT_FIELD) HF_COUNT_FIELD_COUNT };
 #undef HF_COUNT_FIELD
 
 extern const char *const hf_item_names[HF_ITEM_FIELD_COUNT];
 extern const char *const hf_reader_names[HF_READER_FIELD_COUNT];
+extern const char *const hf_seen_names[HF_SEEN_FIELD_COUNT];
 extern const char *const hf_count_names[HF_COUNT_FIELD_COUNT];
 
 /* Fill in a row. Its texts are those of what it was made of. */
 void hf_item_cells(const struct hf_item *item, struct hf_cell cells[HF_ITEM_FIELD_COUNT]);
 void hf_reader_cells(const struct hf_entry_reader *reader, struct hf_cell cells[HF_READER_FIELD_COUNT]);
+void hf_seen_cells(const struct hf_seen_row *row, struct hf_cell cells[HF_SEEN_FIELD_COUNT]);
 void hf_count_cells(const struct hf_count *count, struct hf_cell cells[HF_COUNT_FIELD_COUNT]);
 
 #endif

@@ -96,12 +96,29 @@ class Queries(Control):
         self.assertEqual(data["rows"], wanted)
         self.assertEqual({r["device"]: r["state"] for r in data["rows"]}, {"bob-1": "acknowledged", "olga-1": "sent"})
         self.assertEqual(self.pages(self.audrey, "receipts", session="one", offset=3, limit=1), wanted)
-        seen = self.pages(self.audrey, "seenBy", identity="bob", limit=10)
-        offsets = sorted((row["session"], offset) for row in seen
-                         for offset in range(row["offset"], row.get("last", row["offset"]) + 1))
-        self.assertEqual(offsets, sorted((row["session"], row["offset"]) for row in self.cli("seen-by", "bob")))
+        wanted = self.cli("seen-by", "bob")
+        self.assertEqual(len(wanted), 26)
+        for limit in (1000, 7, 1):
+            self.assertEqual(self.pages(self.audrey, "seenBy", identity="bob", limit=limit), wanted)
+        self.assertEqual(self.pages(self.audrey, "seenBy", identity="bob", session="two"), self.cli("seen-by", "bob", "--session", "two"))
+        self.assertEqual(self.pages(self.audrey, "seenBy", identity="olga", acknowledged=True), [])
+        self.assertEqual(len(self.pages(self.audrey, "seenBy", identity="olga", acknowledged=False)), 21)
         self.assertEqual(self.pages(self.audrey, "report", limit=3), self.cli("report"))
         self.assertEqual(self.pages(self.audrey, "report", session="two"), self.cli("report", "--session", "two"))
+
+    def test_seen_by_goes_on_in_the_midst_of_a_receipt(self):
+        self.start_broker()
+        self.audrey = self.client("audrey-1")
+        self.fill("one", 30)
+        olga = self.client("olga-1")
+        for _ in range(2):
+            olga.ask(topic("one", "history"), b"")
+        wait_until(lambda: self.covered("answered") == 60, what="the receipts")
+        self.assertTrue(any("last" in row for row in self.cli("--kind", "answered")))  # or this tests nothing
+        wanted = self.cli("seen-by", "olga")
+        self.assertEqual([row["offset"] for row in wanted], [*range(1, 31)] * 2)
+        for limit in (1, 7, 30, 31):
+            self.assertEqual(self.pages(self.audrey, "seenBy", identity="olga", limit=limit), wanted)
 
     def test_what_makes_no_sense(self):
         self.traffic()
@@ -116,6 +133,10 @@ class Queries(Control):
             ("receipts", {"session": "one"}),
             ("receipts", {"session": "one", "offset": 1, "after": "-1"}),
             ("seenBy", {}),
+            ("seenBy", {"identity": "bob", "after": "x"}),
+            ("seenBy", {"identity": "bob", "after": "1.2.3.4/"}),
+            ("seenBy", {"identity": "bob", "after": "1.2.3.4/0"}),
+            ("seenBy", {"identity": "bob", "after": "x/1"}),
             ("report", {"after": "x"}),
         ):
             with self.subTest(name=name, arguments=arguments):

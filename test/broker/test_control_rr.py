@@ -80,6 +80,7 @@ class Asked(Control):
     def test_every_other_question(self):
         self.talk()
         self.assertEqual(self.ask("receipts", session="one", offset=3)["rows"], self.rows("receipts", "one", "3"))
+        self.assertEqual(self.ask("seenBy", identity="bob")["rows"], self.rows("seen-by", "bob"))
         self.assertEqual(self.ask("transcript", session="one"), json.loads(self.cli("transcript", "one", "--format", "json")))
         self.assertFalse(self.ask("transcript", session="one", user="ada")["payloads"])
         # who asks connects, and is counted

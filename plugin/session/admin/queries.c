@@ -34,7 +34,7 @@ static void put_count(struct hf_admin *admin, cJSON *rows, const struct hf_count
 	hf_admin_put(admin, rows, NULL, hf_cells_json(hf_count_names, cells, HF_COUNT_FIELD_COUNT));
 }
 
-/* ---- query, seenBy */
+/* ---- query */
 
 static enum hf_reason invalid(struct hf_admin *admin, const char *message)
 {
@@ -139,14 +139,47 @@ enum hf_reason hf_admin_query(struct hf_admin *admin, cJSON *data)
 	return reason == HF_OK ? put_page(admin, data, &query) : reason;
 }
 
+/* ---- seenBy */
+
+static enum hf_reason put_seen_rows(struct hf_admin *admin, cJSON *rows, struct hf_seen *seen, bool *more)
+{
+	struct hf_cell cells[HF_SEEN_FIELD_COUNT];
+	struct hf_seen_row row;
+	bool found = true;
+	uint64_t count = 0;
+	enum hf_reason reason = HF_OK;
+
+	while (reason == HF_OK && found && count < admin->arguments.limit) {
+		reason = hf_seen_next(seen, &row, &found);
+		if (reason == HF_OK && found && hf_admin_sees(admin, row.item->record.session)) {
+			hf_seen_cells(&row, cells);
+			hf_admin_put(admin, rows, NULL, hf_cells_json(hf_seen_names, cells, HF_SEEN_FIELD_COUNT));
+			count++;
+		}
+	}
+	*more = reason == HF_OK && (found || hf_seen_paused(seen));
+	return reason;
+}
+
 enum hf_reason hf_admin_seen_by(struct hf_admin *admin, cJSON *data)
 {
 	struct hf_query query = hf_admin_query_of(admin);
+	struct hf_seen *seen;
+	char key[HF_SEEN_KEY_SIZE];
+	bool more = false;
+	enum hf_reason reason =
+		hf_seen_open(admin->store, &query, admin->arguments.acknowledged, admin->arguments.after, &seen);
 
-	query.receipt_states = UINT32_C(1) << HF_RECEIPT_SENT | UINT32_C(1) << HF_RECEIPT_UNACKNOWLEDGED |
-						   UINT32_C(1) << HF_RECEIPT_ACKNOWLEDGED | UINT32_C(1) << HF_RECEIPT_LATER |
-						   UINT32_C(1) << HF_RECEIPT_REJECTED | UINT32_C(1) << HF_RECEIPT_ANSWERED;
-	return put_page(admin, data, &query);
+	if (reason != HF_OK) {
+		return hf_admin_refuse_query(admin, &query, reason);
+	}
+	reason = put_seen_rows(admin, hf_admin_put_array(admin, data, "rows"), seen, &more);
+	if (more) {
+		hf_seen_key(seen, key);
+		hf_admin_put_text(admin, data, "next", hf_slice_of(key));
+	}
+	hf_seen_close(seen);
+	return reason;
 }
 
 /* ---- pages of what has no key: by number */
