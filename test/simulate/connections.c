@@ -64,9 +64,10 @@ static void end(unsigned index)
 
 static void publish_will(unsigned index)
 {
-	bool talks = publishes(role_of(index, 0), HF_KIND_INPUT);
+	uint8_t session = world->erased[0];
+	bool talks = publishes(role_of(index, session), HF_KIND_INPUT);
 	struct entry will = {
-		.session = 0,
+		.session = session,
 		.kind = talks ? HF_KIND_INPUT : HF_KIND_EVENT,
 		.qos = 1,
 		.publisher = (uint8_t)index,

@@ -309,7 +309,8 @@ static bool is_truncation(unsigned index, unsigned session, struct hf_slice payl
 
 	for (uint64_t first = 1; first <= last && !same; first++) {
 		hf_buffer_clear(&wanted);
-		same = hf_document_gap(&wanted, first, last, "truncated") && hf_slice_equal(payload, hf_buffer_slice(&wanted));
+		same = hf_document_gap(&wanted, first, last, world->erased[session] ? "erased" : "truncated") &&
+			   hf_slice_equal(payload, hf_buffer_slice(&wanted));
 		if (same) {
 			made->truncation = true;
 			note("  %s: %s %" PRIu64 " to %" PRIu64 " are gone", people[index].device, session_names[session], first,
@@ -322,14 +323,23 @@ static bool is_truncation(unsigned index, unsigned session, struct hf_slice payl
 	return same;
 }
 
-static bool is_caught_up(unsigned session, struct hf_slice payload)
+static bool is_caught_up_mark(unsigned session, struct hf_slice payload, const char *ended)
 {
 	struct hf_buffer wanted = {.data = NULL};
-	bool same = hf_document_caught_up(&wanted, log_session_head(session), NULL) &&
+	bool same = hf_document_caught_up(&wanted, log_session_head(session), ended) &&
 				hf_slice_equal(payload, hf_buffer_slice(&wanted));
 
 	hf_buffer_free(&wanted);
 	return same;
+}
+
+/* What is erased is closed first; and what is open in it ends before that. */
+static bool is_caught_up(unsigned session, struct hf_slice payload)
+{
+	bool erased = world->erased[session] && !world->erasing;
+
+	return is_caught_up_mark(session, payload, erased ? "erased" : NULL) ||
+		   (world->erasing && is_caught_up_mark(session, payload, "closed"));
 }
 
 static bool is_refusal(unsigned index, unsigned session, struct hf_slice payload)
@@ -593,8 +603,8 @@ static void check_state(struct hf_slice session, struct hf_slice rest, struct hf
 	int index = session_of(session);
 
 	must(index >= 0 && hf_slice_is(rest, "state"), "a retained message of no session, or not its state");
-	must(store_control_failed() || log_state_is((unsigned)index, payload), "the state of %s is not true",
-		session_names[index]);
+	must(store_control_failed() || world->erased[index] || log_state_is((unsigned)index, payload),
+		"the state of %s is not true", session_names[index]);
 	hf_buffer_clear(&newest[index]);
 	must(hf_buffer_append(&newest[index], payload.data, payload.len), "out of memory");
 	state_retained[index] = true;
@@ -676,7 +686,7 @@ static void unretain(void *unused, struct hf_slice session, struct hf_slice rest
 		shown[index][key] = false;
 		return;
 	}
-	must(index >= 0 && hf_slice_is(rest, "state") && state_retained[index],
+	must(index >= 0 && hf_slice_is(rest, "state") && (state_retained[index] || world->erased[index]),
 		"a retained state is removed that is not there");
 	state_retained[index] = false;
 }
@@ -687,7 +697,7 @@ static void deliver_state(
 	char topic[64];
 
 	snprintf(topic, sizeof(topic), "sessions/%s/state", session_names[session]);
-	if (!contexts[index].connected || !filter_matches(filter, topic)) {
+	if (!contexts[index].connected || !filter_matches(filter, topic) || world->erased[session]) {
 		return;
 	}
 	bool allowed = hf_may_receive(hub, people[index].device, people[index].identity, topic, payload, false) == HF_OK;
@@ -727,7 +737,9 @@ static void check_shown(unsigned session, unsigned index, const char *filter)
 	for (unsigned key = 0; key < SHARED_KEYS; key++) {
 		char topic[64];
 		snprintf(topic, sizeof(topic), "sessions/%s/shared/k%u", session_names[session], key);
-		if (!filter_matches(filter, topic)) {
+		must(!world->erased[session] || !shown[session][key], "a value of %s is shown, which was erased",
+			session_names[session]);
+		if (!filter_matches(filter, topic) || world->erased[session]) {
 			continue;
 		}
 		bool readable = reads(role_of(index, session));

@@ -120,7 +120,8 @@ void log_removed(uint64_t lsn)
 
 	must(lsn <= world->head && !entry->removed && entry->offset == log_tail(entry->session),
 		"entry %" PRIu64 " is removed before an older one", lsn);
-	must(world->config.clock_steps_back || entry->time_ms + world->config.retention_ms <= world->wall_ms,
+	must(world->config.clock_steps_back || world->erased[entry->session] ||
+			 entry->time_ms + world->config.retention_ms <= world->wall_ms,
 		"entry %" PRIu64 " is removed before its time", lsn);
 	readers_lose_entry(lsn);
 	groups_lose_entry(lsn);

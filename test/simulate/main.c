@@ -144,6 +144,7 @@ static bool run(uint64_t seed, bool verbose)
 	roles_write(false);
 	if (!store_control_can_truncate()) {
 		world->config.retention_ms = 0;
+		world->config.erases = false;
 	}
 	do {
 		int status;

@@ -173,6 +173,18 @@ void readers_lose_entry(uint64_t lsn)
 	}
 }
 
+void readers_lose_session(unsigned session)
+{
+	for (unsigned index = 0; index < READERS; index++) {
+		for (unsigned i = 0; i < FILTERS; i++) {
+			struct filter *filter = &world->readers[index].filters[i];
+			if (filter->used && !filter->outside && filter->session == session && world->readers[index].online) {
+				filter->mark = mark_of(index, filter);
+			}
+		}
+	}
+}
+
 void reader_owed_again(unsigned index, uint64_t lsn)
 {
 	struct debt *debt = &world->readers[index].debts[lsn];
@@ -228,6 +240,9 @@ enum hf_reason reader_may_subscribe(unsigned index, const struct wish *wish)
 	}
 	if (!allowed) {
 		return anonymous ? HF_NOT_AUTHENTICATED : HF_NOT_PERMITTED;
+	}
+	if (wish->session != NOBODY && world->erased[wish->session]) {
+		return HF_SESSION_ERASED;
 	}
 	if (wish->session != NOBODY && wish->position.kind == HF_POSITION_OFFSET &&
 		wish->position.value > log_session_head(wish->session) + 1) {

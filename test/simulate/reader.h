@@ -39,6 +39,7 @@ void reader_unsubscribed(unsigned reader, const char *plain);
 void readers_get_entry(uint64_t lsn);                  /* it is in the log now */
 void readers_lose_entry(uint64_t lsn);                 /* and not any more */
 void reader_owed_again(unsigned reader, uint64_t lsn); /* it is open once more, if it is still there */
+void readers_lose_session(unsigned session);           /* it was erased: they are told, and that this was all */
 void roles_change(bool revoked);                       /* to the shorter file of roles, or back */
 
 /* Its filters (a bit each) that name this session: they wait when the role for it is gone. */

@@ -8,6 +8,7 @@
 #include "fake.h"
 #include "groups.h"
 #include "log.h"
+#include "session/log/ending.h"
 #include "store_control.h"
 #include "wishes.h"
 
@@ -126,7 +127,7 @@ static void step_stream(void)
 
 	for (; index >= 0 && count > 0 && contexts[index].connected && world->head + 100 < ENTRIES; count--) {
 		struct entry entry;
-		if (!one_in(12) && publishes(role_of((unsigned)index, session), HF_KIND_TOKENS)) {
+		if (!one_in(12) && !world->erased[session] && publishes(role_of((unsigned)index, session), HF_KIND_TOKENS)) {
 			batch_make((unsigned)index, session, response, &entry);
 		} else {
 			entry_make((unsigned)index, &entry);
@@ -254,11 +255,38 @@ static void step_others(void)
 	}
 }
 
+/* What is open in it ends, with notices, and then all of it goes. Nobody publishes there any more. */
+static void step_erase(void)
+{
+	static const struct hf_asker asker = {.identity = "olga"};
+	unsigned session = (unsigned)chance(SESSIONS);
+	uint64_t offset;
+
+	for (unsigned other = 0; other < SESSIONS; other++) {
+		if (world->erased[other]) {
+			return;
+		}
+	}
+	if (!world->config.erases || world->session_head[session] == 0) {
+		return;
+	}
+	note("%s is erased", session_names[session]);
+	world->erased[session] = world->erasing = true;
+	enum hf_reason reason = hf_session_erase(hub, hf_slice_of(session_names[session]), &asker, &offset);
+	world->erasing = false;
+	must(reason == HF_OK && offset == world->session_head[session], "%s cannot be erased: %s", session_names[session],
+		hf_reason_name(reason));
+	readers_lose_session(session);
+}
+
 static void step_rare(void)
 {
 	int index;
 
-	switch (chance(6)) {
+	switch (chance(7)) {
+	case 6:
+		step_erase();
+		break;
 	case 0:
 		login_fails((unsigned)chance(CLIENTS));
 		break;

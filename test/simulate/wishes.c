@@ -68,7 +68,8 @@ static bool pick_again(unsigned index, struct entry *out)
 {
 	const struct entry *first = &world->entries[1 + chance(world->head)];
 
-	if (first->id == 0 || people[first->publisher].identity_index != people[index].identity_index) {
+	if (first->id == 0 || world->erased[first->session] ||
+		people[first->publisher].identity_index != people[index].identity_index) {
 		return false;
 	}
 	*out = *first;
@@ -99,6 +100,9 @@ void entry_make(unsigned index, struct entry *out)
 	};
 	if (role_of(index, out->session) == HF_ROLE_NONE && !one_in(10)) {
 		out->session = 0;
+	}
+	while (world->erased[out->session]) {
+		out->session = (uint8_t)chance(SESSIONS);
 	}
 	out->kind = (uint8_t)pick_kind(role_of(index, out->session));
 	if (out->kind == HF_KIND_TOKENS) {

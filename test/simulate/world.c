@@ -130,6 +130,7 @@ void world_begin(uint64_t seed, bool verbose)
 		static const unsigned ages[] = {1000, 3000, 10000, 30000};
 		world->config.retention_ms = pick(ages, sizeof(ages) / sizeof(*ages));
 	}
+	world->config.erases = !world->config.faults && one_in(3);
 	world->config.groups = !world->config.faults && one_in(2);
 	world->steps_left = world->config.steps;
 	world->written_ms = INT64_MIN;

@@ -176,7 +176,7 @@ struct config {
 	unsigned window, ack_flush_ms, max_queued, steps, rollup;
 	unsigned retention_ms; /* 0: everything is kept */
 	enum hf_role anonymous_role;
-	bool clock_steps_back, faults, groups;
+	bool clock_steps_back, faults, groups, erases;
 };
 
 enum ending {
@@ -204,6 +204,8 @@ struct world {
 	struct response responses[SESSIONS][IDENTITIES][RESPONSE_IDS];
 	struct ask asks[SESSIONS][ASK_IDS];
 	uint32_t publishes;
+	bool erased[SESSIONS];
+	bool erasing; /* it is closed first */
 	bool revoked; /* the shorter roles file is in force */
 
 	struct reader readers[READERS];

@@ -224,6 +224,24 @@ START_TEST(readers_still_catch_up)
 }
 END_TEST
 
+/* Also whom the notice itself brings to the end. */
+START_TEST(readers_on_their_way)
+{
+	struct hf_buffer mark = {.data = NULL};
+
+	say_many("a", 3);
+	connect_durable("pc", "ann");
+	subscribe("pc", "$from/earliest/sessions/a/#");
+	fake.count = 0;
+	close_it("a");
+	settle();
+	ck_assert_str_eq(got("pc"), "a1 a2 a3 a4 a:mark");
+	ck_assert_str_eq(fake.handed[4].topic, "sessions/a/mark");
+	ck_assert(hf_document_caught_up(&mark, 4, "closed"));
+	check_document(&fake.handed[4], &mark);
+}
+END_TEST
+
 /* What was stored is acknowledged still, when it is sent again. */
 START_TEST(repeats_are_known)
 {
@@ -846,6 +864,7 @@ int main(void)
 	tcase_add_test(closing, it_ends_what_is_open);
 	tcase_add_test(closing, it_is_the_last_entry);
 	tcase_add_loop_test(closing, readers_still_catch_up, 0, 2);
+	tcase_add_test(closing, readers_on_their_way);
 	tcase_add_test(closing, repeats_are_known);
 	tcase_add_test(closing, closing_again_is_no_more);
 	tcase_add_test(closing, who_may);

@@ -38,8 +38,9 @@ static void writes_are_due(struct hf_hub *hub)
 	}
 }
 
-enum hf_reason hf_append(
-	struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry, struct hf_incoming *incoming)
+/* `incoming`, `notice`: what it is; one of them, or neither. */
+static enum hf_reason append(struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry,
+	struct hf_incoming *incoming, const struct hf_notice *notice)
 {
 	enum hf_reason reason = store(hub, session, entry);
 
@@ -53,11 +54,20 @@ enum hf_reason hf_append(
 	if (incoming) {
 		hf_publish_apply(hub, incoming, entry);
 	}
+	if (notice && notice->kind == HF_NOTICE_CLOSED) {
+		hf_session_replay_closed(hub, session, entry); /* whoever is handed it is told that it was the last one */
+	}
 	writes_are_due(hub);
 	hf_session_state_changed(hub, session, false);
 	hf_fan_out(hub, session, entry);
 	hf_wake(hub, session, entry);
 	return HF_OK;
+}
+
+enum hf_reason hf_append(
+	struct hf_hub *hub, struct hf_session *session, struct hf_entry *entry, struct hf_incoming *incoming)
+{
+	return append(hub, session, entry, incoming, NULL);
 }
 
 enum hf_reason hf_append_notice(struct hf_hub *hub, struct hf_session *session, const struct hf_notice *notice)
@@ -78,7 +88,7 @@ enum hf_reason hf_append_notice(struct hf_hub *hub, struct hf_session *session, 
 			.properties = HF_SLICE_NONE,
 			.payload = hf_buffer_slice(&payload),
 		};
-		reason = hf_append(hub, session, &entry, NULL);
+		reason = append(hub, session, &entry, NULL, notice);
 	}
 	hf_buffer_free(&payload);
 	return reason;

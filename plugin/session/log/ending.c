@@ -73,7 +73,6 @@ static enum hf_reason close(struct hf_hub *hub, struct hf_session *session, cons
 		reason = hf_append_notice(hub, session, &notice);
 	}
 	if (reason == HF_OK) {
-		closed(session->log);
 		hf_session_state_changed(hub, session, true);
 	}
 	return reason;
