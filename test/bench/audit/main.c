@@ -21,59 +21,28 @@
 #include "fill.h"
 #include "query/query.h"
 #include "query/readers.h"
+#include "report.h"
+#include "store/audit.h"
 
 #define DELIVERIES 10000000
-#define QUESTIONS 30
 
 struct bench {
-	uint64_t deliveries;
 	const char *path;
-	char scratch[64]; /* made, and removed at the end; empty: none */
+	const char *json_path; /* or NULL */
+	char scratch[64];      /* made, and removed at the end; empty: none */
+	struct hf_audit_report report;
 };
 
-/* ---- times */
-
-struct moment {
-	int64_t clock_ns, cpu_ns;
-};
-
-static struct moment now(void)
+static struct hf_moment now(void)
 {
-	return (struct moment){.clock_ns = hf_now_ns(), .cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID)};
+	return (struct hf_moment){.clock_ns = hf_now_ns(), .cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID)};
 }
 
-static struct moment since(struct moment begin)
+static struct hf_moment since(struct hf_moment begin)
 {
-	struct moment end = now();
+	struct hf_moment end = now();
 
-	return (struct moment){.clock_ns = end.clock_ns - begin.clock_ns, .cpu_ns = end.cpu_ns - begin.cpu_ns};
-}
-
-struct times {
-	struct moment took[QUESTIONS];
-	size_t count;
-};
-
-static int compare(const void *a, const void *b)
-{
-	const struct moment *one = a, *other = b;
-
-	return (one->clock_ns > other->clock_ns) - (one->clock_ns < other->clock_ns);
-}
-
-static double ms(int64_t ns)
-{
-	return (double)ns / (double)HF_NS_PER_MS;
-}
-
-static void print_times(const char *what, struct times *times, const char *limit)
-{
-	double first = ms(times->took[0].clock_ns);
-
-	qsort(times->took, times->count, sizeof(times->took[0]), compare);
-	printf("%-26s  %9.2f  %9.2f  %9.2f  %9.2f  %s\n", what, first, ms(times->took[times->count / 2].clock_ns),
-		ms(times->took[times->count - 1].clock_ns), ms(times->took[times->count / 2].cpu_ns), limit);
-	fflush(stdout);
+	return (struct hf_moment){.clock_ns = end.clock_ns - begin.clock_ns, .cpu_ns = end.cpu_ns - begin.cpu_ns};
 }
 
 /* ---- questions */
@@ -100,13 +69,13 @@ static bool failed(struct hf_store *store, enum hf_reason reason)
 }
 
 /* Until the first row, and until the last of `rows`. */
-static enum hf_reason ask(
-	struct hf_store *store, const struct hf_query *query, struct moment *first, struct moment *all, uint64_t *rows)
+static enum hf_reason ask(struct hf_store *store, const struct hf_query *query, struct hf_moment *first,
+	struct hf_moment *all, uint64_t *rows)
 {
 	struct hf_cursor *cursor;
 	struct hf_item item;
 	bool found = true;
-	struct moment begin = now();
+	struct hf_moment begin = now();
 	enum hf_reason reason = hf_query_open(store, query, HF_SLICE_NONE, &cursor);
 
 	*rows = 0;
@@ -123,14 +92,15 @@ static enum hf_reason ask(
 }
 
 /* By session, or by identity; every other time in the month from its middle on. */
-static bool bench_query(const struct bench *bench, bool by_session)
+static bool bench_query(struct bench *bench, bool by_session)
 {
-	struct times first = {.count = QUESTIONS}, all = {.count = QUESTIONS};
+	struct hf_timed *first = &bench->report.asked[by_session ? HF_BY_SESSION_FIRST : HF_BY_IDENTITY_FIRST];
+	struct hf_timed *all = &bench->report.asked[by_session ? HF_BY_SESSION_ALL : HF_BY_IDENTITY_ALL];
 	struct hf_store *store = open_store(bench);
 	enum hf_reason reason = store ? HF_OK : HF_STORE_FAILED;
 	uint64_t total = 0, rows = 0;
 
-	for (unsigned int i = 0; i < QUESTIONS && reason == HF_OK; i++) {
+	for (unsigned int i = 0; i < HF_QUESTIONS && reason == HF_OK; i++) {
 		struct hf_query query = hf_query_any();
 		char name[32];
 		if (by_session) {
@@ -142,100 +112,69 @@ static bool bench_query(const struct bench *bench, bool by_session)
 		}
 		query.from_ms = HF_FILL_BEGIN_MS + (i % 2 ? HF_FILL_DURATION_MS / 2 : 0);
 		query.to_ms = HF_FILL_BEGIN_MS + HF_FILL_DURATION_MS;
-		reason = ask(store, &query, &first.took[i], &all.took[i], &rows);
+		reason = ask(store, &query, &first->took[i], &all->took[i], &rows);
 		total += rows;
 	}
+	first->count = all->count = HF_QUESTIONS;
+	all->mean = (double)total / HF_QUESTIONS;
 	bool bad = !store || failed(store, reason);
 	hf_store_close(store);
-	if (!bad) {
-		print_times(by_session ? "by session: first row" : "by identity: first row", &first, "at most 100");
-		print_times(by_session ? "by session: all rows" : "by identity: all rows", &all, "");
-		printf("%-26s  %9" PRIu64 "\n", "  rows on average", total / QUESTIONS);
-	}
 	return !bad;
 }
 
-static bool bench_receipts(const struct bench *bench)
+static bool bench_receipts(struct bench *bench)
 {
-	struct times times = {.count = 0};
+	struct hf_timed *timed = &bench->report.asked[HF_RECEIPTS];
 	struct hf_store *store = open_store(bench);
 	enum hf_reason reason = store ? HF_OK : HF_STORE_FAILED;
-	uint64_t readers_count = 0;
+	uint64_t total = 0;
 
-	for (unsigned int i = 0; times.count < QUESTIONS && i < HF_FILL_SESSIONS && reason == HF_OK; i++) {
+	for (unsigned int i = 0; timed->count < HF_QUESTIONS && i < HF_FILL_SESSIONS && reason == HF_OK; i++) {
 		struct hf_entry_readers readers;
 		char name[32];
 		bool found;
 		hf_fill_session(i * 977 % HF_FILL_SESSIONS, name);
-		struct moment begin = now();
-		reason = hf_entry_readers(store, hf_slice_of(name), 1 + i, &readers, &found);
+		struct hf_moment begin = now();
+		reason = hf_entry_readers(store, hf_slice_of(name), 1 + i % HF_FILL_BURST, &readers, &found);
 		if (found) { /* a session may have nothing, in a small store */
-			times.took[times.count++] = since(begin);
-			readers_count += readers.count;
+			timed->took[timed->count++] = since(begin);
+			total += readers.count;
 		}
 		hf_entry_readers_free(&readers);
 	}
 	bool bad = !store || failed(store, reason);
 	hf_store_close(store);
-	if (!bad && times.count > 0) {
-		print_times("receipts of one entry", &times, "at most 20");
-		printf("%-26s  %9" PRIu64 "\n", "  devices on average", readers_count / times.count);
+	if (!bad && timed->count == 0) {
+		fputs("holdfast-bench-audit: the store has none of the entries that are asked for\n", stderr);
 	}
-	return !bad;
+	timed->mean = (double)total / (double)timed->count;
+	return !bad && timed->count > 0;
 }
 
-/* What it takes to check one signature. */
-static double signature_seconds(void)
+static bool bench_verify(const struct bench *bench, bool each_signature, struct hf_checked *checked)
 {
-	enum { COUNT = 500 };
-	static const unsigned char message[110];
-	uint8_t signature[HF_SIGNATURE_SIZE];
-	struct hf_signer *signer = hf_signer_generate();
-	unsigned int good = 0;
-
-	if (!signer || !hf_signer_sign(signer, hf_slice_from(message, sizeof(message)), signature)) {
-		hf_signer_free(signer);
-		return 0;
-	}
-	struct moment begin = now();
-	for (int i = 0; i < COUNT; i++) {
-		good += hf_signature_verify(hf_slice_from(message, sizeof(message)), signature, hf_signer_public_key(signer));
-	}
-	double each = ms(since(begin).cpu_ns) / 1000 / COUNT;
-	hf_signer_free(signer);
-	return good == COUNT ? each : 0;
-}
-
-static bool bench_verify(const struct bench *bench)
-{
+	const struct hf_verify_options how = {.each_signature = each_signature};
 	struct hf_verified verified;
 	struct hf_store *store = open_store(bench);
 
 	if (!store) {
 		return false;
 	}
-	struct moment begin = now();
-	enum hf_reason reason = hf_audit_verify(store, NULL, &verified);
-	struct moment took = since(begin);
-	double seconds = ms(took.clock_ns) / 1000, cpu_seconds = ms(took.cpu_ns) / 1000;
+	struct hf_moment begin = now();
+	enum hf_reason reason = hf_audit_verify(store, &how, &verified);
+	*checked = (struct hf_checked){
+		.entries = verified.entries,
+		.records = verified.records,
+		.seals = verified.seals,
+		.signatures = verified.signatures,
+		.took = since(begin),
+	};
 	bool bad = failed(store, reason);
 	hf_store_close(store);
-	if (bad || verified.bad[0]) {
+	if (!bad && verified.bad[0]) {
 		fprintf(stderr, "holdfast-bench-audit: %s\n", verified.bad);
-		return false;
 	}
-	uint64_t records = verified.entries + verified.records;
-	double signatures = (double)verified.seals * signature_seconds();
-	printf("\nverify: %" PRIu64 " entries and %" PRIu64
-		   " records in %.2f s, %.2f s of one core: %.0f a second; it checks %.0f "
-		   "deliveries a second\n"
-		   "  of that about %.2f s for the signatures of %" PRIu64
-		   " seals, %.0f records each; without them %.0f a second "
-		   "(at least 500000)\n",
-		verified.entries, verified.records, seconds, cpu_seconds, (double)records / cpu_seconds,
-		(double)bench->deliveries / cpu_seconds, signatures, verified.seals, (double)records / (double)verified.seals,
-		(double)records / (cpu_seconds - signatures));
-	return true;
+	return !bad && !verified.bad[0];
 }
 
 /* ---- what it takes on disk */
@@ -258,14 +197,14 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 	return remove(path);
 }
 
-static bool bench_open(const struct bench *bench)
+static bool bench_open(struct bench *bench)
 {
-	struct times times = {.count = 3};
+	struct hf_timed *timed = &bench->report.asked[HF_OPEN];
 
-	for (size_t i = 0; i < times.count; i++) {
-		struct moment begin = now();
+	for (timed->count = 0; timed->count < 3; timed->count++) {
+		struct hf_moment begin = now();
 		struct hf_store *store = open_store(bench);
-		times.took[i] = since(begin);
+		timed->took[timed->count] = since(begin);
 		hf_store_close(store);
 		if (!store) {
 			return false;
@@ -273,12 +212,7 @@ static bool bench_open(const struct bench *bench)
 	}
 	bytes = 0;
 	nftw(bench->path, add_size, 8, FTW_PHYS);
-	printf("store: %" PRIu64 " deliveries of %" PRIu64
-		   " entries; %.1f MB, %.1f bytes an entry with its %d deliveries\n\n",
-		bench->deliveries, bench->deliveries / HF_FILL_READERS, (double)bytes / 1e6,
-		(double)bytes * HF_FILL_READERS / (double)bench->deliveries, HF_FILL_READERS);
-	printf("%-26s  %9s  %9s  %9s  %9s\n", "milliseconds", "first", "median", "worst", "processor");
-	print_times("open", &times, "");
+	bench->report.bytes = bytes;
 	return true;
 }
 
@@ -291,13 +225,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'd':
-		bench->deliveries = strtoull(arg, &end, 10);
-		if (*end || bench->deliveries < 1000 || bench->deliveries > UINT64_C(1000000000)) {
+		bench->report.deliveries = strtoull(arg, &end, 10);
+		if (*end || bench->report.deliveries < 1000 || bench->report.deliveries > UINT64_C(1000000000)) {
 			argp_error(state, "--deliveries: a number from 1000 to 1000000000, not '%s'", arg);
 		}
 		return 0;
 	case 's':
 		bench->path = arg;
+		return 0;
+	case 'j':
+		bench->json_path = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "too many arguments: %s", arg);
@@ -313,6 +250,7 @@ static const struct argp_option options[] = {
 		.key = 's',
 		.arg = "FOLDER",
 		.doc = "Where to make the store, and leave it; or one that was left there, of as many deliveries"},
+	{.name = "json", .key = 'j', .arg = "FILE", .doc = "Write all of it there, too"},
 	{0},
 };
 
@@ -324,24 +262,28 @@ static const struct argp argp = {
 
 static bool run(struct bench *bench)
 {
+	struct hf_audit_report *report = &bench->report;
 	int64_t begin = hf_now_ns();
 	struct stat status;
 
+	report->entries = report->deliveries / HF_FILL_READERS;
 	if (stat(bench->path, &status) != 0) {
-		if (!hf_fill(bench->path, bench->deliveries)) {
+		if (!hf_fill(bench->path, report->deliveries)) {
 			return false;
 		}
-		double seconds = (double)(hf_now_ns() - begin) / (double)HF_NS_PER_S;
-		printf("made in %.1f s: %.0f deliveries a second\n", seconds, (double)bench->deliveries / seconds);
-		fflush(stdout);
+		report->made_s = (double)(hf_now_ns() - begin) / (double)HF_NS_PER_S;
 	}
-	return bench_open(bench) && bench_query(bench, true) && bench_query(bench, false) && bench_receipts(bench) &&
-		   bench_verify(bench);
+	if (!bench_open(bench) || !bench_query(bench, true) || !bench_query(bench, false) || !bench_receipts(bench) ||
+		!bench_verify(bench, false, &report->verify) || !bench_verify(bench, true, &report->verify_each)) {
+		return false;
+	}
+	hf_audit_report_print(report);
+	return !bench->json_path || hf_audit_report_write_json(report, bench->json_path);
 }
 
 int main(int argc, char **argv)
 {
-	struct bench bench = {.deliveries = DELIVERIES};
+	static struct bench bench = {.report.deliveries = DELIVERIES};
 	char path[sizeof(bench.scratch) + 8];
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &bench)) {
