@@ -5,17 +5,11 @@
 #include <string.h>
 
 #include "clock.h"
-#include "tally.h"
-
-#define CLIENT_ID "bench-asker"
-#define ANSWERS "bench-answers"
-#define HISTORY_TOPIC "sessions/" HF_SESSION "/history"
-
-/* A page is a map whose first key is this; a refusal's is another (schemas/history.cddl). */
-#define PAGE_KEY "\x64head"
 
 struct hf_asker {
 	struct hf_loop *loop;
+	const struct hf_asker_setup *setup;
+	void *context;
 	struct hf_client *client;
 	bool ready, answered;
 	int64_t asked_ns, took_ns;
@@ -26,7 +20,7 @@ static void on_connack(struct hf_asker *asker, const struct hf_packet *packet)
 	struct hf_connack connack;
 
 	if (!hf_packet_read_connack(packet, &connack) || connack.reason != 0) {
-		hf_loop_fail(asker->loop, "who asks for history was not let in");
+		hf_loop_fail(asker->loop, "%s was not let in", asker->setup->client_id);
 		return;
 	}
 	asker->ready = true;
@@ -38,9 +32,8 @@ static void on_answer(struct hf_asker *asker, const struct hf_packet *packet)
 	uint8_t *out = hf_client_room(asker->client, hf_packet_room(0));
 
 	asker->took_ns = hf_now_ns() - asker->asked_ns;
-	if (!hf_packet_read_publish(packet, &publish) || publish.payload_size < 1 + strlen(PAGE_KEY) ||
-		memcmp(publish.payload + 1, PAGE_KEY, strlen(PAGE_KEY)) != 0) {
-		hf_loop_fail(asker->loop, "a request for history was refused");
+	if (!hf_packet_read_publish(packet, &publish) || !asker->setup->take(asker->context, &publish)) {
+		hf_loop_fail(asker->loop, "a request of %s was refused", asker->setup->client_id);
 		return;
 	}
 	if (out && publish.qos > 0) {
@@ -60,7 +53,7 @@ static void on_packet(void *context, const struct hf_packet *packet)
 	} else if (packet->type == HF_CONNACK) {
 		on_connack(asker, packet);
 	} else if (packet->type == HF_PUBACK && (!hf_packet_read_ack(packet, &id, &reason) || reason >= 0x80)) {
-		hf_loop_fail(asker->loop, "a request for history was answered with reason 0x%02x", reason);
+		hf_loop_fail(asker->loop, "a request of %s was answered with reason 0x%02x", asker->setup->client_id, reason);
 	}
 }
 
@@ -73,19 +66,23 @@ static void on_settled(void *context)
 
 static const struct hf_client_events asker_events = {.packet = on_packet, .settled = on_settled};
 
-struct hf_asker *hf_asker_open(struct hf_loop *loop, uint16_t port)
+struct hf_asker *hf_asker_open(struct hf_loop *loop, uint16_t port, const struct hf_asker_setup *setup, void *context)
 {
-	struct hf_connect connect = {.client_id = CLIENT_ID, .clean_start = true, .receive_maximum = 10};
+	struct hf_connect connect = {
+		.client_id = setup->client_id, .user = setup->user, .clean_start = true, .receive_maximum = 10};
 	struct hf_asker *asker = calloc(1, sizeof(*asker));
 	uint8_t *out = NULL;
 
 	if (asker) {
 		asker->loop = loop;
+		asker->setup = setup;
+		asker->context = context;
 		asker->answered = true;
 		asker->client = hf_client_open(loop, port, &asker_events, asker);
 	}
 	if (asker && asker->client) {
-		out = hf_client_room(asker->client, hf_packet_room(strlen(CLIENT_ID)));
+		out = hf_client_room(
+			asker->client, hf_packet_room(strlen(setup->client_id) + (setup->user ? strlen(setup->user) : 0)));
 	}
 	if (!out) {
 		hf_loop_fail(loop, "out of memory");
@@ -113,15 +110,16 @@ bool hf_asker_is_ready(const struct hf_asker *asker)
 void hf_asker_ask(struct hf_asker *asker, const void *request, size_t size)
 {
 	const struct hf_publish publish = {
-		.topic = HISTORY_TOPIC,
-		.topic_size = strlen(HISTORY_TOPIC),
-		.response_topic = ANSWERS,
+		.topic = asker->setup->topic,
+		.topic_size = strlen(asker->setup->topic),
+		.response_topic = asker->setup->answers,
 		.qos = 1,
 		.id = 1,
 		.payload = request,
 		.payload_size = size,
 	};
-	uint8_t *out = hf_client_room(asker->client, hf_packet_room(publish.topic_size + strlen(ANSWERS) + size));
+	uint8_t *out =
+		hf_client_room(asker->client, hf_packet_room(publish.topic_size + strlen(publish.response_topic) + size));
 
 	if (out) {
 		hf_client_wrote(asker->client, hf_packet_publish(out, &publish));

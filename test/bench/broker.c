@@ -283,6 +283,11 @@ const char *hf_broker_directory(const struct hf_broker *broker)
 	return broker->directory;
 }
 
+const char *hf_broker_program(const struct hf_broker *broker, enum hf_program program)
+{
+	return broker->setup.program[program];
+}
+
 uint16_t hf_broker_port(const struct hf_broker *broker)
 {
 	return broker->port;
@@ -293,8 +298,8 @@ int64_t hf_broker_cpu_ns(const struct hf_broker *broker)
 	return hf_clock_ns(broker->cpu_clock);
 }
 
-/* The second number in a file of /proc about the broker; 0 when it cannot be read. */
-static int64_t second_number(const struct hf_broker *broker, const char *name)
+/* The first or the second number in a file of /proc about the broker; 0 when it cannot be read. */
+static int64_t number_of(const struct hf_broker *broker, const char *name, bool second)
 {
 	char path[64];
 	long long number = 0;
@@ -303,7 +308,7 @@ static int64_t second_number(const struct hf_broker *broker, const char *name)
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)broker->pid, name);
 	file = fopen(path, "r");
 	if (file) {
-		if (fscanf(file, "%*d %lld", &number) != 1) {
+		if (fscanf(file, second ? "%*d %lld" : "%lld", &number) != 1) {
 			number = 0;
 		}
 		fclose(file);
@@ -311,12 +316,17 @@ static int64_t second_number(const struct hf_broker *broker, const char *name)
 	return number;
 }
 
+int64_t hf_broker_main_ns(const struct hf_broker *broker)
+{
+	return number_of(broker, "schedstat", false);
+}
+
 int64_t hf_broker_wait_ns(const struct hf_broker *broker)
 {
-	return second_number(broker, "schedstat");
+	return number_of(broker, "schedstat", true);
 }
 
 double hf_broker_rss_bytes(const struct hf_broker *broker)
 {
-	return (double)second_number(broker, "statm") * (double)sysconf(_SC_PAGESIZE);
+	return (double)number_of(broker, "statm", true) * (double)sysconf(_SC_PAGESIZE);
 }

@@ -43,8 +43,10 @@ bool hf_broker_free(struct hf_broker *broker, char *why, size_t why_size);
 
 enum hf_variant hf_broker_variant(const struct hf_broker *broker);
 uint16_t hf_broker_port(const struct hf_broker *broker);
+const char *hf_broker_program(const struct hf_broker *broker, enum hf_program program); /* "": there is none */
 const char *hf_broker_directory(const struct hf_broker *broker);
 int64_t hf_broker_cpu_ns(const struct hf_broker *broker);   /* CPU time of all its threads */
+int64_t hf_broker_main_ns(const struct hf_broker *broker);  /* of its main thread, which serves all clients */
 int64_t hf_broker_wait_ns(const struct hf_broker *broker);  /* for how long its main thread was ready but had no core */
 double hf_broker_rss_bytes(const struct hf_broker *broker); /* resident now */
 

@@ -45,6 +45,18 @@
 		.reader_qos = 1, .variants = which, .receive_maximum = 1000, .quick = in_quick,                                \
 	}
 
+/* With an auditor who asks all the time, and without. */
+#define ASKED (HF_VARIANT_BIT(HF_HOLDFAST) | HF_VARIANT_BIT(HF_ASKED_COMMAND) | HF_VARIANT_BIT(HF_ASKED_CONTROL))
+#define BESIDE_AUDITOR(label, text, which_kind, metric, rate)                                                          \
+	{                                                                                                                  \
+		.name = label,                                                                                                 \
+		.title = text ", 64 bytes, to one durable reader, while an auditor asks about 50,000 entries that were there " \
+				 "before, all the time",                                                                               \
+		.kind = which_kind, .primary = metric, .publishers = 1, .payload_size = 64, .window = 100, .readers = 1,       \
+		.entries = 50000, .rate_hz = rate, .burst = 1, .reader_qos = 1, .asked = true, .variants = ASKED,              \
+		.receive_maximum = 100,                                                                                        \
+	}
+
 const struct hf_case hf_cases[] = {
 	PUBLISH(1, 64, 1, HF_ACK_P50_US, true),
 	PUBLISH(1, 64, 20, HF_ACKED_PER_S, false),
@@ -79,6 +91,8 @@ const struct hf_case hf_cases[] = {
 	/* Nagle's algorithm holds back the second acknowledgement of a burst until TCP confirms the first, up to 40 ms. */
 	PACE("burst", "20 bursts a second of 5 messages, 64 bytes, to one durable reader", 100, 5, HF_ACK_P50_US, false, false),
 	PACE("burst-nagle", "the same without set_tcp_nodelay, for the record", 100, 5, HF_ACK_P50_US, true, false),
+	BESIDE_AUDITOR("asked-deliver", "1 publisher, 100 unacknowledged", HF_CASE_DELIVER, HF_DELIVERED_PER_S, 0),
+	BESIDE_AUDITOR("asked-pace-2000", "2,000 messages a second", HF_CASE_PACE, HF_DELIVERY_P99_US, 2000),
 	{
 		.name = "catch-up-offline", .kind = HF_CASE_CATCH_UP, .primary = HF_DURATION_MS, .entries = 10000,
 		.title = "a durable device that was offline, 10,000 token batches, 64 bytes, QoS 1, Receive Maximum 100",

@@ -32,13 +32,14 @@ struct hf_case {
 	unsigned variants;      /* for which it is measured: HF_VARIANT_BIT */
 	unsigned publishers, payload_size, window;
 	unsigned readers;
-	unsigned entries; /* of the session that is caught up with, or that devices miss */
+	unsigned entries; /* of the session that is caught up with, that devices miss, or that are there first */
 	unsigned rate_hz, burst;
 	unsigned receive_maximum; /* of readers; also the broker's limit */
 	uint8_t reader_qos;
 	bool offline_reader; /* PUBLISH: one durable reader is subscribed and offline */
 	bool fresh;          /* CATCH_UP: with Holdfast a new device from the earliest entry, not one that was offline */
 	bool nagle;          /* without set_tcp_nodelay */
+	bool asked;          /* DELIVER, PACE: an auditor asks meanwhile, if the variant has one, about so many entries */
 	bool quick;          /* also part of a quick run */
 };
 

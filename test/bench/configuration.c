@@ -13,13 +13,13 @@ const struct hf_server hf_servers[HF_PROGRAMS] = {
 	[HF_NATS] = {.option = "-c", .version = "Version:  ", .stop_signal = SIGINT},
 };
 
-/* Of those who have a user name (crowd.c); all others are anonymous. */
+/* Of those who have a user name (crowd.c, auditor.c); all others are anonymous. */
 static void write_roles(const char *path)
 {
 	FILE *file = fopen(path, "w");
 
 	if (file) {
-		fputs("agent-* agent *\nperson-* user *\n", file);
+		fputs("agent-* agent *\nperson-* user *\nauditor auditor *\n", file);
 		fclose(file);
 	}
 }

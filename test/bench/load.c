@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "asker.h"
 #include "clock.h"
@@ -24,6 +25,7 @@ struct hf_load {
 	struct hf_reader *readers[HF_READERS_MAX];
 	char reader_names[HF_READERS_MAX][NAME_SIZE];
 	struct hf_asker *asker;
+	struct hf_auditor *auditor;
 	struct hf_crowd *crowds[HF_CROWDS];
 };
 
@@ -58,6 +60,7 @@ void hf_load_free(struct hf_load *load)
 		hf_reader_close(load->readers[i]);
 	}
 	hf_asker_close(load->asker);
+	hf_auditor_close(load->auditor);
 	for (unsigned i = 0; i < HF_CROWDS; i++) {
 		hf_crowd_close(load->crowds[i]);
 	}
@@ -106,6 +109,9 @@ static bool turn(struct hf_load *load, int64_t until_ns)
 		if (due_ns < until_ns) {
 			until_ns = due_ns;
 		}
+	}
+	if (load->auditor) {
+		hf_auditor_poll(load->auditor);
 	}
 	return hf_loop_turn(load->loop, until_ns);
 }
@@ -264,9 +270,25 @@ bool hf_load_leave_devices(struct hf_load *load, unsigned count, const struct hf
 	return true;
 }
 
+/* A page is a map whose first key is this; a refusal's is another (schemas/history.cddl). */
+#define PAGE_KEY "\x64head"
+
+static bool is_page(void *context, const struct hf_publish *answer)
+{
+	(void)context;
+	return answer->payload_size >= 1 + strlen(PAGE_KEY) && memcmp(answer->payload + 1, PAGE_KEY, strlen(PAGE_KEY)) == 0;
+}
+
+static const struct hf_asker_setup history_asker = {
+	.client_id = "bench-asker",
+	.topic = "sessions/" HF_SESSION "/history",
+	.answers = "bench-answers",
+	.take = is_page,
+};
+
 bool hf_load_add_asker(struct hf_load *load)
 {
-	load->asker = hf_asker_open(load->loop, hf_broker_port(load->broker));
+	load->asker = hf_asker_open(load->loop, hf_broker_port(load->broker), &history_asker, NULL);
 	return load->asker && run_while_progress(load, all_ready, 0, ANSWER_NS_MAX, "connecting who asks for history");
 }
 
@@ -278,6 +300,17 @@ bool hf_load_ask(struct hf_load *load, const void *request, size_t size, int64_t
 	}
 	*took_ns = hf_asker_took_ns(load->asker);
 	return true;
+}
+
+bool hf_load_add_auditor(struct hf_load *load)
+{
+	load->auditor = hf_auditor_open(load->loop, load->broker);
+	return load->auditor != NULL;
+}
+
+uint64_t hf_load_answers(const struct hf_load *load)
+{
+	return hf_auditor_answers(load->auditor);
 }
 
 bool hf_load_add_crowd(struct hf_load *load, enum hf_crowd_part part, const struct hf_crowd_setup *setup)
@@ -341,6 +374,7 @@ void hf_load_begin(struct hf_load *load, struct hf_interval *reading)
 		.acked = load->tally.acked,
 		.delivered = load->tally.delivered,
 		.broker_cpu_ns = hf_broker_cpu_ns(load->broker),
+		.broker_main_ns = hf_broker_main_ns(load->broker),
 		.broker_wait_ns = hf_broker_wait_ns(load->broker),
 		.load_cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID),
 	};
@@ -352,6 +386,7 @@ void hf_load_end(struct hf_load *load, struct hf_interval *reading)
 	reading->acked = load->tally.acked - reading->acked;
 	reading->delivered = load->tally.delivered - reading->delivered;
 	reading->broker_cpu_ns = hf_broker_cpu_ns(load->broker) - reading->broker_cpu_ns;
+	reading->broker_main_ns = hf_broker_main_ns(load->broker) - reading->broker_main_ns;
 	reading->broker_wait_ns = hf_broker_wait_ns(load->broker) - reading->broker_wait_ns;
 	reading->load_cpu_ns = hf_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - reading->load_cpu_ns;
 }

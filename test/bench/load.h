@@ -6,6 +6,7 @@
 #ifndef HF_BENCH_LOAD_H
 #define HF_BENCH_LOAD_H
 
+#include "auditor.h"
 #include "broker.h"
 #include "client.h"
 #include "crowd.h"
@@ -24,6 +25,7 @@ struct hf_interval {
 	uint64_t acked;
 	uint64_t delivered;
 	int64_t broker_cpu_ns;
+	int64_t broker_main_ns; /* of its main thread */
 	int64_t broker_wait_ns; /* it was ready, but others had its core: such an interval says little */
 	int64_t load_cpu_ns;    /* of this process: near duration_ns the load generator was the bottleneck */
 };
@@ -85,6 +87,10 @@ bool hf_load_drain_readers(struct hf_load *load, unsigned count, uint64_t expect
  * there. */
 bool hf_load_add_asker(struct hf_load *load);
 bool hf_load_ask(struct hf_load *load, const void *request, size_t size, int64_t *took_ns);
+
+/* From now on an auditor asks all the time, as the broker's variant says; how many of its questions were answered. */
+bool hf_load_add_auditor(struct hf_load *load);
+uint64_t hf_load_answers(const struct hf_load *load);
 
 uint64_t hf_load_sent(const struct hf_load *load); /* by all publishers */
 

@@ -93,6 +93,7 @@ static bool wanted(const struct hf_options *options, const struct hf_case *which
 	const struct hf_variant_info *info = &hf_variant_info[variant];
 
 	if (!options->program[info->server][0] || !options->program[info->plugin][0] ||
+		(info->auditor == HF_BY_COMMAND && !options->program[HF_COMMAND][0]) ||
 		!(which->variants & HF_VARIANT_BIT(variant)) || !hf_options_select(options, which)) {
 		return false;
 	}

@@ -36,8 +36,8 @@ static void print_help(void)
 		"  --json FILE     write all samples there\n"
 		"  --help          this text\n"
 		"\n"
-		"Environment: MOSQUITTO, REDIS_SERVER and NATS_SERVER (programs), HOLDFAST_PLUGIN and\n"
-		"MOSQUITTO_PERSIST_SQLITE (plugins); without them: those of the system, and the plugin beside this program.");
+		"Environment: MOSQUITTO, REDIS_SERVER, NATS_SERVER and HOLDFAST_CLI (programs), HOLDFAST_PLUGIN and\n"
+		"MOSQUITTO_PERSIST_SQLITE (plugins); without them: those of the system, and ours beside this program.");
 }
 
 static void print_cases(void)
@@ -80,8 +80,9 @@ static void find_program(const char *variable, const char *pattern, char *path)
 
 static bool find_programs(struct hf_options *options, const char *own_folder)
 {
-	char built[PATH_MAX + 32];
-	static const char *const names[HF_PROGRAMS] = {"mosquitto", "persist-sqlite", "the plugin", "Redis", "NATS"};
+	char built[PATH_MAX + 32], command[PATH_MAX + 32];
+	static const char *const names[HF_PROGRAMS] = {
+		"mosquitto", "persist-sqlite", "the plugin", "Redis", "NATS", "the command holdfast"};
 
 	snprintf(built, sizeof(built), "%s/mosquitto_holdfast.so", own_folder);
 	find_program("MOSQUITTO", BIN "mosquitto", options->program[HF_MOSQUITTO]);
@@ -89,6 +90,8 @@ static bool find_programs(struct hf_options *options, const char *own_folder)
 		"{/usr/local/lib,/usr/lib,/usr/lib64}{,/*}{/mosquitto,}/mosquitto_persist_sqlite.so",
 		options->program[HF_PERSIST_SQLITE]);
 	find_program("HOLDFAST_PLUGIN", built, options->program[HF_PLUGIN]);
+	snprintf(command, sizeof(command), "%s/holdfast", own_folder);
+	find_program("HOLDFAST_CLI", command, options->program[HF_COMMAND]);
 	find_program("REDIS_SERVER", BIN "redis-server", options->program[HF_REDIS]);
 	find_program("NATS_SERVER", BIN "nats-server", options->program[HF_NATS]);
 	if (!options->program[HF_MOSQUITTO][0]) {

@@ -77,6 +77,40 @@ static bool add_offline_reader(struct hf_run *run)
 	return true;
 }
 
+/* Publish what the auditor asks about, and have it begin. */
+static bool begin_asking(struct hf_run *run)
+{
+	if (!run->which->asked) {
+		return true;
+	}
+	hf_load_start(run->load, HF_EVENT_TOPIC, run->which->entries);
+	return hf_load_drain(run->load, run->which->entries) &&
+		   (run->variant->auditor == HF_NOBODY || hf_load_add_auditor(run->load));
+}
+
+/* Of a case with an auditor also what the main thread does, which serves all clients: that is what an auditor must not
+ * take, and, other than the rate, the same whatever else the machine does. */
+static bool measure(struct hf_run *run, double seconds, struct hf_interval *interval)
+{
+	bool asked = run->variant->auditor != HF_NOBODY;
+	uint64_t answers = asked ? hf_load_answers(run->load) : 0;
+
+	if (!hf_load_measure(run->load, hf_run_ns_of(run->extent->warm_up_s), hf_run_ns_of(seconds), interval)) {
+		return false;
+	}
+	if (run->which->asked && interval->delivered > 0) {
+		run->value[HF_MAIN_US] = (double)interval->broker_main_ns / (double)HF_NS_PER_US / (double)interval->delivered;
+	}
+	if (asked) {
+		answers = hf_load_answers(run->load) - answers;
+		run->value[HF_ANSWERS_PER_S] = (double)answers / (seconds + run->extent->warm_up_s);
+	}
+	if (asked && answers == 0) {
+		snprintf(run->why, run->why_size, "the auditor had no answer");
+	}
+	return !asked || answers > 0;
+}
+
 static bool run_publish(struct hf_run *run)
 {
 	struct hf_interval interval;
@@ -111,9 +145,12 @@ static bool run_deliver(struct hf_run *run)
 	if (!add_publishers(run)) {
 		return false;
 	}
+	if (!begin_asking(run)) {
+		return false;
+	}
 	hf_load_start(run->load, HF_EVENT_TOPIC, HF_UNLIMITED);
-	if (!hf_load_measure(
-			run->load, hf_run_ns_of(run->extent->warm_up_s), hf_run_ns_of(run->extent->measure_s), &interval)) {
+	/* Some answers take longer than a second. */
+	if (!measure(run, run->which->asked ? run->extent->pace_s : run->extent->measure_s, &interval)) {
 		return false;
 	}
 	hf_run_note_delivery(run);
@@ -128,12 +165,11 @@ static bool run_pace(struct hf_run *run)
 {
 	struct hf_interval interval;
 
-	if (!add_reader(run, 0) || !add_publishers(run)) {
+	if (!add_reader(run, 0) || !add_publishers(run) || !begin_asking(run)) {
 		return false;
 	}
 	hf_load_start_paced(run->load, HF_EVENT_TOPIC, run->which->rate_hz, run->which->burst);
-	if (!hf_load_measure(
-			run->load, hf_run_ns_of(run->extent->warm_up_s), hf_run_ns_of(run->extent->pace_s), &interval)) {
+	if (!measure(run, run->extent->pace_s, &interval)) {
 		return false;
 	}
 	hf_run_note_cost(run, &interval, interval.delivered);

@@ -19,6 +19,7 @@ const struct hf_metric_info hf_metric_info[HF_METRICS] = {
 	[HF_CRASH_P99_MS] = {"crash_to_notice_p99_ms", "notice\np99 ms", 2, false},
 	[HF_CRASH_MAX_MS] = {"crash_to_notice_max_ms", "notice\nmax ms", 2, false},
 	[HF_CPU_US] = {"broker_cpu_us_per_message", "CPU us\n/message", 2, false},
+	[HF_MAIN_US] = {"broker_main_thread_us_per_message", "main\nthread us", 2, false},
 	[HF_BROKER_BUSY] = {"broker_busy_percent", "broker\nbusy %", 0, false},
 	[HF_BROKER_WAIT] = {"broker_wait_percent", "broker\nwaits %", 0, false},
 	[HF_LOAD_BUSY] = {"load_busy_percent", "load\nbusy %", 0, false},
@@ -39,6 +40,7 @@ const struct hf_metric_info hf_metric_info[HF_METRICS] = {
 	[HF_BYTES_PER_SESSION] = {"rss_bytes_per_session", "bytes\n/session", 0, false},
 	[HF_DEVICE_BYTES] = {"rss_bytes_per_device", "bytes\n/device", 0, false},
 	[HF_BACKLOG_BYTES] = {"rss_bytes_of_backlog_per_device", "backlog\nB/device", 0, false},
+	[HF_ANSWERS_PER_S] = {"audit_answers_per_s", "audit\nanswers/s", 1, true},
 	[HF_RECEIPT_BYTES] = {"receipt_bytes_per_entry_and_reader", "receipt\nB/entry", 2, false},
 };
 

@@ -14,8 +14,12 @@ enum hf_program {
 	HF_PLUGIN,         /* ... and ours */
 	HF_REDIS,
 	HF_NATS,
+	HF_COMMAND, /* holdfast, the command line */
 	HF_PROGRAMS,
 };
+
+/* Who asks the audit meanwhile, and how. */
+enum hf_auditor_kind { HF_NOBODY, HF_BY_COMMAND, HF_BY_CONTROL };
 
 enum hf_variant {
 	HF_BARE,
@@ -24,6 +28,8 @@ enum hf_variant {
 	HF_NO_AUDIT,
 	HF_BATCHES,
 	HF_NO_UPKEEP,
+	HF_ASKED_COMMAND,
+	HF_ASKED_CONTROL,
 	/* Without set_tcp_nodelay, as Mosquitto is by default. */
 	HF_BARE_NAGLE,
 	HF_HOLDFAST_NAGLE,
@@ -45,8 +51,9 @@ struct hf_variant_info {
 	bool nagle;
 	bool no_audit;
 	bool no_upkeep; /* its clients are no participants: see people.c */
-	bool batches;   /* reads with the filter option that has nothing joined */
-	bool group;     /* reads as a group, whose place Redis keeps, and acknowledges */
+	enum hf_auditor_kind auditor;
+	bool batches; /* reads with the filter option that has nothing joined */
+	bool group;   /* reads as a group, whose place Redis keeps, and acknowledges */
 };
 
 extern const struct hf_variant_info hf_variant_info[HF_VARIANTS];
