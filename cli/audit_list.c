@@ -78,21 +78,20 @@ static const struct argp argp = {
 	.parser = parse,
 	.children = (const struct argp_child[]){{.argp = &hf_audit_argp}, {0}},
 	.args_doc = "\nCOMMAND [ARGUMENT...]",
-	.doc =
-		"Who published what, who was sent it, when, and whether it arrived; who came, went, and was refused. In the "
-		"order of time, all of it or what the options say."
-		"\vThe store is opened read-only: this works while the broker runs and without one, and puts no load on it.\n\n"
-		"Commands:\n\n"
-		"  receipts SESSION OFFSET   who got an entry, and who did not, and why\n"
-		"  seen-by IDENTITY          all that an identity was sent\n"
-		"  transcript SESSION        a session as people read it: text, JSON, or a page to print\n"
-		"  report                    how much was published, sent, acknowledged, refused\n"
-		"  verify                    check that nothing was changed, removed or put in another place\n"
-		"  checkpoint                export a proof of what is there now, to be kept elsewhere\n"
-		"  key                       export the public key; change the key that seals the audit\n"
-		"  usage                     what takes up the disk, in all and by session\n\n"
-		"'holdfast audit COMMAND --help' tells more about one, holdfast(1) about all.\n\n"
-		"Exit status: 0 done, 1 failed, 2 wrong usage.",
+	.doc = "Who published what, who was sent it, when, and whether it arrived; who came, went, and was refused. In the "
+		   "order of time, all of it or what the options say."
+		   "\vThe store is opened read-only: this works while the broker runs and without one, and gives way to it.\n\n"
+		   "Commands:\n\n"
+		   "  receipts SESSION OFFSET   who got an entry, and who did not, and why\n"
+		   "  seen-by IDENTITY          all that an identity was sent\n"
+		   "  transcript SESSION        a session as people read it: text, JSON, or a page to print\n"
+		   "  report                    how much was published, sent, acknowledged, refused\n"
+		   "  verify                    check that nothing was changed, removed or put in another place\n"
+		   "  checkpoint                export a proof of what is there now, to be kept elsewhere\n"
+		   "  key                       export the public key; change the key that seals the audit\n"
+		   "  usage                     what takes up the disk, in all and by session\n\n"
+		   "'holdfast audit COMMAND --help' tells more about one, holdfast(1) about all.\n\n"
+		   "Exit status: 0 done, 1 failed, 2 wrong usage.",
 };
 
 int hf_audit_command_list(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "command.h"
+#include "query/query.h"
 
 #define STORE "/var/lib/mosquitto/holdfast"
 
@@ -37,6 +38,7 @@ struct hf_store *hf_store_open_to_read(const char *path)
 	struct hf_store *store;
 	char message[512];
 
+	hf_query_give_way();
 	if (hf_store_open(&store_options, NULL, NULL, &store, message, sizeof(message)) == HF_OK) {
 		return store;
 	}

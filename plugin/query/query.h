@@ -98,4 +98,8 @@ bool hf_query_key_before(struct hf_slice key, char out[HF_QUERY_KEY_SIZE]);
 
 void hf_query_close(struct hf_cursor *cursor); /* NULL allowed */
 
+/* The calling thread takes, from now on, what others leave of the processor: whoever publishes or reads goes before
+ * whoever asks. Where nothing is left, it still gets a tenth of what they get. */
+void hf_query_give_way(void);
+
 #endif

@@ -5,9 +5,11 @@ those who may have them, while the broker goes on.
 """
 
 import json
+import os
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import harness
 from client import batch, topic
@@ -60,6 +62,20 @@ class Queries(Control):
     def covered(self, state):
         """How many entries there are receipts of in this state."""
         return sum(row.get("last", row["offset"]) - row["offset"] + 1 for row in self.cli("--kind", state))
+
+    def niceness(self):
+        """Of the broker's threads."""
+        tasks = Path(f"/proc/{self.broker.process.pid}/task").iterdir()
+        return {int(task.name): os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks}
+
+    def test_who_asks_gives_way(self):
+        self.start_broker()
+        before = self.niceness()
+        main = before[self.broker.process.pid]
+        self.command(self.client("audrey-1"), "report")
+        after = self.niceness()
+        self.assertEqual({task: after[task] for task in before}, before, "those who serve clients are as they were")
+        self.assertIn(max(main, 10), [after[task] for task in after if task not in before])
 
     def test_the_same_rows_as_on_the_command_line(self):
         self.traffic()

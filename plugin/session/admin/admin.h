@@ -187,6 +187,7 @@ struct hf_admin_job {
 	struct hf_admin_job *prev, *next;
 	struct hf_question *questions;
 	cJSON *request, *answer;
+	char *text;               /* of the answer, once that is done */
 	struct hf_access *access; /* the roles as they were */
 	char *identity;           /* NULL: anonymous */
 	enum hf_role anonymous;
@@ -197,6 +198,9 @@ struct hf_admin_job {
 	uint8_t qos;
 };
 void hf_admin_job_free(struct hf_admin_job *job); /* NULL allowed */
+
+/* Make the text of its answer, unless that is done; it stays NULL where there is no memory for it. */
+void hf_admin_job_print(struct hf_admin_job *job);
 
 /* Take over a job. HF_OK, HF_REQUESTS_TOO_MANY, HF_NO_MEMORY: it is still the caller's. */
 enum hf_reason hf_inquire(struct hf_hub *hub, struct hf_admin_job *job);

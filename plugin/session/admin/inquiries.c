@@ -3,7 +3,9 @@
  * The thread that answers questions to the audit. It is started by the first one, and ends with the hub.
  *
  *     broker's thread ── todo ──► thread: store of its own ── done ──► broker's thread (HF_TIMER_INQUIRIES)
+ *                                 thread: frees it       ◄── spent ───
  *
+ * A page of a thousand rows takes milliseconds to be made a text, and to be freed: not where everybody waits.
  * A job belongs to one of the two at a time; the lists are all that both touch. The store is opened for each
  * job, since one that was opened read only does not see what is written later, but not for those that go on with a
  * page: they come soon, and see what the page before saw.
@@ -15,6 +17,8 @@
 
 #include <utlist.h>
 
+#include "query/query.h"
+
 #define WAITING_MAX 64 /* jobs */
 #define LOOK_MS 2      /* how often the broker's thread looks whether one is done */
 #define KEEP_S 10      /* a store that nobody has asked for so long is closed */
@@ -23,7 +27,7 @@ struct hf_inquirer {
 	pthread_t thread;
 	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t more;
-	struct hf_admin_job *todo, *done;
+	struct hf_admin_job *todo, *done, *spent; /* the last to be freed */
 	/* */
 	atomic_bool stop;
 	size_t count;           /* of jobs that are not answered; the broker's thread alone knows it */
@@ -45,6 +49,7 @@ void hf_admin_job_free(struct hf_admin_job *job)
 	}
 	cJSON_Delete(job->request);
 	cJSON_Delete(job->answer);
+	cJSON_free(job->text);
 	hf_access_free(job->access);
 	free(job->identity);
 	free(job->device);
@@ -52,6 +57,13 @@ void hf_admin_job_free(struct hf_admin_job *job)
 	free(job->response_topic);
 	hf_buffer_free(&job->correlation);
 	free(job);
+}
+
+void hf_admin_job_print(struct hf_admin_job *job)
+{
+	if (!job->text) {
+		job->text = cJSON_PrintUnformatted(job->answer);
+	}
 }
 
 /* ---- the thread */
@@ -109,9 +121,20 @@ static void carry_out(struct hf_inquirer *inquirer, struct hf_admin_job *job)
 		}
 		hf_admin_respond(&admin, question->response, reason, data);
 	}
+	hf_admin_job_print(job);
 }
 
-/* The next job; NULL: the hub closes, or none has come for a while. The mutex is held. */
+static void free_all(struct hf_admin_job *jobs)
+{
+	struct hf_admin_job *job, *next;
+
+	DL_FOREACH_SAFE(jobs, job, next)
+	{
+		hf_admin_job_free(job);
+	}
+}
+
+/* The next job; NULL: the hub closes, none has come for a while, or there is something to free. The mutex is held. */
 static struct hf_admin_job *wait_for_one(struct hf_inquirer *inquirer)
 {
 	struct timespec until;
@@ -119,7 +142,7 @@ static struct hf_admin_job *wait_for_one(struct hf_inquirer *inquirer)
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += KEEP_S;
-	while (!inquirer->todo && !atomic_load(&inquirer->stop) && rc == 0) {
+	while (!inquirer->todo && !inquirer->spent && !atomic_load(&inquirer->stop) && rc == 0) {
 		rc = inquirer->store ? pthread_cond_timedwait(&inquirer->more, &inquirer->mutex, &until)
 							 : pthread_cond_wait(&inquirer->more, &inquirer->mutex);
 	}
@@ -134,13 +157,18 @@ static void *work(void *context)
 {
 	struct hf_inquirer *inquirer = context;
 
+	hf_query_give_way();
 	pthread_mutex_lock(&inquirer->mutex);
 	while (!atomic_load(&inquirer->stop)) {
 		struct hf_admin_job *job = wait_for_one(inquirer);
+		struct hf_admin_job *spent = inquirer->spent;
+		bool idle = !job && !spent;
+		inquirer->spent = NULL;
 		pthread_mutex_unlock(&inquirer->mutex);
+		free_all(spent);
 		if (job) {
 			carry_out(inquirer, job);
-		} else {
+		} else if (idle) {
 			close_store(inquirer);
 		}
 		pthread_mutex_lock(&inquirer->mutex);
@@ -190,30 +218,25 @@ static struct hf_inquirer *start(const struct hf_hub *hub)
 static void answer(struct hf_hub *hub)
 {
 	struct hf_inquirer *inquirer = hub->inquirer;
-	struct hf_admin_job *job, *next;
+	struct hf_admin_job *job;
 
 	pthread_mutex_lock(&inquirer->mutex);
 	struct hf_admin_job *done = inquirer->done;
 	inquirer->done = NULL;
 	pthread_mutex_unlock(&inquirer->mutex);
-	DL_FOREACH_SAFE(done, job, next)
-	{
-		hf_admin_deliver(hub, job);
-		hf_admin_job_free(job);
-		inquirer->count--;
+	if (done) {
+		DL_FOREACH(done, job)
+		{
+			hf_admin_deliver(hub, job);
+			inquirer->count--;
+		}
+		pthread_mutex_lock(&inquirer->mutex);
+		DL_CONCAT(inquirer->spent, done);
+		pthread_cond_signal(&inquirer->more);
+		pthread_mutex_unlock(&inquirer->mutex);
 	}
 	if (inquirer->count > 0) {
 		hf_hub_due(hub, HF_TIMER_INQUIRIES, LOOK_MS);
-	}
-}
-
-static void free_all(struct hf_admin_job *jobs)
-{
-	struct hf_admin_job *job, *next;
-
-	DL_FOREACH_SAFE(jobs, job, next)
-	{
-		hf_admin_job_free(job);
 	}
 }
 
@@ -228,6 +251,7 @@ static void end(struct hf_hub *hub)
 	pthread_join(inquirer->thread, NULL);
 	free_all(inquirer->todo);
 	free_all(inquirer->done);
+	free_all(inquirer->spent);
 	pthread_cond_destroy(&inquirer->more);
 	pthread_mutex_destroy(&inquirer->mutex);
 	free(inquirer->path);

@@ -178,35 +178,31 @@ static bool fits(const struct hf_device *device, const struct hf_publish *reques
 		   len + strlen(request->response_topic) + request->correlation.len + AROUND <= max;
 }
 
-/* Its text, to be freed with cJSON_free. NULL: there is no memory for it, or it is too large for the client. */
-static char *print(const struct hf_admin *admin, const cJSON *tree)
+/* False where there was no memory for the text, or it is too large for the client. */
+static bool can_send(const struct hf_admin *admin, const char *text)
 {
-	char *text = cJSON_PrintUnformatted(tree);
-
-	if (text && !fits(admin->device, admin->request, strlen(text))) {
-		cJSON_free(text);
-		return NULL;
-	}
-	return text;
+	return text && fits(admin->device, admin->request, strlen(text));
 }
 
 static bool send_text(struct hf_admin *admin, const char *text)
 {
-	return text && hf_answer(admin->hub, admin->device, admin->request, hf_slice_of(text), admin->request->qos);
+	return hf_answer(admin->hub, admin->device, admin->request, hf_slice_of(text), admin->request->qos);
 }
 
 /* Its own words did not go out. */
-static void answer_briefly(struct hf_admin *admin, cJSON *tree)
+static void answer_briefly(struct hf_admin *admin)
 {
-	cJSON_DeleteItemFromObjectCaseSensitive(tree, "responses");
+	cJSON *tree = cJSON_CreateObject();
+
 	admin->message[0] = '\0';
 	refuse(admin, respond(admin, hf_admin_put_array(admin, tree, "responses"), ""), HF_ANSWER_TOO_LARGE);
-	char *text = print(admin, tree);
-	if (!send_text(admin, text)) {
+	char *text = cJSON_PrintUnformatted(tree);
+	if (!can_send(admin, text) || !send_text(admin, text)) {
 		hf_say(admin->hub, HF_LOG_WARNING, "an answer on %s did not reach %s", admin->request->response_topic,
 			admin->device->id);
 	}
 	cJSON_free(text);
+	cJSON_Delete(tree);
 }
 
 static void take_down(struct hf_hub *hub, const char *identity, const char *device, const char *address,
@@ -228,13 +224,13 @@ static void take_down(struct hf_hub *hub, const char *identity, const char *devi
 static void deliver(struct hf_admin *admin, struct hf_admin_job *job)
 {
 	const struct hf_device *device = admin->device;
-	char *text = print(admin, job->answer);
 
-	take_down(admin->hub, device->identity, device->id, device->address, job, text);
-	if (!send_text(admin, text)) {
-		answer_briefly(admin, job->answer);
+	hf_admin_job_print(job);
+	bool given = can_send(admin, job->text);
+	take_down(admin->hub, device->identity, device->id, device->address, job, given);
+	if (!given || !send_text(admin, job->text)) {
+		answer_briefly(admin);
 	}
-	cJSON_free(text);
 }
 
 /* Where the answer goes. False: the client has named a topic that will not do. */
