@@ -90,6 +90,7 @@ struct hf_attachment {
 	struct hf_session *session;
 	enum hf_role role;                 /* of the device's identity in the session */
 	bool tokens;                       /* a filter that names the session matches its tokens */
+	struct hf_ref pumped;              /* where the pump was last */
 	struct hf_attachment *prev, *next; /* of the session */
 	struct hf_attachment *next_of_device;
 };

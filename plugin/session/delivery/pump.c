@@ -192,7 +192,7 @@ static enum pumped pump_log(struct pump *pump)
 
 /* One session of a device, in order. */
 struct source {
-	struct hf_session *session;
+	struct hf_attachment *attachment;
 	struct hf_scan *scan;
 	uint32_t kinds;
 	unsigned int refs; /* that it may pass over in this go */
@@ -209,18 +209,30 @@ static bool source_step(struct hf_hub *hub, struct source *source)
 		source->wanted = source->more && (source->kinds & HF_KIND_BIT(source->next.kind));
 	} while (source->more && !source->wanted && source->refs-- > 0);
 	if (!source->more && hf_scan_reason(source->scan) != HF_OK) {
-		hf_say(hub, HF_LOG_ERROR, "reading session %s failed: %s", source->session->id, hf_store_error(hub->store));
+		hf_say(hub, HF_LOG_ERROR, "reading session %s failed: %s", source->attachment->session->id,
+			hf_store_error(hub->store));
 		return false;
 	}
 	return true;
 }
 
-static bool source_open(struct pump *pump, struct source *source, struct hf_session *session, size_t count)
+/* Behind an LSN; which is mostly where the pump stopped. */
+static enum hf_reason first_offset(const struct hf_attachment *attachment, uint64_t behind, uint64_t *first)
+{
+	if (behind == attachment->pumped.lsn) {
+		*first = attachment->pumped.offset + 1;
+		return HF_OK;
+	}
+	return hf_log_offset_after(attachment->session->log, behind, first);
+}
+
+static bool source_open(struct pump *pump, struct source *source, struct hf_attachment *attachment, size_t count)
 {
 	const struct hf_device *device = pump->device;
+	const struct hf_session *session = attachment->session;
 	uint64_t behind = UINT64_MAX, first;
 
-	*source = (struct source){.session = session, .refs = HF_SLICE_REFS / (unsigned int)count};
+	*source = (struct source){.attachment = attachment, .refs = HF_SLICE_REFS / (unsigned int)count};
 	for (size_t i = 0; i < device->subscription_count; i++) {
 		const struct hf_subscription *subscription = &device->subscriptions[i];
 		if (!subscription->outside && subscription->allowed && subscription->session == session) {
@@ -234,7 +246,7 @@ static bool source_open(struct pump *pump, struct source *source, struct hf_sess
 	if (!session->log || source->kinds == 0 || behind >= hf_log_head_lsn(session->log)) {
 		return true;
 	}
-	if (hf_log_offset_after(session->log, behind, &first) != HF_OK ||
+	if (first_offset(attachment, behind, &first) != HF_OK ||
 		hf_scan_open(session->log, first, &source->scan) != HF_OK) {
 		hf_say(pump->hub, HF_LOG_ERROR, "reading session %s failed: %s", session->id, hf_store_error(pump->hub->store));
 		return false;
@@ -258,6 +270,7 @@ static enum pumped pump_source(struct pump *pump, struct source *source)
 {
 	struct hf_entry entry;
 
+	source->attachment->pumped = source->next;
 	if (!source->wanted) {
 		pass(pump, source->next.lsn); /* the next go starts here */
 		return PUMPED_PAUSED;
@@ -278,7 +291,7 @@ static enum pumped pump_sessions(struct pump *pump)
 	struct source few[4], *sources = few, *first;
 	size_t count = 0, opened = 0;
 	enum pumped pumped = PUMPED_ALL;
-	const struct hf_attachment *attachment;
+	struct hf_attachment *attachment;
 
 	for (attachment = pump->device->attachments; attachment; attachment = attachment->next_of_device) {
 		count++;
@@ -291,7 +304,7 @@ static enum pumped pump_sessions(struct pump *pump)
 	}
 	for (attachment = pump->device->attachments; attachment && pumped == PUMPED_ALL;
 		attachment = attachment->next_of_device) {
-		if (!source_open(pump, &sources[opened++], attachment->session, count)) {
+		if (!source_open(pump, &sources[opened++], attachment, count)) {
 			pumped = PUMPED_PAUSED;
 		}
 	}
