@@ -222,6 +222,7 @@ int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int 
 	hf_publishing_end(plugin);
 	hf_wills_end(plugin);
 	hf_buffer_free(&plugin->properties);
+	hf_buffer_free(&plugin->packed);
 	hf_buffer_free(&plugin->topic);
 	free(plugin->authenticating);
 	free(plugin);

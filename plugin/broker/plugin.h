@@ -9,7 +9,7 @@
  *     publishing.c   ACL WRITE, MESSAGE_IN, refusals
  *     control.c      CONTROL, and the access checks of its topics
  *     wills.c        PERSIST_WILL_ADD, and the wills among the ACL WRITEs
- *     reading.c      ACL READ and SUBSCRIBE, SUBSCRIBE, UNSUBSCRIBE
+ *     reading.c      ACL READ and SUBSCRIBE, MESSAGE_OUT, SUBSCRIBE, UNSUBSCRIBE
  *     persistence.c  PERSIST_*: durable clients, acknowledgements, restore
  *     limited_log.c  the broker's log, without floods
  */
@@ -57,6 +57,7 @@ struct hf_plugin {
 	struct hf_will *wills;
 	uint32_t will_delay_s;       /* of the client whose PERSIST_CLIENT_UPDATE came last; 0: none */
 	struct hf_buffer properties; /* scratch */
+	struct hf_buffer packed;     /* scratch */
 	struct hf_buffer topic;      /* scratch */
 	timer_t timer;
 	bool has_timer;
@@ -84,13 +85,18 @@ struct hf_publish_properties {
 /* Pick apart the properties of a publish. HF_OK, HF_NO_MEMORY, HF_PROPERTIES_TOO_LARGE, HF_CONDITION_INVALID. */
 enum hf_reason hf_properties_read(
 	struct hf_plugin *plugin, const mosquitto_property *list, struct hf_publish_properties *out);
-/* The properties of a message to a client; the caller owns the list. False: no memory, *out is NULL. */
-bool hf_properties_write(const struct hf_message *message, mosquitto_property **out);
+/* The properties of a message to a client, those of an entry packed into one; the caller owns the list. False: no
+ * memory, *out is NULL. */
+bool hf_properties_write(struct hf_plugin *plugin, const struct hf_message *message, mosquitto_property **out);
+/* How many bytes they will be in a packet, when unpacked, without the length in front. */
+size_t hf_properties_len(const mosquitto_property *list);
+/* The list as it is to be sent: a new one, owned by the caller, or `list` itself where nothing is packed in it. Without
+ * memory that, too: the client will take the packet for malformed, and come back for the message. */
+mosquitto_property *hf_properties_unpack(mosquitto_property *list);
+/* The offset of the entry; 0: it is none. */
+uint64_t hf_properties_offset(const mosquitto_property *list);
 /* The properties of a live-only message: the stored ones of its publish, and who it is from. As above. */
 bool hf_properties_stamp_live(const char *identity, struct hf_slice stored, mosquitto_property **out);
-
-/* The offset that hf_properties_write stamped; 0: none. */
-uint64_t hf_properties_offset(const mosquitto_property *list);
 
 /* limited_log.c */
 void hf_log_limited(struct hf_plugin *plugin, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -25,15 +25,27 @@
 
 /* ---- messages */
 
+static char *put(char *at, const char *data, size_t len)
+{
+	memcpy(at, data, len);
+	at[len] = '/';
+	return at + len + 1;
+}
+
 static const char *topic_of(struct hf_plugin *plugin, struct hf_slice session, struct hf_slice rest)
 {
-	struct hf_buffer *topic = &plugin->topic;
+	size_t size = plugin->root_len + 1 + session.len + 1 + rest.len + 1;
 
-	hf_buffer_clear(topic);
-	bool ok = hf_buffer_append(topic, plugin->options.root, plugin->root_len) && hf_buffer_append(topic, "/", 1) &&
-			  hf_buffer_append(topic, session.data, session.len) && hf_buffer_append(topic, "/", 1) &&
-			  hf_buffer_append(topic, rest.data, rest.len) && hf_buffer_append(topic, "", 1);
-	return ok ? (const char *)topic->data : NULL;
+	hf_buffer_clear(&plugin->topic);
+	char *topic = (char *)hf_buffer_reserve(&plugin->topic, size), *at = topic;
+	if (!topic) {
+		return NULL;
+	}
+	at = put(at, plugin->options.root, plugin->root_len);
+	at = put(at, session.data, session.len);
+	at = put(at, rest.data, rest.len);
+	at[-1] = '\0';
+	return topic;
 }
 
 /* Give the broker the message itself; clients refer to it by `store_id`. False: no memory. */
@@ -69,8 +81,7 @@ static bool too_large(
 	if (message->max_packet == 0 || !topic) {
 		return false;
 	}
-	size_t properties_len =
-		mosquitto_property_get_length_all(properties) + (message->subscription_id_count > 0 ? 5 : 0);
+	size_t properties_len = hf_properties_len(properties) + (message->subscription_id_count > 0 ? 5 : 0);
 	size_t len = 2 + strlen(topic) + (message->qos ? 2 : 0) + 4 + properties_len + payload.len;
 	return len + 5 > message->max_packet;
 }
@@ -167,7 +178,7 @@ static enum hf_handover put_in_flight(
 	mosquitto_property *properties = NULL;
 
 	if (message->max_packet > 0) {
-		if (!hf_properties_write(message, &properties)) {
+		if (!hf_properties_write(plugin, message, &properties)) {
 			return HF_DROPPED;
 		}
 		bool large = too_large(message, topic_of_message(plugin, message), payload, properties);
@@ -184,8 +195,7 @@ static enum hf_handover put_in_flight(
 		mosquitto_property_free_all(&properties);
 		return outcome_of(plugin, rc, client_msg);
 	}
-	if (!mosquitto_client(client_msg->clientid) || (!properties && !hf_properties_write(message, &properties))) {
-		mosquitto_property_free_all(&properties);
+	if (!properties && !hf_properties_write(plugin, message, &properties)) {
 		return HF_DROPPED;
 	}
 	if (!add_base(topic_of_message(plugin, message), payload, properties, client_msg->store_id, message->qos, false)) {
@@ -304,7 +314,8 @@ static void retain_entry(void *context, const struct hf_entry *entry)
 	uint64_t id = HF_STORE_ID_OTHER | ++plugin->other_id;
 	mosquitto_property *properties;
 
-	if (hf_properties_write(&message, &properties) && add_base(topic, entry->payload, properties, id, 1, true)) {
+	if (hf_properties_write(plugin, &message, &properties) &&
+		add_base(topic, entry->payload, properties, id, 1, true)) {
 		mosquitto_persist_retain_msg_set(topic, id);
 	}
 }

@@ -34,10 +34,10 @@ static int acl_read(struct hf_plugin *plugin, const struct mosquitto_evt_acl_che
 }
 
 /* Between the check above and CONNECT, what a client had in flight is sent to it again. And port.c may want to know at
- * which QoS a message is sent. */
+ * which QoS a message is sent. The broker frees what it is given here when the packet is made. */
 int hf_on_message_out(int event, void *data, void *userdata)
 {
-	const struct mosquitto_evt_message *message = data;
+	struct mosquitto_evt_message *message = data;
 	struct hf_plugin *plugin = userdata;
 
 	(void)event;
@@ -47,6 +47,9 @@ int hf_on_message_out(int event, void *data, void *userdata)
 	if (message->client == plugin->resuming && hf_under_root(plugin, message->topic)) {
 		hf_resent(plugin->hub, mosquitto_client_id(message->client), mosquitto_client_address(message->client),
 			message->topic, hf_properties_offset(message->properties));
+	}
+	if (message->properties && mosquitto_client_protocol_version(message->client) == 5) {
+		message->properties = hf_properties_unpack(message->properties);
 	}
 	return MOSQ_ERR_SUCCESS;
 }

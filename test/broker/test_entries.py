@@ -46,6 +46,22 @@ class Stamps(Clients, harness.BrokerTest):
                 own = [pair for pair in entry.user if pair[0] not in ("offset", "time", "from", "role")]
                 self.assertEqual(own, [("a", "1"), ("a", "2"), ("Offset", "kept: another name"), ("b", "")])
 
+    def test_as_many_properties_as_an_entry_may_have(self):
+        """Beside so many the stamps do not fit into what the broker keeps them in otherwise (broker/properties.c)."""
+        alice = self.client("alice-1")
+        many = [("a", "1"), ("big", "x" * 65494), ("z", "")]
+        self.assertEqual(sum(5 + len(name) + len(value) for name, value in many), 65515)
+        two = self.client("bob-two", durable=True)
+        two.subscribe("sessions/s/#", subscription_id=7).subscribe("sessions/s/input", subscription_id=8)
+        for user in (many[:1], many, many[:2]):
+            alice.publish(topic("s", "input"), "x", user=user)
+        late = self.client("bob-late").subscribe("$from/earliest/sessions/s/#", 2)
+        for reader in (self.reader, late, two):
+            entries = reader.wait_entries(3).check_offsets(1, 3).entries()
+            own = [[pair for pair in e.user if pair[0] not in ("offset", "time", "from", "role")] for e in entries]
+            self.assertEqual(own, [many[:1], many, many[:2]])
+            self.assertEqual([(e.sender, e.role) for e in entries], [("alice", "user")] * 3)
+
     def test_forged_stamps_are_removed_from_live_topics_too(self):
         forged = [("offset", "7"), ("from", "oscar"), ("role", "operator"), ("time", "1"), ("x", "y")]
         self.client("alice-1").publish(topic("s", "ephemeral/typing"), "x", user=forged)
