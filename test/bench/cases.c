@@ -7,7 +7,8 @@
 #define LIVE(in_quick) (HF_MQTT_BROKERS | ((in_quick) ? HF_VARIANT_BIT(HF_NO_AUDIT) : 0u))
 #define RIVALS                                                                                                         \
 	(HF_VARIANT_BIT(HF_BARE) | HF_VARIANT_BIT(HF_BARE_NAGLE) | HF_VARIANT_BIT(HF_HOLDFAST) |                           \
-		HF_VARIANT_BIT(HF_HOLDFAST_NAGLE) | HF_VARIANT_BIT(HF_BATCHES) | HF_VARIANT_BIT(HF_BATCHES_NAGLE) |            \
+		HF_VARIANT_BIT(HF_STAMPED) | HF_VARIANT_BIT(HF_STAMPED_NAGLE) | HF_VARIANT_BIT(HF_HOLDFAST_NAGLE) |            \
+	    HF_VARIANT_BIT(HF_BATCHES) | HF_VARIANT_BIT(HF_BATCHES_NAGLE) |            \
 		HF_VARIANT_BIT(HF_XREAD) | HF_VARIANT_BIT(HF_XREADGROUP) | HF_VARIANT_BIT(HF_JETSTREAM))
 #define SATURATED(label, text, pubs, size, unacked, metric, offline, in_quick)                                         \
 	{                                                                                                                  \

@@ -50,7 +50,11 @@ static bool leave_readers(struct hf_run *run, const struct hf_corpus *corpus, un
 static bool publish_corpus(struct hf_run *run, const struct hf_corpus *corpus)
 {
 	struct hf_publisher_setup setup = {
-		.window = run->which->window, .payload_size = run->which->payload_size, .corpus = corpus};
+		.window = run->which->window,
+		.payload_size = run->which->payload_size,
+		.stamped = run->variant->stamped,
+		.corpus = corpus,
+	};
 
 	if (!hf_load_add_publishers(run->load, 1, &setup)) {
 		return false;

@@ -7,6 +7,7 @@
 #define PROPERTY_RESPONSE_TOPIC 0x08
 #define PROPERTY_SESSION_EXPIRY 0x11
 #define PROPERTY_RECEIVE_MAXIMUM 0x21
+#define PROPERTY_USER 0x26
 
 size_t hf_packet_room(size_t text_and_payload)
 {
@@ -88,11 +89,20 @@ size_t hf_packet_subscribe(uint8_t *out, uint16_t id, const char *filter, uint8_
 	return (size_t)(at - out);
 }
 
+size_t hf_packet_user_property(uint8_t *out, const char *name, const char *value)
+{
+	uint8_t *at = out;
+
+	*at++ = PROPERTY_USER;
+	at = put_string(at, name, strlen(name));
+	return (size_t)(put_string(at, value, strlen(value)) - out);
+}
+
 size_t hf_packet_publish(uint8_t *out, const struct hf_publish *publish)
 {
 	size_t id_size = publish->qos > 0 ? 2 : 0;
 	size_t response_size = publish->response_topic ? strlen(publish->response_topic) : 0;
-	size_t properties_size = response_size > 0 ? 1 + 2 + response_size : 0;
+	size_t properties_size = (response_size > 0 ? 1 + 2 + response_size : 0) + publish->user_properties_size;
 	uint8_t *at = put_header(out, HF_PUBLISH, (unsigned)publish->qos << 1 | (publish->dup ? 0x08u : 0u),
 		2 + publish->topic_size + id_size + 1 + properties_size + publish->payload_size);
 
@@ -103,9 +113,13 @@ size_t hf_packet_publish(uint8_t *out, const struct hf_publish *publish)
 		at = put_u16(at, publish->id);
 	}
 	at = put_length(at, properties_size);
-	if (properties_size > 0) {
+	if (response_size > 0) {
 		*at++ = PROPERTY_RESPONSE_TOPIC;
 		at = put_string(at, publish->response_topic, response_size);
+	}
+	if (publish->user_properties_size > 0) {
+		memcpy(at, publish->user_properties, publish->user_properties_size);
+		at += publish->user_properties_size;
 	}
 	memcpy(at, publish->payload, publish->payload_size);
 	return (size_t)(at - out) + publish->payload_size;

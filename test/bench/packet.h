@@ -49,8 +49,10 @@ struct hf_publish {
 	size_t topic_size;
 	uint8_t qos;
 	bool dup;
-	uint16_t id;                /* 0 at QoS 0 */
-	const char *response_topic; /* written where not NULL; not read */
+	uint16_t id;                    /* 0 at QoS 0 */
+	const char *response_topic;     /* written where not NULL; not read */
+	const uint8_t *user_properties; /* encoded, written behind that; not read */
+	size_t user_properties_size;
 	const uint8_t *payload;
 	size_t payload_size;
 };
@@ -60,6 +62,8 @@ size_t hf_packet_room(size_t text_and_payload);
 
 size_t hf_packet_connect(uint8_t *out, const struct hf_connect *connect);
 size_t hf_packet_subscribe(uint8_t *out, uint16_t id, const char *filter, uint8_t qos);
+/* Write a User Property, to be put into a PUBLISH. Returns its size: 5, and the lengths of name and value. */
+size_t hf_packet_user_property(uint8_t *out, const char *name, const char *value);
 size_t hf_packet_publish(uint8_t *out, const struct hf_publish *publish);
 size_t hf_packet_puback(uint8_t *out, uint16_t id);
 size_t hf_packet_disconnect(uint8_t *out);

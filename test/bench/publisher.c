@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "publisher.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 
 #define PACKET_IDS 8192 /* ids 1 to 8191 go round: more than any window, few enough to stay in the cache */
+
+#define PROPERTIES_SIZE 128
 
 struct hf_publisher {
 	struct hf_loop *loop;
@@ -20,6 +23,7 @@ struct hf_publisher {
 	unsigned unacked;
 	int64_t start_ns;
 	struct hf_pace pace;
+	uint8_t properties[PROPERTIES_SIZE];
 	int64_t sent_ns[PACKET_IDS]; /* by packet id; 0 while the id is free */
 };
 
@@ -152,12 +156,29 @@ static int64_t next_due_ns(const struct hf_publisher *publisher)
 	return publisher->start_ns + (int64_t)(bursts * publisher->pace.burst) * publisher->pace.interval_ns;
 }
 
+/* Who is anonymous has no name. */
+static void put_user_properties(struct hf_publisher *publisher)
+{
+	struct hf_publish *publish = &publisher->publish;
+	char offset[24], time_ms[24];
+	uint8_t *at = publisher->properties;
+
+	snprintf(offset, sizeof(offset), "%llu", (unsigned long long)publisher->sent + 1);
+	snprintf(time_ms, sizeof(time_ms), "%lld", (long long)(hf_clock_ns(CLOCK_REALTIME) / HF_NS_PER_MS));
+	at += hf_packet_user_property(at, "offset", offset);
+	at += hf_packet_user_property(at, "time", time_ms);
+	at += hf_packet_user_property(at, "from", "");
+	at += hf_packet_user_property(at, "role", "agent");
+	publish->user_properties = publisher->properties;
+	publish->user_properties_size = (size_t)(at - publisher->properties);
+}
+
 static bool send_one(struct hf_publisher *publisher, int64_t sent_ns)
 {
 	struct hf_stamp stamp = {
 		.sent_ns = sent_ns, .publisher = publisher->setup.index, .sequence = (uint32_t)publisher->sent};
-	uint8_t *out = hf_client_room(
-		publisher->client, hf_packet_room(publisher->publish.topic_size + publisher->setup.payload_size));
+	uint8_t *out = hf_client_room(publisher->client,
+		hf_packet_room(publisher->publish.topic_size + publisher->setup.payload_size + PROPERTIES_SIZE));
 
 	if (!out) {
 		return false;
@@ -166,6 +187,9 @@ static bool send_one(struct hf_publisher *publisher, int64_t sent_ns)
 		publisher->publish.payload = (const uint8_t *)hf_corpus_payload(publisher->setup.corpus, stamp.sequence).data;
 	} else {
 		memcpy(publisher->payload, &stamp, sizeof(stamp));
+	}
+	if (publisher->setup.stamped) {
+		put_user_properties(publisher);
 	}
 	publisher->publish.id = (uint16_t)(1 + publisher->sent % (PACKET_IDS - 1));
 	publisher->sent_ns[publisher->publish.id] = sent_ns;

@@ -19,6 +19,7 @@ struct hf_publisher_setup {
 	uint32_t index; /* below HF_PUBLISHERS_MAX; goes into the stamps */
 	unsigned window;
 	unsigned payload_size;          /* at least a stamp */
+	bool stamped;                   /* with the User Properties that Holdfast would give it */
 	const struct hf_corpus *corpus; /* publishes that, from its beginning, instead of stamped payloads; or NULL */
 };
 

@@ -38,14 +38,12 @@ static void print_settings(const struct hf_options *options, const struct hf_ver
 		"It waits while it is ready and not yet on its core. At 100 unacknowledged that is the work of other "
 		"programs,\n"
 		"and more than a few percent of it spoil the figures; at 1 it is mostly the core waking up.\n"
-		"Variants: no-audit: Holdfast with audit off; no-upkeep: its clients take no part in the session; batches: "
-		"read\n"
-		"with the filter option `batches`, so that nothing is joined; -nagle: without set_tcp_nodelay, as Mosquitto is "
-		"by\n"
-		"default; redis-xread: XREAD COUNT 1000, nothing is\n"
-		"acknowledged; redis-group: XREADGROUP COUNT 1000 and XACK; jetstream: a durable consumer that acknowledges "
-		"each,\n"
-		"max ack pending 1,000. Redis has appendonly, without fsync, and JetStream a file store.\n",
+		"Variants: no-audit: Holdfast with audit off; no-upkeep: its clients take no part in the session;\n"
+		"batches: read with the filter option `batches`, so that nothing is joined; bare-stamped: messages with the\n"
+		"User Properties that entries have; -nagle: without set_tcp_nodelay, as Mosquitto is by default;\n"
+		"redis-xread: XREAD COUNT 1000, nothing is acknowledged; redis-group: XREADGROUP COUNT 1000 and XACK;\n"
+		"jetstream: a durable consumer that acknowledges each, max ack pending 1,000. Redis has appendonly, without\n"
+		"fsync, and JetStream a file store.\n",
 		HF_SESSION_EXPIRY_S, options->extent.measure_s, options->extent.warm_up_s, options->extent.pace_s);
 	for (size_t i = 0; i < options->plugin_options.count; i++) {
 		printf("Holdfast with %s.\n", options->plugin_options.text[i]);

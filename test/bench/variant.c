@@ -20,6 +20,8 @@ const struct hf_variant_info hf_variant_info[HF_VARIANTS] = {
 	[HF_HOLDFAST_NAGLE] = {.name = "holdfast-nagle", .server = HF_MOSQUITTO, .plugin = HF_PLUGIN, .nagle = true},
 	[HF_BATCHES_NAGLE] =
 		{.name = "batches-nagle", .server = HF_MOSQUITTO, .plugin = HF_PLUGIN, .nagle = true, .batches = true},
+	[HF_STAMPED] = {.name = "bare-stamped", .server = HF_MOSQUITTO, .stamped = true},
+	[HF_STAMPED_NAGLE] = {.name = "bare-stamped-nagle", .server = HF_MOSQUITTO, .nagle = true, .stamped = true},
 	[HF_XREAD] = {.name = "redis-xread", .server = HF_REDIS},
 	[HF_XREADGROUP] = {.name = "redis-group", .server = HF_REDIS, .group = true},
 	[HF_JETSTREAM] = {.name = "jetstream", .server = HF_NATS},

@@ -34,6 +34,9 @@ enum hf_variant {
 	HF_BARE_NAGLE,
 	HF_HOLDFAST_NAGLE,
 	HF_BATCHES_NAGLE,
+	/* What Mosquitto's queue holds has what Holdfast stamps on an entry, as User Properties of the publisher. */
+	HF_STAMPED,
+	HF_STAMPED_NAGLE,
 	HF_XREAD,
 	HF_XREADGROUP,
 	HF_JETSTREAM,
@@ -53,6 +56,7 @@ struct hf_variant_info {
 	bool no_upkeep; /* its clients are no participants: see people.c */
 	enum hf_auditor_kind auditor;
 	bool batches; /* reads with the filter option that has nothing joined */
+	bool stamped; /* its publishers send the User Properties that an entry has */
 	bool group;   /* reads as a group, whose place Redis keeps, and acknowledges */
 };
 
