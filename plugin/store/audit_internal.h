@@ -147,14 +147,37 @@ bool hf_names_touch_entry(struct hf_names *names, const struct hf_entry *entry);
 bool hf_names_touch_record(struct hf_names *names, const struct hf_audit *record);
 void hf_names_clear(struct hf_names *names);
 
-/* Put a key of the index into the store's batch, or its removal; or look whether it is there. HF_OK, HF_NO_MEMORY;
- * HF_INDEX_LOOK: HF_RECORD_CORRUPT when it is not, or (where not 0) does not have all these chains; HF_STORE_FAILED. */
-enum hf_index_act { HF_INDEX_PUT, HF_INDEX_REMOVE, HF_INDEX_LOOK };
+/* Put a key of the index into the store's batch, or its removal; or take note in store->wanted that it must be there.
+ * `chains` is its value, 0: it has none. HF_OK, HF_NO_MEMORY. */
+enum hf_index_act { HF_INDEX_PUT, HF_INDEX_REMOVE, HF_INDEX_WANT };
 enum hf_reason hf_index_do(struct hf_store *store, enum hf_index_act act, struct hf_slice key, uint8_t chains);
 
-/* The same for all names of the block with this number. *at is where it failed. */
-enum hf_reason hf_names_index(struct hf_store *store, enum hf_index_act act, const struct hf_names *names,
-	uint64_t number, const struct hf_touched **at);
+/* The same for all names of the block with this number. */
+enum hf_reason hf_names_index(
+	struct hf_store *store, enum hf_index_act act, const struct hf_names *names, uint64_t number);
+
+/* ---- wanted.c */
+
+/* Keys that the index must have. Zero-initialise; hf_wanted_clear when done. */
+#define HF_WANTED_MAX (4u << 20) /* it is time to look: some 40 MB */
+struct hf_wanted {
+	struct hf_wanted_group *groups; /* uthash */
+	size_t count;
+};
+void hf_wanted_clear(struct hf_wanted *wanted);
+
+/* One of the keys that end with a number, which is not below those that were added with the same begin. False: no
+ * memory. */
+bool hf_wanted_add(struct hf_wanted *wanted, struct hf_slice key, uint8_t chains);
+
+/* Are they all there, with all these chains? Forgets them. HF_OK; HF_RECORD_CORRUPT: *missing says which is not;
+ * HF_STORE_FAILED, HF_NO_MEMORY. */
+struct hf_missing {
+	uint64_t number;
+	size_t name_len;
+	char name[256]; /* what stands before the number, or the beginning of it */
+};
+enum hf_reason hf_wanted_look(struct hf_store *store, struct hf_wanted *wanted, struct hf_missing *missing);
 
 /* ---- receipts.c */
 

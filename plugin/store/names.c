@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whom and what a block is about, and the keys by which the index finds it. Sealing writes them, verify looks for them:
- * both from the same names, since what the index does not have no query would show. */
+/* Whom and what a block is about, and the keys by which the index finds it. Sealing writes them, and verify
+ * wants them there: both from the same names, since what the index does not have no query would show. */
 #include "store/audit_internal.h"
 
 #define NUMBER_SIZE 8
@@ -94,22 +94,6 @@ void hf_names_clear(struct hf_names *names)
 
 /* ---- their keys ------------------------------------------------------------------------------------------ */
 
-/* Is the key there, with these chains at least? */
-static enum hf_reason look(struct hf_store *store, struct hf_slice key, unsigned chains)
-{
-	rocksdb_pinnableslice_t *pinned;
-	enum hf_reason reason = hf_database_get(store, HF_FAMILY_AUDIT_INDEX, key, &pinned);
-
-	if (reason != HF_OK)
-		return reason;
-	if (pinned == NULL)
-		return HF_RECORD_CORRUPT;
-	struct hf_slice value = hf_pinned_slice(pinned);
-	bool has_all = chains == 0 || (value.len == 1 && ((unsigned char)value.data[0] & chains) == chains);
-	rocksdb_pinnableslice_destroy(pinned);
-	return has_all ? HF_OK : HF_RECORD_CORRUPT;
-}
-
 enum hf_reason hf_index_do(struct hf_store *store, enum hf_index_act act, struct hf_slice key, uint8_t chains)
 {
 	rocksdb_column_family_handle_t *family = store->families[HF_FAMILY_AUDIT_INDEX];
@@ -122,29 +106,27 @@ enum hf_reason hf_index_do(struct hf_store *store, enum hf_index_act act, struct
 	case HF_INDEX_REMOVE:
 		rocksdb_writebatch_delete_cf(store->batch, family, key.data, key.len);
 		return HF_OK;
-	case HF_INDEX_LOOK:
-		break;
+	case HF_INDEX_WANT:
+		return hf_wanted_add(store->wanted, key, chains) ? HF_OK : HF_NO_MEMORY;
 	}
-	return look(store, key, chains);
+	return HF_OK;
 }
 
-enum hf_reason hf_names_index(struct hf_store *store, enum hf_index_act act, const struct hf_names *names,
-	uint64_t number, const struct hf_touched **at)
+enum hf_reason hf_names_index(
+	struct hf_store *store, enum hf_index_act act, const struct hf_names *names, uint64_t number)
 {
 	enum hf_reason reason = HF_OK;
 
-	for (*at = names->touched; *at != NULL; *at = (*at)->hh.next) {
-		const size_t len = (*at)->key_len + 1 + NUMBER_SIZE;
+	for (const struct hf_touched *at = names->touched; at != NULL && reason == HF_OK; at = at->hh.next) {
+		const size_t len = at->key_len + 1 + NUMBER_SIZE;
 		hf_buffer_clear(&store->key);
 		unsigned char *key = hf_buffer_reserve(&store->key, len);
 		if (key == NULL)
 			return HF_NO_MEMORY;
-		memcpy(key, (*at)->key, (*at)->key_len);
-		key[(*at)->key_len] = 0;
-		hf_put_be64(key + (*at)->key_len + 1, number);
-		reason = hf_index_do(store, act, hf_slice_from(key, len), (*at)->chains);
-		if (reason != HF_OK)
-			return reason;
+		memcpy(key, at->key, at->key_len);
+		key[at->key_len] = 0;
+		hf_put_be64(key + at->key_len + 1, number);
+		reason = hf_index_do(store, act, hf_slice_from(key, len), at->chains);
 	}
-	return HF_OK;
+	return reason;
 }

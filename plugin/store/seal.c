@@ -5,13 +5,12 @@
 static enum hf_reason batch_seal(struct hf_store *store, const struct hf_seal *seal, uint8_t digest[HF_DIGEST_SIZE])
 {
 	const struct hf_audit_state *state = store->audit;
-	const struct hf_touched *touched;
 	unsigned char value[HF_SEAL_SIZE];
 	char key[HF_SEAL_KEY_SIZE];
 
 	if (!hf_seal_encode(seal, state->signer, value) || !hf_seal_digest(store->hasher, seal->number, value, digest))
 		return HF_NO_MEMORY;
-	enum hf_reason reason = hf_names_index(store, HF_INDEX_PUT, &state->names, seal->number, &touched);
+	enum hf_reason reason = hf_names_index(store, HF_INDEX_PUT, &state->names, seal->number);
 	if (reason != HF_OK)
 		return reason;
 	hf_put_seal_key(key, seal->number);

@@ -124,6 +124,7 @@ struct hf_store {
 	unsigned spare_count;
 	struct hf_scrub *scrub; /* under way, or NULL: scrub.c */
 	struct hf_hasher *hasher;
+	struct hf_wanted *wanted;       /* while verify goes over the audit: audit_internal.h */
 	struct hf_audit_state *audit;   /* NULL: no audit; see audit_internal.h */
 	uint8_t digest[HF_DIGEST_SIZE]; /* scratch: of the payload that is put */
 	struct hf_buffer record;        /* scratch: the record that is put, the value that is flushed */

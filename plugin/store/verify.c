@@ -18,6 +18,7 @@ struct walk {
 	uint64_t key_seq; /* of the record that introduced it; 0: none yet */
 	struct hf_vouch vouch;
 	struct hf_names names;                    /* in the block to which the walk has come */
+	struct hf_wanted wanted;                  /* in the index */
 	uint64_t uncovered_first, uncovered_last; /* LSNs that were last said not to be covered */
 	struct hf_runs removed;                   /* blocks that may be missing ... */
 	uint64_t removal;                         /* ... as the record with this seq says; 0: there is none ... */
@@ -43,30 +44,44 @@ static bool is_uncovered(const struct walk *walk, uint64_t lsn)
 /* ---- the index ------------------------------------------------------------------------------------------- */
 
 /* Nothing signs the index, since all of it follows from what is signed. But a query shows only what it finds there. */
-static bool check_index(struct walk *walk, enum hf_reason reason, const char *what, uint64_t number)
+static bool look_into_index(struct walk *walk)
 {
-	if (reason == HF_RECORD_CORRUPT)
-		return bad(walk, "%s %" PRIu64 " is not in the index as it should be: queries would leave something out", what,
-			number);
-	return reason == HF_OK || bad(walk, "%s", reason == HF_NO_MEMORY ? "out of memory" : hf_store_error(walk->store));
+	struct hf_missing missing;
+	enum hf_reason reason = hf_wanted_look(walk->store, &walk->wanted, &missing);
+
+	if (reason == HF_OK)
+		return true;
+	if (reason == HF_NO_MEMORY)
+		return bad(walk, "out of memory");
+	if (reason != HF_RECORD_CORRUPT)
+		return bad(walk, "%s", hf_store_error(walk->store));
+	const char *of = missing.name[0] == HF_FIND_SESSION    ? "session"
+					 : missing.name[0] == HF_FIND_IDENTITY ? "identity"
+					 : missing.name[0] == HF_FIND_DEVICE   ? "device"
+														   : NULL;
+	return bad(walk, "%s %" PRIu64 " is not in the index as it should be%s%s %.*s: queries would leave something out",
+		of != NULL ? "block" : "record", missing.number, of != NULL ? ", for " : "", of != NULL ? of : "",
+		of != NULL ? (int)missing.name_len - 2 : 0, missing.name + 1);
 }
 
-/* All whom and what the block is about. */
-static bool check_names(struct walk *walk, uint64_t number)
+/* A block is good: the index must have all whom and what it is about. */
+static bool want_names(struct walk *walk, uint64_t number)
 {
-	const struct hf_touched *at;
-	enum hf_reason reason = hf_names_index(walk->store, HF_INDEX_LOOK, &walk->names, number, &at);
+	enum hf_reason reason = hf_names_index(walk->store, HF_INDEX_WANT, &walk->names, number);
 
-	if (reason == HF_RECORD_CORRUPT && at->key_len > 1)
-		return bad(walk,
-			"block %" PRIu64 " is not in the index as it should be: queries would leave out what it has of %s %.*s",
-			number,
-			at->key[0] == HF_FIND_SESSION    ? "session"
-			: at->key[0] == HF_FIND_IDENTITY ? "identity"
-											 : "device",
-			(int)at->key_len - 1, at->key + 1);
 	hf_names_clear(&walk->names);
-	return check_index(walk, reason, "block", number);
+	if (reason != HF_OK)
+		return bad(walk, "out of memory");
+	return walk->wanted.count < HF_WANTED_MAX || look_into_index(walk);
+}
+
+/* Likewise a record. */
+static bool want_record(struct walk *walk, const struct hf_audit *record)
+{
+	return (hf_names_touch_record(&walk->names, record) &&
+			   hf_receipts_index(walk->store, HF_INDEX_WANT, record->seq, record) == HF_OK &&
+			   hf_notes_index(walk->store, HF_INDEX_WANT, record->seq, record) == HF_OK) ||
+		   bad(walk, "out of memory");
 }
 
 /* ---- records --------------------------------------------------------------------------------------------- */
@@ -109,12 +124,7 @@ static bool check_record(struct walk *walk, uint64_t seq, struct hf_slice value)
 		walk->uncovered_last = record.last;
 	}
 	walk->out->records++;
-	if (!hf_names_touch_record(&walk->names, &record))
-		return bad(walk, "out of memory");
-	enum hf_reason reason = hf_receipts_index(walk->store, HF_INDEX_LOOK, seq, &record);
-	if (reason == HF_OK)
-		reason = hf_notes_index(walk->store, HF_INDEX_LOOK, seq, &record);
-	return check_index(walk, reason, "record", seq);
+	return want_record(walk, &record);
 }
 
 static bool walk_records(struct walk *walk, uint64_t last)
@@ -295,7 +305,7 @@ static bool check_seal(struct walk *walk, struct hf_slice value, const struct hf
 			" was replaced, and all links behind it made new",
 			seal->number, seal->lsn, seal->seq);
 	walk->out->seals++;
-	return check_names(walk, seal->number);
+	return want_names(walk, seal->number);
 }
 
 static bool is_at_seal(const rocksdb_iterator_t *seals)
@@ -351,7 +361,7 @@ static void walk_all(struct walk *walk, rocksdb_iterator_t *seals)
 	walk->out->removed = hf_runs_sum(&walk->removed);
 	uint64_t entries = walk->out->entries;
 	uint64_t records = walk->out->records;
-	if (!walk_records(walk, UINT64_MAX) || !walk_entries(walk, UINT64_MAX))
+	if (!walk_records(walk, UINT64_MAX) || !walk_entries(walk, UINT64_MAX) || !look_into_index(walk))
 		return;
 	walk->out->unsealed_entries = walk->out->entries - entries;
 	walk->out->unsealed_records = walk->out->records - records;
@@ -380,6 +390,7 @@ static enum hf_reason verify(struct hf_store *store, const struct hf_verify_opti
 	enum hf_reason reason = HF_STORE_FAILED;
 
 	*out = (struct hf_verified){0};
+	store->wanted = &walk.wanted;
 	walk.vouch = (struct hf_vouch){.hasher = store->hasher, .each = options->each_signature};
 	walk.entries = hf_database_walk(store, HF_FAMILY_LOG);
 	walk.records = hf_database_walk(store, HF_FAMILY_AUDIT);
@@ -406,6 +417,8 @@ static enum hf_reason verify(struct hf_store *store, const struct hf_verify_opti
 	rocksdb_iter_destroy(walk.records);
 	hf_runs_free(&walk.removed);
 	hf_names_clear(&walk.names);
+	hf_wanted_clear(&walk.wanted);
+	store->wanted = NULL;
 	out->signatures = walk.vouch.checked;
 	return reason;
 }
