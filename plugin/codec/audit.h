@@ -42,7 +42,9 @@
 	X(RELEASED, 18, "released")         /* it was lifted */                                                            \
 	X(FORGETTING, 19, "forgetting")     /* what an identity has published is to lose its payload ... */                \
 	X(FORGOTTEN, 20, "forgotten")       /* ... and has */                                                              \
-	X(ASKED, 21, "asked")               /* a question over $CONTROL was answered */
+	X(ASKED, 21, "asked")               /* a question over $CONTROL was answered */                                    \
+	X(CONTROLLED, 22, "controlled")     /* a request on S/control was carried out */                                   \
+	X(TRUNCATED, 23, "truncated")       /* retention removed the oldest entries of a session */
 
 enum hf_audit_kind {
 #define HF_AUDIT_NUMBER(id, number, name) HF_AUDIT_##id = number,

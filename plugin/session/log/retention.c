@@ -8,6 +8,7 @@
  *     17  u64  count
  */
 #include "session/audit/holds.h"
+#include "session/audit/notes.h"
 #include "session/internal.h"
 #include "session/kinds/kinds.h"
 #include "session/log/log.h"
@@ -203,8 +204,18 @@ static bool is_news(struct hf_hub *hub, struct hf_log *log, uint64_t tail)
 	return news;
 }
 
-/* The notice comes first: should the broker be killed in between, what it says is done when retention comes by again.
- */
+static void note(struct hf_hub *hub, const struct hf_session *session, uint64_t tail)
+{
+	uint64_t first = hf_log_tail(session->log);
+
+	hf_note(hub, &(struct hf_audit){.kind = HF_AUDIT_TRUNCATED,
+					 .session = hf_session_id(session),
+					 .first = first,
+					 .last = tail - 1,
+					 .count = tail - first});
+}
+
+/* What says so comes first: should the broker be killed in between, it is done when retention comes by again. */
 static enum hf_reason truncate(struct hf_hub *hub, struct hf_session *session, uint64_t tail)
 {
 	const struct hf_notice notice = {.kind = HF_NOTICE_TRUNCATED, .first = hf_log_tail(session->log), .last = tail - 1};
@@ -215,6 +226,7 @@ static enum hf_reason truncate(struct hf_hub *hub, struct hf_session *session, u
 		reason = hf_append_notice(hub, session, &notice);
 	}
 	if (reason == HF_OK) {
+		note(hub, session, tail); /* the notice goes one day, too, and a session that has ended has none */
 		reason = hf_log_truncate(session->log, tail);
 	}
 	if (reason == HF_OK) {
