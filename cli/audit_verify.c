@@ -108,6 +108,12 @@ static void print_text(const struct verify *verify)
 			   "still have %" PRIu64 " entries, for which only their digests speak\n",
 			verified->removed, verified->outlived);
 	}
+	if (verified->left_behind > 0) {
+		printf("note: %" PRIu64
+			   " records stand where blocks were removed, and nothing speaks for them: a removal that is "
+			   "not finished, or somebody put them there\n",
+			verified->left_behind);
+	}
 	if (verified->stripped > 0) {
 		printf("      %" PRIu64 " entries have lost their payload, by retention or erasure\n", verified->stripped);
 	}
@@ -141,6 +147,7 @@ static bool print_json(const struct verify *verify)
 				hf_json_add(object, "keys", hf_json_from_u64(verified->keys)) &&
 				hf_json_add(object, "unsigned_keys", hf_json_from_u64(verified->unsigned_keys)) &&
 				hf_json_add(object, "removed", hf_json_from_u64(verified->removed)) &&
+				hf_json_add(object, "left_behind", hf_json_from_u64(verified->left_behind)) &&
 				hf_json_add(object, "outlived", hf_json_from_u64(verified->outlived)) &&
 				hf_json_add(object, "stripped", hf_json_from_u64(verified->stripped)) &&
 				hf_json_add(object, "uncovered", hf_json_from_u64(verified->uncovered)) &&

@@ -183,6 +183,7 @@ struct hf_verified {
 	uint64_t keys, unsigned_keys; /* keys; of them, not signed by the one before, though it was not the first */
 	uint64_t signatures;          /* of seals, that were checked: see hf_verify_options */
 	uint64_t removed;             /* blocks that were removed, as a sealed record says */
+	uint64_t left_behind;         /* records that stand where blocks were removed: nothing speaks for them */
 	uint64_t outlived;            /* entries that are kept, though the block that covered them was removed */
 	char bad[512];                /* what is wrong with the first bad record, in words; "" when nothing is */
 };
@@ -194,7 +195,8 @@ struct hf_verify_options {
 };
 
 /*
- * Walk everything: each entry and record is there, decodes, has the digest of its payload and its link; each seal
+ * Walk everything: each entry and record is there, decodes, has the digest of its payload (or a record tells why it is
+ * gone) and its link, and is found by the index; each seal
  * matches both chains, has the digest of the one before, and is signed by the key in force. Where blocks were removed,
  * as a record says that itself is found good, the last seal of them stands for them: both chains go on from it.
  * `options` NULL: all zeros. HF_OK: *out says what was found; else the store could not be read.

@@ -179,6 +179,24 @@ struct hf_missing {
 };
 enum hf_reason hf_wanted_look(struct hf_store *store, struct hf_wanted *wanted, struct hf_missing *missing);
 
+/* ---- stripped.c */
+
+/* Entries without payload, and the records that tell why. Zero-initialise; hf_strips_free when done. */
+struct hf_strips {
+	struct hf_strip *all; /* uthash */
+	struct hf_buffer key; /* scratch */
+	uint64_t excused;     /* of those up to this LSN no record need tell */
+};
+void hf_strips_free(struct hf_strips *strips);
+
+/* False: no memory. */
+bool hf_strips_take_entry(struct hf_strips *strips, const struct hf_entry *entry);
+bool hf_strips_take_record(struct hf_strips *strips, const struct hf_audit *record);
+void hf_strips_excuse(struct hf_strips *strips, uint64_t lsn);
+
+/* When all were taken: the LSN of an entry that no record tells of; 0: there is none. */
+uint64_t hf_strips_find_untold(const struct hf_strips *strips);
+
 /* ---- receipts.c */
 
 /* The same for the keys of a DELIVERED record; of others there are none. */

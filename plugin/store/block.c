@@ -293,7 +293,8 @@ static enum hf_reason take_up_log(struct hf_store *store, const struct found *fo
 		state->log.number = found->uncovered_last;
 		state->skipped = true;
 	}
-	if (reason != HF_OK || uncovered.first == 0 || uncovered.first > store->head)
+	/* Also where nothing was written meanwhile: what was removed then, no record tells. */
+	if (reason != HF_OK || uncovered.first == 0 || (found->fresh && store->head == 0))
 		return reason == HF_OK ? take_entries(store, store->head) : reason;
 	reason = take_entries(store, uncovered.first - 1);
 	state->log.number = store->head;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Entries that have lost their payload, and the records that say why. A payload is no part of the chain but by its digest,
- * so that it can go; so anybody who can write to the store could take one out. Each that is gone must therefore lie
- * within what a record tells of: a truncation or the erasure of its session; where it is marked as erased, the erasure of
- * what its identity has published.
+ * Entries that have lost their payload, and the records that say why. A payload is no part of the chain but by its
+ * digest, so that it can go; so anybody who can write to the store could take one out. Each that is gone must therefore
+ * lie within what a record tells of: a truncation or the erasure of its session; where it is marked as erased, the
+ * erasure of what its identity has published.
  *
  * Not asked for is what is older than the end of the newest stretch without an audit, or of the newest block that was
  * removed: nobody took down what was done then, or what said so may be gone.

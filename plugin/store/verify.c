@@ -17,8 +17,9 @@ struct walk {
 	uint8_t key[HF_PUBLIC_KEY_SIZE];
 	uint64_t key_seq; /* of the record that introduced it; 0: none yet */
 	struct hf_vouch vouch;
-	struct hf_names names;                    /* in the block to which the walk has come */
-	struct hf_wanted wanted;                  /* in the index */
+	struct hf_names names;   /* in the block to which the walk has come */
+	struct hf_wanted wanted; /* in the index */
+	struct hf_strips strips;
 	uint64_t uncovered_first, uncovered_last; /* LSNs that were last said not to be covered */
 	struct hf_runs removed;                   /* blocks that may be missing ... */
 	uint64_t removal;                         /* ... as the record with this seq says; 0: there is none ... */
@@ -78,7 +79,7 @@ static bool want_names(struct walk *walk, uint64_t number)
 /* Likewise a record. */
 static bool want_record(struct walk *walk, const struct hf_audit *record)
 {
-	return (hf_names_touch_record(&walk->names, record) &&
+	return (hf_strips_take_record(&walk->strips, record) && hf_names_touch_record(&walk->names, record) &&
 			   hf_receipts_index(walk->store, HF_INDEX_WANT, record->seq, record) == HF_OK &&
 			   hf_notes_index(walk->store, HF_INDEX_WANT, record->seq, record) == HF_OK) ||
 		   bad(walk, "out of memory");
@@ -189,6 +190,8 @@ static bool check_entry(struct walk *walk, uint64_t lsn, struct hf_slice value)
 	} else if (!check_linked(walk, &entry, value)) {
 		return false;
 	}
+	if (!hf_strips_take_entry(&walk->strips, &entry))
+		return bad(walk, "out of memory");
 	walk->log.number = lsn;
 	walk->out->entries++;
 	walk->out->stripped += entry.stripped;
@@ -222,6 +225,8 @@ static bool pass_records(struct walk *walk, uint64_t last)
 			return bad(walk, "record %" PRIu64 " of the audit does not decode: it was changed", record.seq);
 		if (record.kind == HF_AUDIT_KEY && record.key.len == HF_PUBLIC_KEY_SIZE)
 			take_key(walk, &record);
+		else
+			walk->out->left_behind++;
 	}
 	return true;
 }
@@ -277,6 +282,7 @@ static bool check_last_seal(struct walk *walk, struct hf_slice value, const stru
 	memcpy(walk->log.link, seal->log_link, HF_DIGEST_SIZE);
 	walk->uncovered_last = 0;
 	walk->out->seals++;
+	hf_strips_excuse(&walk->strips, seal->lsn);
 	return true;
 }
 
@@ -345,6 +351,17 @@ static bool walk_seals(struct walk *walk, rocksdb_iterator_t *seals)
 	return hf_vouch_end(&walk->vouch) || bad(walk, "seal %" PRIu64 " is not signed by the key in force", next - 1);
 }
 
+static bool check_strips(struct walk *walk)
+{
+	uint64_t lsn = hf_strips_find_untold(&walk->strips);
+
+	return lsn == 0 ||
+		   bad(walk,
+			   "LSN %" PRIu64
+			   " has lost its payload, and no record tells of a truncation or erasure of it: it was taken out",
+			   lsn);
+}
+
 static void walk_all(struct walk *walk, rocksdb_iterator_t *seals)
 {
 	if (!rocksdb_iter_valid(walk->records) && !is_at_seal(seals)) {
@@ -361,7 +378,8 @@ static void walk_all(struct walk *walk, rocksdb_iterator_t *seals)
 	walk->out->removed = hf_runs_sum(&walk->removed);
 	uint64_t entries = walk->out->entries;
 	uint64_t records = walk->out->records;
-	if (!walk_records(walk, UINT64_MAX) || !walk_entries(walk, UINT64_MAX) || !look_into_index(walk))
+	if (!walk_records(walk, UINT64_MAX) || !walk_entries(walk, UINT64_MAX) || !check_strips(walk) ||
+		!look_into_index(walk))
 		return;
 	walk->out->unsealed_entries = walk->out->entries - entries;
 	walk->out->unsealed_records = walk->out->records - records;
@@ -418,6 +436,7 @@ static enum hf_reason verify(struct hf_store *store, const struct hf_verify_opti
 	hf_runs_free(&walk.removed);
 	hf_names_clear(&walk.names);
 	hf_wanted_clear(&walk.wanted);
+	hf_strips_free(&walk.strips);
 	store->wanted = NULL;
 	out->signatures = walk.vouch.checked;
 	return reason;

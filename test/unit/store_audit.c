@@ -172,30 +172,86 @@ START_TEST(a_long_log_seals_itself)
 }
 END_TEST
 
-START_TEST(stripped_records_are_good_ones)
+/* Take the payload out of an entry, as whoever can write to the store can. */
+static void strip(struct hf_store *store, uint64_t lsn, bool erased)
 {
-	written_store();
-	struct hf_store *store = open_audited();
 	struct hf_records *records;
 	struct hf_entry entry;
 	struct hf_entry_digests digests;
 	struct hf_buffer value = {0};
-	char key[HF_LSN_KEY_SIZE];
-	char *error = NULL;
 
 	ck_assert_ok(hf_records_open(store, &records));
-	ck_assert_ok(hf_records_at(records, 2, &entry));
+	ck_assert_ok(hf_records_at(records, lsn, &entry));
 	ck_assert(hf_entry_strip(&entry, store->hasher, &digests));
+	entry.erased = erased;
 	ck_assert_ok(hf_entry_encode(&entry, &value));
 	hf_records_close(records);
-	hf_put_be64(key, 2);
-	rocksdb_put_cf(store->db, store->write_options, store->families[HF_FAMILY_LOG], key, sizeof key,
-		(const char *)value.data, value.len, &error);
-	ck_assert_ptr_null(error);
+	put_value(store, HF_FAMILY_LOG, lsn, hf_buffer_slice(&value));
 	hf_buffer_free(&value);
+}
+
+static void check_untold(struct hf_store *store, const char *words)
+{
+	struct hf_verified verified;
+
+	ck_assert_ok(hf_audit_verify(store, NULL, &verified));
+	ck_assert_msg(*words != '\0' ? strstr(verified.bad, words) != NULL : verified.bad[0] == '\0', "not '%s' in: %s",
+		words, verified.bad);
+}
+
+static void tell(
+	struct hf_store *store, enum hf_audit_kind kind, const char *session, const char *identity, uint64_t last)
+{
+	struct hf_audit record = {.kind = kind,
+		.time_ms = 2000,
+		.session = hf_slice_of(session),
+		.identity = hf_slice_of(identity),
+		.first = 1,
+		.last = last};
+
+	ck_assert_ok(hf_audit_add(store, &record));
+	ck_assert_ok(hf_audit_write(store));
+}
+
+/* Entries 1, 2, 4, 5 are a's, 3 is b's, all of them the agent's. */
+START_TEST(a_payload_that_is_gone_was_removed_by_somebody)
+{
+	written_store();
+	struct hf_store *store = open_audited();
+
+	strip(store, 2, false);
+	check_untold(store, "LSN 2 has lost its payload, and no record tells");
+	tell(store, HF_AUDIT_TRUNCATED, "b", NULL, 100);
+	tell(store, HF_AUDIT_TRUNCATED, "a", NULL, 1);
+	tell(store, HF_AUDIT_FORGETTING, NULL, "agent", 0);
+	check_untold(store, "LSN 2 ");
+	tell(store, _i == 0 ? HF_AUDIT_TRUNCATED : HF_AUDIT_ERASED, "a", NULL, 2);
+	check_untold(store, "");
+	strip(store, 5, false);
+	check_untold(store, "LSN 5 ");
+	/* In a stretch without an audit, nobody takes anything down: also when nothing was written in it. */
+	ck_assert_ok(hf_audit_seal(store, 4000));
 	hf_store_close(store);
-	check_good(5, 5, 2);
-	ck_assert_uint_eq(verify().stripped, 1);
+	hf_store_close(open_store());
+	hf_store_close(open_audited());
+	ck_assert_str_eq(verify().bad, "");
+	ck_assert_uint_eq(verify().stripped, 2);
+}
+END_TEST
+
+START_TEST(a_payload_that_was_erased_was_of_somebody)
+{
+	written_store();
+	struct hf_store *store = open_audited();
+
+	strip(store, 3, true);
+	check_untold(store, "LSN 3 ");
+	tell(store, HF_AUDIT_TRUNCATED, "b", NULL, 100);
+	tell(store, HF_AUDIT_FORGETTING, NULL, "ann", 0);
+	check_untold(store, "LSN 3 ");
+	tell(store, HF_AUDIT_FORGETTING, NULL, "agent", 0);
+	check_untold(store, "");
+	hf_store_close(store);
 }
 END_TEST
 
@@ -217,8 +273,7 @@ START_TEST(what_is_truncated_is_only_stripped)
 	append(log);
 	append(log);
 	ck_assert_ok(hf_store_flush(store));
-	ck_assert_ok(hf_log_truncate(log, 5));
-	ck_assert_uint_eq(hf_log_tail(log), 5);
+	truncate_noted(store, log, 5);
 	ck_assert_ok(hf_records_open(store, &records));
 	ck_assert_reason(hf_records_at(records, 2, &entry), HF_RECORD_CORRUPT);
 	ck_assert_ok(hf_records_at(records, 4, &entry));
@@ -230,7 +285,7 @@ START_TEST(what_is_truncated_is_only_stripped)
 	hf_log_release(log);
 	ck_assert_ok(hf_audit_seal(store, 1));
 	hf_store_close(store);
-	check_good(3, 2, 2);
+	check_good(3, 3, 2);
 	ck_assert_uint_eq(verify().stripped, 2);
 	hf_store_close(open_audited());
 }
@@ -767,7 +822,8 @@ int main(void)
 	tcase_add_test(tests, the_index_knows_who_is_in_which_block);
 	tcase_add_test(tests, a_start_takes_up_what_no_seal_covers);
 	tcase_add_test(tests, a_long_log_seals_itself);
-	tcase_add_test(tests, stripped_records_are_good_ones);
+	tcase_add_loop_test(tests, a_payload_that_is_gone_was_removed_by_somebody, 0, 2);
+	tcase_add_test(tests, a_payload_that_was_erased_was_of_somebody);
 	tcase_add_test(tests, what_is_truncated_is_only_stripped);
 	tcase_add_test(tests, what_was_written_without_an_audit_is_said);
 	tcase_add_loop_test(tests, a_flipped_bit_is_found_and_named, 0, PLACES);

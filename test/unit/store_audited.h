@@ -48,6 +48,20 @@ static inline struct hf_verified verify_opened(struct hf_store *store)
 	return verified;
 }
 
+/* Remove the oldest entries, as retention does. */
+static inline void truncate_noted(struct hf_store *store, struct hf_log *log, uint64_t tail)
+{
+	struct hf_audit record = {.kind = HF_AUDIT_TRUNCATED,
+		.time_ms = 2000,
+		.session = hf_log_session(log),
+		.first = hf_log_tail(log),
+		.last = tail - 1};
+
+	ck_assert_ok(hf_audit_add(store, &record));
+	ck_assert_ok(hf_log_truncate(log, tail));
+	ck_assert_uint_eq(hf_log_tail(log), tail);
+}
+
 static inline struct hf_verified verify(void)
 {
 	struct hf_store *store;
