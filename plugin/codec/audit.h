@@ -44,7 +44,8 @@
 	X(FORGOTTEN, 20, "forgotten")       /* ... and has */                                                              \
 	X(ASKED, 21, "asked")               /* a question over $CONTROL was answered */                                    \
 	X(CONTROLLED, 22, "controlled")     /* a request on S/control was carried out */                                   \
-	X(TRUNCATED, 23, "truncated")       /* retention removed the oldest entries of a session */
+	X(TRUNCATED, 23, "truncated")       /* retention removed the oldest entries of a session */                        \
+	X(PRESENCE, 24, "presence")         /* a participant of a session turned: is online, is lost ... */
 
 enum hf_audit_kind {
 #define HF_AUDIT_NUMBER(id, number, name) HF_AUDIT_##id = number,

@@ -118,7 +118,7 @@ class Queries(Audit):
         times = [row["time"] for row in everything]
         self.assertEqual(times, sorted(times))
         kinds = {row["kind"] for row in everything}
-        self.assertEqual(kinds, {"started", "roles", "key", "connected", "subscribed", "published", "delivered"})
+        self.assertEqual(kinds, {"started", "roles", "key", "connected", "subscribed", "presence", "published", "delivered"})
 
         def same(wanted, *arguments):
             self.assertEqual(self.rows(*arguments), [row for row in everything if wanted(row)], arguments)

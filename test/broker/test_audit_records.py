@@ -8,7 +8,7 @@ import cbor2
 
 import harness
 from cli import Cli
-from client import topic
+from client import batch, topic
 from control import Control
 from harness import wait_until
 
@@ -53,6 +53,26 @@ class Records(Control, Cli):
         # Each names the entry that says so to readers.
         notices = {row["offset"] for row in self.rows("--session", "s", "--kind", "notice")}
         self.assertLessEqual({row[-1] for row in wanted}, notices)
+        self.broker.check_audit()
+
+    def test_presence(self):
+        """Also where the log has no notices of it."""
+        self.start_broker(options={"agent_grace": "0", "stall_after": "300", "presence_notices": "none"})
+        agent = self.client("agent-1", user="agent")
+        agent.publish(topic("s", "tokens"), batch("r", 0, "x"))
+        alice = self.client("alice-1").subscribe("sessions/s/#")
+        wanted = [("agent", "s", "online", None), ("alice", "s", "online", None), ("agent", "s", "stalled", "no-batch")]
+
+        def told(count):
+            wait_until(lambda: len(self.said("presence", "act")) == count, what=f"{count} turns")
+        told(3)
+        agent.cut()
+        told(4)
+        alice.disconnect()
+        told(5)
+        wanted += [("agent", "s", "crashed", "connection-lost"), ("alice", "s", "offline", "goodbye")]
+        self.assertEqual(self.said("presence", "identity", "session", "act", "reason"), wanted)
+        self.assertEqual([row["act"] for row in self.rows("--identity", "alice", "--kind", "presence")], ["online", "offline"])
         self.broker.check_audit()
 
     def test_what_retention_removes(self):

@@ -5,6 +5,7 @@
  * client that comes and goes all the time fills neither the log nor anybody's connection: what is told last is right.
  */
 #include "session/people/presence.h"
+#include "session/audit/notes.h"
 #include "session/log/ending.h"
 #include "session/log/log.h"
 #include "session/people/people.h"
@@ -89,6 +90,18 @@ static bool is_noted(const struct hf_hub *hub, enum hf_role role)
 		   (hub->options.presence_notices == HF_NOTICES_AGENTS && role == HF_ROLE_AGENT);
 }
 
+/* For the audit, whatever the option says: found by the identity, and there when the notice is not, or not any more. */
+static void note_record(struct hf_hub *hub, const struct hf_participant *participant)
+{
+	hf_note(hub, &(struct hf_audit){
+					 .kind = HF_AUDIT_PRESENCE,
+					 .identity = name_of(participant),
+					 .session = hf_session_id(participant->session),
+					 .act = hf_slice_of(hf_presence_name(participant->state)),
+					 .reason = hf_slice_of(hf_why_name(participant->why)),
+				 });
+}
+
 static enum hf_reason append(struct hf_hub *hub, const struct hf_participant *participant)
 {
 	struct hf_notice notice = {
@@ -118,6 +131,7 @@ static int64_t note(struct hf_hub *hub, struct hf_participant *participant, int6
 		}
 		participant->notice_next_ms = now + HF_PRESENCE_INTERVAL_MS;
 	}
+	note_record(hub, participant);
 	participant->noted = participant->state;
 	participant->fact_dirty = true;
 	return INT64_MAX;
