@@ -285,7 +285,7 @@ static bool come_back(struct hf_hub *hub, struct hf_device *device, const struct
 			connection->identity ? connection->identity : "", device->id, owner ? owner : "");
 		start_anew(hub, device);
 	}
-	if (connection->unsubscribed && device->subscription_count + device->ring_count > 0) {
+	if (connection->unsubscribed && device->subscription_count + device->ring_count + device->loan_count > 0) {
 		start_anew(hub, device);
 	}
 	return set_identity(hub, device, connection->identity);

@@ -7,7 +7,7 @@ import threading
 
 import harness
 from client import Clients, batch, topic
-from raw import PUBLISH
+from raw import PUBLISH, UNSUBACK, UNSUBSCRIBE, pack_properties, text
 
 INPUTS = "$share/workers/sessions/+/input"
 
@@ -298,6 +298,27 @@ class Death(ShareTest):
         # One without a session has nothing to go on with: it is the others' then.
         self.client("agent-1", clean=True, durable=True)
         self.wait_texts(other, "y")
+
+    def test_a_session_that_ends_without_a_word(self):
+        """One that was to end with its connection, which is taken over: Mosquitto tells nobody. What it had is not lost."""
+        for leaves in (False, True):
+            self.start_broker()
+            with self.subTest(leaves=leaves):
+                first = self.raw("agent-1", clean=False, properties={"session_expiry": 100})
+                first.subscribe(INPUTS)
+                self.fill("s", 1)
+                self.assertEqual(first.recv(PUBLISH).offset, 1)
+                other = self.worker("agent-2")
+                if leaves:
+                    first.send(UNSUBSCRIBE, 2, b"\0\7" + pack_properties({}) + text(INPUTS))
+                    first.recv(UNSUBACK)
+                second = self.raw("agent-1", clean=False, properties={"session_expiry": 0})
+                self.assertTrue(second.connack.session_present)
+                self.assertEqual(second.recv(PUBLISH).offset, 1)
+                third = self.raw("agent-1", clean=False, properties={"session_expiry": 100})
+                self.assertFalse(third.connack.session_present)
+                self.wait_texts(other, "1")
+            self.broker.stop()
 
     def test_late_acknowledgement(self):
         """A PUBACK for what was taken back, on the next connection, must not count for another message."""

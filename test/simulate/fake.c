@@ -70,11 +70,11 @@ void left_books(unsigned index, const struct message *message, enum hf_outcome o
 	bool denied = outcome == HF_OUTCOME_UNSENT && message->lsn > 0 &&
 				  !reads(role_of(index, world->entries[message->lsn].session));
 
-	if (message->what == WHAT_LOAN && message->lsn > 0) {
+	if (message->what == WHAT_LOAN && message->lsn > 0 && !message->orphan) {
 		(outcome == HF_OUTCOME_UNSENT ? group_returned : group_done)(
 			message->group, message->life, index, message->lsn);
 	} else if (message->what == WHAT_LOAN) {
-		/* a mark */
+		/* a mark, or not its work any more */
 	} else if (message->orphan) {
 		reader_orphan_left(index, message->first, message->lsn);
 	} else if (message->what == WHAT_ENTRY && message->qos > 0) {

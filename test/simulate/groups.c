@@ -223,20 +223,6 @@ void groups_forget_member(unsigned reader)
 	groups_take_back(reader);
 }
 
-void groups_unsure_of(unsigned reader)
-{
-	for (unsigned number = 0; number < GROUPS; number++) {
-		struct group *group = &world->groups[number];
-		for (uint64_t lsn = 1; group->exists && lsn <= world->head; lsn++) {
-			struct work *work = &group->works[lsn];
-			if (work->state == WORK_LENT && work->holder == reader) {
-				give_back(group, lsn);
-				work->maybe = true;
-			}
-		}
-	}
-}
-
 void groups_get_entry(uint64_t lsn)
 {
 	for (unsigned number = 0; number < GROUPS; number++) {

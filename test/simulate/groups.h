@@ -29,8 +29,7 @@ void group_kept(unsigned group, char *out, size_t size);
 void group_joined(unsigned group, unsigned reader, const struct wish *wish);
 void group_left(unsigned group, unsigned reader); /* with UNSUBSCRIBE */
 void groups_forget_member(unsigned reader);       /* its session has ended: with it, what it had */
-void groups_take_back(unsigned reader);           /* the broker has forgotten what it had */
-void groups_unsure_of(unsigned reader);           /* whether it still has what it had, nobody knows */
+void groups_take_back(unsigned reader);           /* what it had is not its work any more */
 void groups_worker_back(unsigned reader);         /* on a new connection */
 void groups_get_entry(uint64_t lsn);
 void groups_lose_entry(uint64_t lsn); /* to retention */

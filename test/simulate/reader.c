@@ -131,7 +131,7 @@ void reader_lets_go(unsigned index)
 	for (uint64_t lsn = 1; lsn <= world->head; lsn++) {
 		reader->debts[lsn] = (struct debt){.copies = 0};
 	}
-	groups_unsure_of(index);
+	groups_take_back(index);
 }
 
 void reader_ended(unsigned index)

@@ -271,9 +271,12 @@ static void step_erase(void)
 		return;
 	}
 	note("%s is erased", session_names[session]);
+	unsigned kill_in = world->kill_in;
+	world->kill_in = 0; /* it would leave open whether it has happened */
 	world->erased[session] = world->erasing = true;
 	enum hf_reason reason = hf_session_erase(hub, hf_slice_of(session_names[session]), &asker, &offset);
 	world->erasing = false;
+	world->kill_in = kill_in;
 	must(reason == HF_OK && offset == world->session_head[session], "%s cannot be erased: %s", session_names[session],
 		hf_reason_name(reason));
 	readers_lose_session(session);

@@ -445,6 +445,23 @@ START_TEST(who_is_back_at_once_keeps_what_it_has)
 }
 END_TEST
 
+/* A session that was to end with its connection is not gone on with, and no event says so: also of one who has left. */
+START_TEST(who_has_left_and_begins_anew)
+{
+	join_durable("w1", "agent", INPUTS);
+	join("w2", "agent", INPUTS);
+	say("a", "x");
+	ck_assert_str_eq(got("w1"), "a1");
+	unsubscribe("w1", INPUTS);
+	fake.count = 0;
+	hf_disconnected(hub, "w1", "w1", HF_WHY_TAKEN_OVER);
+	ck_assert_ok(hf_connected(
+		hub, &(struct hf_connection){.device = "w1", .identity = "agent", .token = "w1", .unsubscribed = true}));
+	hf_released(hub, fake.handed[0].handle); /* when the broker forgets the old connection */
+	ck_assert_got("w2", "a1");
+}
+END_TEST
+
 START_TEST(a_session_that_is_not_taken_up)
 {
 	join_durable("w1", "agent", INPUTS);
@@ -932,6 +949,21 @@ START_TEST(what_left_the_log_of_sessions_nobody_had)
 }
 END_TEST
 
+/* Where the last N of each session began, the log does not tell any more. */
+START_TEST(what_left_the_log_of_the_last_ones)
+{
+	open_with_retention();
+	say_many("b", 3);
+	connect_as("w1", "agent", true);
+	subscribe("w1", "$share/w/$from/-2/sessions/+/#");
+	disconnect("w1"); /* before it was given any */
+	uint64_t tail = let_go("b");
+	fake.count = 0;
+	join("w2", "agent", "$share/w/sessions/+/#");
+	check_gap("w2", 1, tail - 1);
+}
+END_TEST
+
 START_TEST(who_works_while_entries_are_removed)
 {
 	open_with_retention();
@@ -1165,6 +1197,7 @@ int main(void)
 	tests = case_with_hub(suite, "durable");
 	tcase_add_test(tests, the_messages_of_who_is_gone_are_taken_back);
 	tcase_add_test(tests, who_is_back_at_once_keeps_what_it_has);
+	tcase_add_test(tests, who_has_left_and_begins_anew);
 	tcase_add_test(tests, a_session_that_is_not_taken_up);
 	tcase_add_test(tests, not_sent_is_not_done);
 	tcase_add_test(tests, packet_identifiers_in_use_are_spared);
@@ -1185,6 +1218,7 @@ int main(void)
 	tests = case_with_hub(suite, "truncated");
 	tcase_add_test(tests, what_left_the_log_is_told_in_its_place);
 	tcase_add_test(tests, what_left_the_log_of_sessions_nobody_had);
+	tcase_add_test(tests, what_left_the_log_of_the_last_ones);
 	tcase_add_test(tests, who_works_while_entries_are_removed);
 	tests = case_with_hub(suite, "rights");
 	tcase_add_test(tests, what_those_who_are_here_may_not_read);

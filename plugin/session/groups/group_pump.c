@@ -214,7 +214,9 @@ static uint64_t first_missed(const struct hf_group *group, struct hf_log *log)
 	if (hf_log_gone_lsn(log, group->place.parsed.kinds) <= group->passed) {
 		return 0;
 	}
-	if (group->place.last_n > 0 && hf_log_offset_after(log, group->place.last_lsn, &behind) == HF_OK) {
+	if (group->place.last_n > 0 && hf_log_gone_lsn(log, HF_KINDS_LOGGED) > group->place.last_lsn) {
+		first = 1; /* what would tell is gone, too */
+	} else if (group->place.last_n > 0 && hf_log_offset_after(log, group->place.last_lsn, &behind) == HF_OK) {
 		first = behind > group->place.last_n ? behind - group->place.last_n : 1;
 	}
 	return first < hf_log_tail(log) ? first : 0;
