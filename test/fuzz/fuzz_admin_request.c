@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Input: a payload of $CONTROL/holdfast/v1, from an administrator, to a hub with two sessions and three devices.
- * Whatever it is, there is one answer, in JSON, with a response that has data or an error for each command.
+ * Input: a payload of $CONTROL/holdfast/v1, from an administrator and from an auditor who may read one of the sessions,
+ * to a hub with two sessions and four devices. Whatever it is, each gets one answer, in JSON, with a response that has
+ * data or an error for each command; what was said is not in that of the administrator.
  */
 #include "fuzz.h"
 
@@ -19,7 +20,22 @@ static int64_t now = 1700000000000;
 
 /* ---- a broker */
 
-static void check(struct hf_slice payload)
+/* The first turn of a transcript. */
+static const cJSON *turn_of(const cJSON *response)
+{
+	const cJSON *data = cJSON_GetObjectItemCaseSensitive(response, "data");
+
+	return cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(data, "turns"), 0);
+}
+
+static bool is_of_holdfast(const cJSON *turn)
+{
+	const char *role = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(turn, "role"));
+
+	return role && strcmp(role, "broker") == 0;
+}
+
+static void check(struct hf_slice payload, bool reads)
 {
 	cJSON *tree = cJSON_ParseWithLength(payload.data, payload.len);
 	const cJSON *responses = cJSON_GetObjectItemCaseSensitive(tree, "responses"), *response;
@@ -30,6 +46,8 @@ static void check(struct hf_slice payload)
 		const cJSON *error = cJSON_GetObjectItemCaseSensitive(response, "error");
 		MUST(cJSON_IsString(cJSON_GetObjectItemCaseSensitive(response, "command")));
 		MUST(cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(response, "data")) != cJSON_IsString(error));
+		MUST(
+			reads || !cJSON_GetObjectItemCaseSensitive(turn_of(response), "text") || is_of_holdfast(turn_of(response)));
 	}
 	cJSON_Delete(tree);
 }
@@ -38,8 +56,8 @@ static enum hf_handover hand(void *context, const char *device, const struct hf_
 {
 	(void)context;
 	*handle = ++answers;
-	if (message->full_topic && strcmp(device, "ada-1") == 0) {
-		check(message->payload);
+	if (message->full_topic && (strcmp(device, "ada-1") == 0 || strcmp(device, "hal-1") == 0)) {
+		check(message->payload, *device == 'h');
 	}
 	return HF_HANDED;
 }
@@ -153,25 +171,23 @@ static void open_hub(void)
 	snprintf(options.store, sizeof(options.store), "%s/store", directory);
 	snprintf(options.roles, sizeof(options.roles), "%s/roles", directory);
 	roles = fopen(options.roles, "w");
-	MUST(roles && fputs("ada admin *\nann user *\n", roles) >= 0 && fclose(roles) == 0);
+	MUST(roles && fputs("ada admin *\nann user *\nhal auditor a\n", roles) >= 0 && fclose(roles) == 0);
 	MUST(hf_hub_open(&options, &broker, &hub, message, sizeof(message)) == HF_OK);
 	connect_as("ada-1", "ada");
+	connect_as("hal-1", "hal");
 	connect_as("ann-1", "ann");
 	connect_as("ann-2", "ann");
 	publish("sessions/a/input");
 	publish("sessions/b/input");
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void ask(const char *device, const char *identity, struct hf_slice payload)
 {
-	if (!hub) {
-		open_hub();
-	}
 	unsigned int before = answers;
-	const struct hf_publish request = {.device = "ada-1",
-		.identity = "ada",
+	const struct hf_publish request = {.device = device,
+		.identity = identity,
 		.topic = HF_ADMIN_TOPIC,
-		.payload = hf_slice_from(data, size),
+		.payload = payload,
 		.correlation = HF_SLICE_NONE,
 		.qos = 1};
 
@@ -182,5 +198,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		hf_hub_tick(hub);
 	}
 	MUST(answers > before);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (!hub) {
+		open_hub();
+	}
+	ask("ada-1", "ada", hf_slice_from(data, size));
+	ask("hal-1", "hal", hf_slice_from(data, size));
 	return 0;
 }
