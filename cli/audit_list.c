@@ -10,9 +10,10 @@
 
 static void kind_argument(struct argp_state *state, struct hf_query *query, char *names)
 {
-	char *save, all[1024] = "";
+	const char *name;
+	char all[1024] = "";
 
-	for (const char *name = strtok_r(names, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+	while ((name = strsep(&names, ","))) { /* also what is empty, which is no kind */
 		if (hf_query_add_kind(query, hf_slice_of(name))) {
 			continue;
 		}
@@ -36,10 +37,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		audit->query.session = hf_slice_of(hf_session_argument(state, arg));
 		return 0;
 	case 'i':
-		audit->query.identity = hf_slice_of(arg);
+		audit->query.identity = hf_name_argument(state, "identity", arg);
 		return 0;
 	case 'd':
-		audit->query.device = hf_slice_of(arg);
+		audit->query.device = hf_name_argument(state, "device", arg);
 		return 0;
 	case 'k':
 		kind_argument(state, &audit->query, arg);

@@ -72,7 +72,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		audit->query.session = hf_slice_of(hf_session_argument(state, arg));
 		return 0;
 	case 'i':
-		audit->query.identity = hf_slice_of(arg);
+		audit->query.identity = hf_name_argument(state, "identity", arg);
 		return 0;
 	case 'h':
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);

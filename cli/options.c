@@ -72,6 +72,14 @@ const char *hf_session_argument(struct argp_state *state, const char *text)
 	return text;
 }
 
+struct hf_slice hf_name_argument(struct argp_state *state, const char *name, const char *text)
+{
+	if (!*text) {
+		argp_error(state, "--%s is empty: leave it out for all of them", name);
+	}
+	return hf_slice_of(text);
+}
+
 static void read_password(struct argp_state *state, struct hf_client_options *client)
 {
 	size_t size = 0;

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "codec/slice.h"
+
 struct hf_client_options {
 	const char *host;
 	int port;
@@ -37,5 +39,9 @@ uint64_t hf_number_argument(struct argp_state *state, const char *name, const ch
 
 /* Take the session of a command, or end with a usage error. */
 const char *hf_session_argument(struct argp_state *state, const char *text);
+
+/* Take the value of the option `name` that names somebody or something. Of an empty one, which would narrow nothing, a
+ * script that lacks it is told with a usage error. */
+struct hf_slice hf_name_argument(struct argp_state *state, const char *name, const char *text);
 
 #endif
