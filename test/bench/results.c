@@ -156,6 +156,11 @@ static const struct goal_rule goal_rules[] = {
 	{"presence and state cost at most 5 % of the rate", "upkeep-*", HF_HOLDFAST, HF_NO_UPKEEP, 0.95, PRIMARY},
 	{"the audit costs at most 15 % of the rate", "*-w100", HF_HOLDFAST, HF_NO_AUDIT, 0.85, PRIMARY},
 	{"the audit costs at most 15 % of the rate", "deliver-*", HF_HOLDFAST, HF_NO_AUDIT, 0.85, PRIMARY},
+	/* Which on a core of its own is the same. */
+	{"the same by CPU time, which other programs disturb less: times that without, at most 1 / 0.85", "*-w100",
+		HF_HOLDFAST, HF_NO_AUDIT, 1 / 0.85, HF_CPU_US},
+	{"the same by CPU time, which other programs disturb less: times that without, at most 1 / 0.85", "deliver-*",
+		HF_HOLDFAST, HF_NO_AUDIT, 1 / 0.85, HF_CPU_US},
 	{"the audit: p50, times that without, at most 1.2", "*-1x*-w1", HF_HOLDFAST, HF_NO_AUDIT, 1.2, PRIMARY},
 	{"the audit: p50, times that without, at most 1.2", "pace-*", HF_HOLDFAST, HF_NO_AUDIT, 1.2, PRIMARY},
 	{"the audit: delivery p99 at a fixed rate, times that without, at most 1.2", "pace-2000", HF_HOLDFAST, HF_NO_AUDIT,
