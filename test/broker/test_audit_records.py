@@ -55,6 +55,21 @@ class Records(Control, Cli):
         self.assertLessEqual({row[-1] for row in wanted}, notices)
         self.broker.check_audit()
 
+    def test_refusals_that_are_counted(self):
+        """A count says no more than is true of all that it stands for."""
+        self.start_broker()
+        for client_id, kinds, reason in (("bob-1", ("tokens", "state"), "various"), ("bob-2", ("state",), "topic-reserved")):
+            with self.subTest(reason):
+                bob = self.raw(client_id)
+                for mid in range(1, 61):
+                    bob.publish(topic("s", kinds[mid % len(kinds)]), mid=mid)
+
+                def refused():
+                    return self.rows("--kind", "refused", "--device", client_id)
+                wait_until(lambda: sum(row["count"] for row in refused()) == 60, what="all of them")
+                counts = [(row["reason"], row["identity"], row["act"]) for row in refused() if row["count"] > 1]
+                self.assertEqual(set(counts), {(reason, "bob", "publish")})
+
     def test_presence(self):
         """Also where the log has no notices of it."""
         self.start_broker(options={"agent_grace": "0", "stall_after": "300", "presence_notices": "none"})

@@ -128,11 +128,21 @@ struct hf_refusals {
 	UT_hash_handle hh;
 	unsigned int noted;
 	uint64_t counted; /* besides */
-	char last[64];    /* the reason of the last one that was */
+	char reason[64];  /* what these have in common; "" where they differ */
 	char act[16];
 	char identity[256];
 	char device[];
 };
+
+/* Keep what the counted ones have in common. */
+static void keep_common(const struct hf_refusals *refusals, char *common, size_t size, const char *text)
+{
+	if (refusals->counted == 0) {
+		snprintf(common, size, "%s", text ? text : "");
+	} else if (strncmp(common, text ? text : "", size - 1) != 0) {
+		*common = '\0';
+	}
+}
 
 static struct hf_refusals *refusals_of(struct hf_hub *hub, const struct hf_denial *denial)
 {
@@ -158,10 +168,10 @@ void hf_note_refused(struct hf_hub *hub, const struct hf_denial *denial)
 	}
 	struct hf_refusals *refusals = refusals_of(hub, denial);
 	if (refusals && refusals->noted >= HF_REFUSALS_EACH) {
+		keep_common(refusals, refusals->reason, sizeof(refusals->reason), denial->reason);
+		keep_common(refusals, refusals->act, sizeof(refusals->act), denial->act);
+		keep_common(refusals, refusals->identity, sizeof(refusals->identity), denial->identity);
 		refusals->counted++;
-		snprintf(refusals->last, sizeof(refusals->last), "%s", denial->reason);
-		snprintf(refusals->act, sizeof(refusals->act), "%s", denial->act);
-		snprintf(refusals->identity, sizeof(refusals->identity), "%s", denial->identity ? denial->identity : "");
 		return;
 	}
 	if (refusals) {
@@ -205,8 +215,8 @@ void hf_refusals_pass(struct hf_hub *hub)
 							 .identity = hf_slice_of(refusals->identity),
 							 .device = hf_slice_of(refusals->device),
 							 .act = hf_slice_of(refusals->act),
-							 .reason = hf_slice_of(refusals->last),
-							 .detail = hf_slice_of("and more like it"),
+							 .reason = hf_slice_of(*refusals->reason ? refusals->reason : "various"),
+							 .detail = hf_slice_of("and more"),
 							 .count = refusals->counted,
 						 });
 		}
