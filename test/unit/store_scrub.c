@@ -109,8 +109,12 @@ static enum hf_reason note(void *context, const struct hf_erase *after)
 	return HF_OK;
 }
 
+/* As who asks for it does, a record tells first. */
 static struct hf_erase begin(struct hf_store *store, const char *identity)
 {
+	const struct hf_audit record = {.kind = HF_AUDIT_FORGETTING, .time_ms = 2000, .identity = hf_slice_of(identity)};
+
+	ck_assert_ok(hf_audit_add(store, &record));
 	return (struct hf_erase){
 		.identity = hf_slice_of(identity), .until = hf_store_head(store), .spare = spare_none, .note = note};
 }
