@@ -355,6 +355,22 @@ START_TEST(the_broker_has_no_room)
 }
 END_TEST
 
+START_TEST(the_broker_had_no_room_for_another_group)
+{
+	join("w1", "agent", "$share/w/sessions/a/input");
+	fake.outcome = HF_DROPPED;
+	say("a", "x");
+	settle();
+	unsubscribe("w1", "$share/w/sessions/a/input"); /* from now on nobody tries again */
+	fake.outcome = HF_HANDED;
+	pass(300);
+	tick();
+	subscribe("w1", "$share/v/sessions/b/input");
+	say("b", "x");
+	ck_assert_got("w1", "b1");
+}
+END_TEST
+
 /* ---- too large */
 
 START_TEST(too_large_for_one)
@@ -686,6 +702,25 @@ START_TEST(who_leaves_has_room_for_others)
 	fake.count = 0;
 	unsubscribe("w1", "$share/w/sessions/a/input"); /* it ends, and what was unfinished in it */
 	ck_assert_got("w1", "b1");
+}
+END_TEST
+
+START_TEST(who_leaves_is_not_waited_for)
+{
+	hf_hub_close(hub);
+	options.window = 1;
+	open_hub();
+	fake.too_large = 10;
+	strcpy(fake.too_large_for, "w2");
+	join("w1", "agent", INPUTS);
+	say("b", "x");
+	join("w2", "agent", INPUTS);
+	say("a", "a long text"); /* only w1 could take it, and has no room */
+	say("a", "x");
+	ck_assert_str_eq(got("w2"), "");
+	unsubscribe("w1", INPUTS);
+	settle();
+	ck_assert_str_eq(got("w2"), "a2");
 }
 END_TEST
 
@@ -1192,6 +1227,7 @@ int main(void)
 	tcase_add_test(tests, no_more_than_the_window);
 	tcase_add_test(tests, a_long_way_behind);
 	tcase_add_test(tests, the_broker_has_no_room);
+	tcase_add_test(tests, the_broker_had_no_room_for_another_group);
 	tcase_add_test(tests, too_large_for_one);
 	tcase_add_test(tests, too_large_for_all);
 	tests = case_with_hub(suite, "durable");
@@ -1209,6 +1245,7 @@ int main(void)
 	tcase_add_test(tests, who_leaves_finishes_what_it_has);
 	tcase_add_test(tests, who_leaves_and_goes_gives_back_what_it_has);
 	tcase_add_test(tests, who_leaves_has_room_for_others);
+	tcase_add_test(tests, who_leaves_is_not_waited_for);
 	tcase_add_test(tests, a_durable_member_away_keeps_the_group);
 	tcase_add_test(tests, nobody_for_a_long_time);
 	tests = case_with_hub(suite, "kept");

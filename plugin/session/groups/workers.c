@@ -198,6 +198,7 @@ static void offline(struct hf_worker *worker)
 	}
 	worker->online = false;
 	hf_lanes_queue(&worker->waiting, &group->ready);
+	hf_lanes_queue(&group->waiting, &group->ready); /* it may be the one whom these waited for */
 	if (--group->online == 0) {
 		rest(group);
 	} else {
@@ -288,6 +289,8 @@ enum hf_reason hf_group_join(struct hf_hub *hub, struct hf_device *device, const
 		reason = hf_group_place(group, filter->position);
 	}
 	if (device->online) {
+		/* That it had no room was found out for a group which it may have left since, so that nothing tells of it. */
+		hf_group_room(hub, device);
 		online(*worker);
 	}
 	if (begins && reason == HF_OK) {
