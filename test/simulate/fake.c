@@ -301,6 +301,12 @@ static bool is_unconfirmed(unsigned index, unsigned session, struct hf_slice pay
 	return named && memmem(payload.data, payload.len, why, sizeof(why) - 1) != NULL;
 }
 
+/* What is erased is closed first, and what is open in it ends before that: meanwhile it is as it was. */
+static bool is_erased(unsigned session)
+{
+	return world->erased[session] && !world->erasing;
+}
+
 static bool is_truncation(unsigned index, unsigned session, struct hf_slice payload, struct message *made)
 {
 	struct hf_buffer wanted = {.data = NULL};
@@ -309,7 +315,7 @@ static bool is_truncation(unsigned index, unsigned session, struct hf_slice payl
 
 	for (uint64_t first = 1; first <= last && !same; first++) {
 		hf_buffer_clear(&wanted);
-		same = hf_document_gap(&wanted, first, last, world->erased[session] ? "erased" : "truncated") &&
+		same = hf_document_gap(&wanted, first, last, is_erased(session) ? "erased" : "truncated") &&
 			   hf_slice_equal(payload, hf_buffer_slice(&wanted));
 		if (same) {
 			made->truncation = true;
@@ -333,12 +339,9 @@ static bool is_caught_up_mark(unsigned session, struct hf_slice payload, const c
 	return same;
 }
 
-/* What is erased is closed first; and what is open in it ends before that. */
 static bool is_caught_up(unsigned session, struct hf_slice payload)
 {
-	bool erased = world->erased[session] && !world->erasing;
-
-	return is_caught_up_mark(session, payload, erased ? "erased" : NULL) ||
+	return is_caught_up_mark(session, payload, is_erased(session) ? "erased" : NULL) ||
 		   (world->erasing && is_caught_up_mark(session, payload, "closed"));
 }
 
