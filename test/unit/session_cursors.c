@@ -183,30 +183,52 @@ START_TEST(a_client_that_keeps_most_of_its_window)
 }
 END_TEST
 
+/* How often the hub has itself woken in ten seconds. */
+static unsigned wakes_in_ten_seconds(void)
+{
+	unsigned wakes = 0;
+
+	for (int64_t begun = fake.monotonic_ms; fake.monotonic_ms < begun + 10000; wakes++) {
+		ck_assert_int_ne(fake.wake_at_ms, 0);
+		pass(fake.wake_at_ms > fake.monotonic_ms ? fake.wake_at_ms - fake.monotonic_ms : 0);
+		fake.wake_at_ms = 0;
+		tick();
+		hf_hub_rewake(hub);
+	}
+	return wakes;
+}
+
 /* The broker has no room, and nothing in flight will tell when it has: the device asks again by itself, and not all the
  * time. */
 START_TEST(asks_again_when_the_broker_has_no_room)
 {
-	unsigned wakes = 0;
-
 	connect_durable("phone", "ann");
 	subscribe("phone", "sessions/a/#");
 	settle();
 	acknowledge_all();
 	fake.outcome = HF_DROPPED;
 	say_many("a", 3);
-	for (int64_t begun = fake.monotonic_ms; fake.monotonic_ms < begun + 10000;) {
-		ck_assert_int_ne(fake.wake_at_ms, 0);
-		pass(fake.wake_at_ms > fake.monotonic_ms ? fake.wake_at_ms - fake.monotonic_ms : 0);
-		fake.wake_at_ms = 0;
-		tick();
-		hf_hub_rewake(hub);
-		wakes++;
-	}
-	ck_assert_uint_lt(wakes, 500);
+	ck_assert_uint_lt(wakes_in_ten_seconds(), 500);
 	fake.outcome = HF_HANDED;
 	pass(100);
 	ck_assert_got("phone", "a1 a2 a3");
+}
+END_TEST
+
+START_TEST(asks_again_for_a_mark_that_has_no_room)
+{
+	connect_durable("phone", "ann");
+	subscribe("phone", "sessions/a/#");
+	settle();
+	acknowledge_all();
+	say_many("a", 2);
+	fake.outcome = HF_DROPPED;
+	hf_delivered(hub, "phone", entry_handed(1)->handle, HF_OUTCOME_UNSENT);
+	ck_assert_uint_lt(wakes_in_ten_seconds(), 500);
+	fake.outcome = HF_HANDED;
+	fake.count = 0;
+	pass(2000);
+	ck_assert_got("phone", "a:mark");
 }
 END_TEST
 
@@ -607,6 +629,7 @@ int main(void)
 	tcase_add_test(tests, one_that_is_not_acknowledged_holds_up_one_place);
 	tcase_add_test(tests, a_client_that_keeps_most_of_its_window);
 	tcase_add_test(tests, asks_again_when_the_broker_has_no_room);
+	tcase_add_test(tests, asks_again_for_a_mark_that_has_no_room);
 	tcase_add_test(tests, what_is_unsent_or_rejected_counts);
 	tcase_add_test(tests, a_gap_waits_for_the_client);
 	tcase_add_test(tests, never_more_than_the_window);

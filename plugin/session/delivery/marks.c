@@ -129,7 +129,7 @@ static void tell_of_hollow(struct hf_hub *hub, struct hf_device *device, const s
 		hf_ring_told(device, left);
 		hf_device_dirty(hub, device);
 	} else if (!settled) {
-		hf_device_pend(hub, device, HF_RETRY_MS);
+		hf_device_try_later(hub, device);
 	}
 }
 
