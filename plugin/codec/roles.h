@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who may do what. A roles file gives identities a role in sessions; a fixed table (README, "Topics") says what
+ * Who may do what. A roles file gives identities a role in sessions; a fixed table (README.md, "Topics") says what
  * a role may do on each topic. Whatever neither names is refused.
  *
  * The roles file has one rule a line:  identity-pattern  role  session-pattern[,session-pattern...]

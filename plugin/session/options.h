@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The options of the plugin (plugin_opt_NAME VALUE in mosquitto.conf), checked. README has the table. */
+/* The options of the plugin (plugin_opt_NAME VALUE in mosquitto.conf), checked. plugin/REFERENCE.md has the table. */
 #ifndef HF_SESSION_OPTIONS_H
 #define HF_SESSION_OPTIONS_H
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What README says must be true: its examples run as they stand, its tables name what the code has."""
+"""What README and the reference say must be true: examples run as they stand, tables name what there is, links lead
+somewhere."""
 
+import collections
 import os
 import pathlib
 import re
@@ -11,21 +13,21 @@ import harness
 from client import Clients, reply, topic
 from test_programs import Program
 
-SOURCE = pathlib.Path(os.environ.get("HOLDFAST_SOURCE", pathlib.Path(__file__).parents[2]))
-README = (SOURCE / "README.md").read_text()
+SOURCE = pathlib.Path(os.environ.get("HOLDFAST_SOURCE", pathlib.Path(__file__).parents[2])).resolve()
+README = SOURCE / "README.md"
+REFERENCE = SOURCE / "plugin/REFERENCE.md"
 
 
-def example(language, having=""):
-    """The one code block of a language, or of those that have this text."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    (block,) = [block for block in blocks if having in block]
+def example(page, language):
+    """The one code block of a language in this page."""
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     return block
 
 
 class Examples(Clients, harness.BrokerTest):
-    def program(self, language, name, having=""):
+    def program(self, page, language, name):
         """An example with the ports of this test's broker, and nothing else changed."""
-        text = example(language, having)
+        text = example(page, language)
         self.assertEqual(text.count("1883") + text.count("9001"), 1)
         text = text.replace("1883", str(self.broker.port)).replace("9001", str(self.broker.ws_port))
         path = self.broker.folder / name
@@ -43,7 +45,7 @@ class Examples(Clients, harness.BrokerTest):
         self.start_broker()
         alice = self.client("alice-1")
         alice.publish(topic("demo", "input"), "one")
-        path = self.program("python", "example.py", "durable")
+        path = self.program(README, "python", "example.py")
         first = Program(self, [sys.executable, "-u", path])
         self.wait_line(first, "sessions/demo/input", "1", "one")
         # the mark comes behind the entry: once it is there, and kept, the entry's acknowledgement is on disk
@@ -58,7 +60,7 @@ class Examples(Clients, harness.BrokerTest):
     def test_a_question(self):
         self.start_broker()
         alice = self.client("alice-1").subscribe("sessions/demo/ask")
-        path = self.program("python", "question.py", "order-17")
+        path = self.program(REFERENCE, "python", "question.py")
         first = Program(self, [sys.executable, "-u", path])
         asked = alice.wait_on("ask").document
         first.kill()
@@ -72,7 +74,7 @@ class Examples(Clients, harness.BrokerTest):
         alice = self.client("alice-1")
         for i in range(1, 31):
             alice.publish(topic("demo", "input"), f"number {i}")
-        program = Program(self, ["node", self.program("javascript", "example.js")])
+        program = Program(self, ["node", self.program(README, "javascript", "example.js")])
         self.wait_line(program, "sessions/demo/input 11 alice number 11")
         self.wait_line(program, "sessions/demo/input 31 alice Where were we?")
         self.assertFalse([line for line in program.lines if line.endswith("number 10")])
@@ -84,14 +86,70 @@ class Tables(harness.unittest.TestCase):
         source = (SOURCE / "plugin/session/options.c").read_text()
         options = set(re.findall(r'^\t\{"(\w+)", set_', source, re.MULTILINE))
         self.assertGreater(len(options), 5)
-        section = README.split("\n## Options\n")[1].split("\n## ")[0]
+        section = REFERENCE.read_text().split("\n## Options\n")[1].split("\n## ")[0]
         self.assertEqual(set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)), options)
         sample = (SOURCE / "mosquitto.conf.sample").read_text()
         self.assertEqual(set(re.findall(r"^#?plugin_opt_(\w+)", sample, re.MULTILINE)), options)
 
+    def test_contents(self):
+        """The reference's contents are its sections, in their order."""
+        page = REFERENCE.read_text()
+        listed = re.findall(r"^- \[(.+)\]\(#", page.split("\n## ")[0], re.MULTILINE)
+        self.assertEqual(listed, re.findall(r"^## (.+)$", page, re.MULTILINE))
+
+
+def prose(page):
+    """A page without its code, which has brackets of its own."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page):
+    """The names under which a page's headings can be linked to, made as GitHub makes them."""
+    names = collections.Counter()
+    found = set()
+    for heading in re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.add(f"{name}-{names[name]}" if names[name] else name)
+        names[name] += 1
+    return found
+
+
+class Links(harness.unittest.TestCase):
+    def pages(self):
+        below = [SOURCE / name for name in ("cli", "docker", "plugin", "schemas", "test")]
+        found = sorted(SOURCE.glob("*.md")) + [page for folder in below for page in sorted(folder.rglob("*.md"))]
+        self.assertIn(REFERENCE, found)
+        return found
+
     def test_links(self):
-        for link in re.findall(r"\]\(([^)#:]+)\)", README):
-            self.assertTrue((SOURCE / link).exists(), link)
+        """Every link within the repository leads to a file that is there, and to a heading where it names one; and to
+        every page leads one."""
+        reached = {README}
+        for page in self.pages():
+            for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+                if re.match(r"\w+:", link):
+                    continue
+                path, _, anchor = link.partition("#")
+                target = (page.parent / path).resolve() if path else page
+                said = f"{page.relative_to(SOURCE)}: {link}"
+                self.assertTrue(target.exists(), said)
+                if anchor:
+                    self.assertIn(anchor, anchors(target), said)
+                if target != page:
+                    reached.add(target)
+        self.assertEqual([page for page in self.pages() if page not in reached and page.parent != SOURCE], [])
+
+    def test_mentions(self):
+        """Sources name sections as: plugin/REFERENCE.md, "Signals"."""
+        mentions = 0
+        for folder in ("cli", "plugin", "schemas"):
+            for source in sorted((SOURCE / folder).rglob("*")):
+                if source.suffix not in (".c", ".h", ".cddl", ".1"):
+                    continue
+                for page, heading in re.findall(r'([\w/]+\.md), "([^"]+)"', source.read_text()):
+                    mentions += 1
+                    self.assertRegex((SOURCE / page).read_text(), rf"(?m)^#+ {re.escape(heading)}$", source)
+        self.assertGreater(mentions, 2)
 
 
 if __name__ == "__main__":
