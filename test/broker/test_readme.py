@@ -18,16 +18,17 @@ README = SOURCE / "README.md"
 REFERENCE = SOURCE / "plugin/REFERENCE.md"
 
 
-def example(page, language):
-    """The one code block of a language in this page."""
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+def example(page, language, having=""):
+    """The one code block of a language in this page, or of those that have this text."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = [block for block in blocks if having in block]
     return block
 
 
 class Examples(Clients, harness.BrokerTest):
-    def program(self, page, language, name):
+    def program(self, page, language, name, having=""):
         """An example with the ports of this test's broker, and nothing else changed."""
-        text = example(page, language)
+        text = example(page, language, having)
         self.assertEqual(text.count("1883") + text.count("9001"), 1)
         text = text.replace("1883", str(self.broker.port)).replace("9001", str(self.broker.ws_port))
         path = self.broker.folder / name
@@ -57,10 +58,29 @@ class Examples(Clients, harness.BrokerTest):
         self.wait_line(again, "sessions/demo/input", "2", "two")
         self.assertFalse([line for line in again.lines if "'one'" in line], "it did not go on where it was")
 
+    def test_an_agent(self):
+        self.start_broker()
+        alice = self.client("alice-1").subscribe("sessions/demo/#")
+        path = self.program(REFERENCE, "python", "agent.py", "lamp-1")
+        for _ in range(2):  # the second time all of it is known
+            program = Program(self, [sys.executable, path])
+            self.assertIsNone(program.next(), "\n".join(program.lines))
+            self.assertEqual(program.process.wait(), 0)
+            alice.wait(lambda: self.ways_gone(alice), what="the agent is gone")
+        batches = [entry.document for entry in alice.settle().entries(kind="tokens")]
+        self.assertEqual("".join(batch["text"] for batch in batches), "The lamp is on its way.")
+        self.assertEqual([batch.get("end") for batch in batches], [None, None, "complete"])
+        self.assertEqual(self.ways_gone(alice), {"goodbye"})
+
+    @staticmethod
+    def ways_gone(client, identity="agent"):
+        seen = [m.document for m in client.messages if m.topic.endswith(f"/presence/{identity}")]
+        return {document["reason"] for document in seen if not document["online"]}
+
     def test_a_question(self):
         self.start_broker()
         alice = self.client("alice-1").subscribe("sessions/demo/ask")
-        path = self.program(REFERENCE, "python", "question.py")
+        path = self.program(REFERENCE, "python", "question.py", "order-17")
         first = Program(self, [sys.executable, "-u", path])
         asked = alice.wait_on("ask").document
         first.kill()
