@@ -36,6 +36,7 @@ class Helper:
         self.todo = []  # what users said and nobody has answered: (offset, text)
         self.responses = {}  # how often each of them was begun to be answered
         self.floor = None  # who has it; None: it is open
+        self.caught_up = False  # before, it does not know what it has answered in a life before
         self.acknowledged = {}
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = 3600
@@ -74,6 +75,7 @@ class Helper:
             elif document.get("notice") == "floor":
                 self.floor = document.get("holder")
         elif kind == "mark":
+            self.caught_up = True
             print("has read what there is", flush=True)
         return None
 
@@ -117,7 +119,7 @@ class Helper:
     def run(self):
         while True:
             self.take(self.events.get())
-            while self.events.empty() and self.todo and self.floor in (None, "agent"):
+            while self.caught_up and self.events.empty() and self.todo and self.floor in (None, "agent"):
                 self.answer(*self.todo.pop(0))
 
 
