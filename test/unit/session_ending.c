@@ -494,6 +494,20 @@ START_TEST(nothing_is_left)
 }
 END_TEST
 
+/* Its values may still be shown to somebody who has subscribed in this turn of the broker's loop. */
+START_TEST(nothing_of_an_erased_session_is_shown)
+{
+	uint64_t offset;
+
+	publish_on("a", "shared/title", "one");
+	connect_as("looker", "ann", true);
+	ck_assert_ok(try_subscribe("looker", "sessions/a/#", 1, 0));
+	ck_assert_uint_eq(fake.shown_count, 1);
+	ck_assert_ok(hf_session_erase(hub, hf_slice_of("a"), &(struct hf_asker){.identity = "root"}, &offset));
+	ck_assert_uint_eq(fake.shown_count, 0);
+}
+END_TEST
+
 START_TEST(the_id_is_never_used_again)
 {
 	say("a", SECRET);
@@ -839,6 +853,7 @@ static void add_erasing(TCase *tests)
 {
 	tcase_add_test(tests, nothing_is_left);
 	tcase_add_test(tests, the_id_is_never_used_again);
+	tcase_add_test(tests, nothing_of_an_erased_session_is_shown);
 	tcase_add_test(tests, reading_it_is_refused);
 	tcase_add_loop_test(tests, cursors_end_with_a_mark, 0, 2);
 	tcase_add_test(tests, nothing_is_shown);

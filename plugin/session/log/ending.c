@@ -131,6 +131,7 @@ static enum hf_reason erase(struct hf_hub *hub, struct hf_session *session, cons
 			.first = tail,
 			.last = head,
 			.count = head + 1 - tail});
+	hf_shared_hide(hub); /* of this one too, if somebody has subscribed in the same turn of the loop */
 	return hf_erasure_begin(hub, session);
 }
 
