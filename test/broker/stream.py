@@ -14,13 +14,12 @@ What must hold for a durable reader, over all of its connections, of each sessio
 """
 
 import collections
-import select
 import time
 
 import cbor2
 
 from harness import ranges
-from raw import PINGRESP, PUBLISH, PUBREC, PUBREL, Closed
+from raw import PINGRESP, PUBLISH, PUBREC, PUBREL, Closed, readable
 
 NAMES = {PUBLISH: "PUBLISH", PUBREL: "PUBREL", PINGRESP: "PINGRESP"}
 
@@ -261,7 +260,7 @@ class Publisher:
                     self._mid = mid = self._mid % 65535 + 1
                     self.flying[mid] = item
                 self.raw.publish(item[0], item[1], qos=item[2], mid=mid)
-            if self.raw.waiting or select.select([self.raw], [], [], timeout)[0]:
+            if self.raw.waiting or readable(self.raw, timeout):
                 packets = list(self.raw.waiting) or self.raw.feed()
                 self.raw.waiting.clear()
                 for packet in packets:
