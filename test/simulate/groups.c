@@ -292,8 +292,8 @@ void group_check_mark(unsigned number, unsigned reader, unsigned session)
 	must(listens_for_marks(number), "%s gets a mark by a group that does not ask for them", people[reader].device);
 }
 
-/* Everything before it in its session is done with, or with this worker; unless there is something that was, perhaps,
- * too large for the one who has what is before that. */
+/* Everything before it in its session is done with, or with this worker; unless something from there on was, perhaps,
+ * too large for one of those who have it: then two have the session. */
 static void check_before(const struct group *group, unsigned reader, uint64_t lsn)
 {
 	const struct entry *entry = &world->entries[lsn];
@@ -302,9 +302,9 @@ static void check_before(const struct group *group, unsigned reader, uint64_t ls
 	for (uint64_t offset = entry->offset - 1; offset > 0; offset--) {
 		uint64_t before = world->session_lsn[entry->session][offset];
 		const struct work *work = &group->works[before];
+		unfit = unfit || (work->state != WORK_NONE && may_be_unfit(group, before));
 		bool open = work->state == WORK_OPEN && !work->maybe && !may_be_unfit(group, before);
 		bool elsewhere = work->state == WORK_LENT && work->holder != reader && !unfit;
-		unfit = unfit || (work->state != WORK_NONE && may_be_unfit(group, before));
 		must(!open, "%s is given entry %" PRIu64 " before entry %" PRIu64 " of %s is done with", people[reader].device,
 			lsn, before, session_names[entry->session]);
 		must(!elsewhere, "%s is given entry %" PRIu64 " while %s has entry %" PRIu64 " of %s", people[reader].device,
