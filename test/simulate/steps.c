@@ -419,8 +419,8 @@ static bool has_room(unsigned index)
 {
 	const struct context *context = &contexts[index];
 
-	return context->inflight.count < context->receive_maximum && context->inflight.count < world->config.window &&
-		   !has_truncation(context);
+	return context->quota > 0 && context->inflight.count < context->receive_maximum &&
+		   context->inflight.count < world->config.window && !has_truncation(context);
 }
 
 static void check_settled(unsigned keep)
