@@ -16,10 +16,18 @@
 #ifndef HF_QUERY_QUERY_INTERNAL_H
 #define HF_QUERY_QUERY_INTERNAL_H
 
+#include "codec/buffer.h"
 #include "query/query.h"
 
 /* How long after it happened a receipt may be written: HF_PAGE_MS, and the timer that closes pages. */
 #define HF_LATE_MS 15000
+
+/* Append two names as one key: between them a zero, which no name has in it. False: no memory. */
+static inline bool hf_put_pair(struct hf_buffer *key, struct hf_slice first, struct hf_slice second)
+{
+	return hf_buffer_append(key, first.data, first.len) && hf_buffer_append(key, "", 1) &&
+		   hf_buffer_append(key, second.data, second.len);
+}
 
 /* ---- items.c */
 

@@ -10,6 +10,7 @@
 
 #include "codec/filter.h"
 #include "codec/roles.h"
+#include "query/query_internal.h"
 
 static const struct {
 	const char *name, *words;
@@ -61,6 +62,7 @@ struct search {
 	struct hf_store *store;
 	const struct hf_entry *entry;
 	struct person *people;
+	struct hf_buffer key;     /* scratch */
 	struct hf_access *access; /* the roles in force at the time of the entry */
 	enum hf_role anonymous;
 	char root[ROOT_MAX + 1];
@@ -73,28 +75,24 @@ struct search {
 
 static struct person *person_of(struct search *search, const struct hf_audit *record)
 {
+	struct hf_buffer *key = &search->key;
 	struct person *person;
-	size_t len = record->device.len + 1 + record->identity.len;
-	char *key = malloc(len);
 
-	if (!key) {
+	hf_buffer_clear(key);
+	if (!hf_put_pair(key, record->device, record->identity)) {
 		return NULL;
 	}
-	memcpy(key, record->device.data, record->device.len);
-	key[record->device.len] = '\0';
-	memcpy(key + record->device.len + 1, record->identity.data, record->identity.len);
-	HASH_FIND(hh, search->people, key, len, person);
+	HASH_FIND(hh, search->people, key->data, key->len, person);
 	if (!person) {
-		person = calloc(1, sizeof(*person) + len);
+		person = calloc(1, sizeof(*person) + key->len);
 		if (person) {
-			memcpy(person->key, key, len);
-			person->key_len = len;
+			memcpy(person->key, key->data, key->len);
+			person->key_len = key->len;
 			person->reader.device = hf_slice_from(person->key, record->device.len);
 			person->reader.identity = hf_slice_from(person->key + record->device.len + 1, record->identity.len);
-			HASH_ADD(hh, search->people, key, len, person);
+			HASH_ADD(hh, search->people, key, person->key_len, person);
 		}
 	}
-	free(key);
 	return person;
 }
 
@@ -135,6 +133,7 @@ static void people_free(struct search *search)
 		free(person->address);
 		free(person);
 	}
+	hf_buffer_free(&search->key);
 }
 
 /* ---- who was sent it */

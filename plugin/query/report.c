@@ -3,35 +3,30 @@
 
 #include <stdlib.h>
 
+#include "query/query_internal.h"
+
 /* The key: by, name, 0x00, reason. NULL: no memory. */
 static struct hf_count *count_of(
 	struct hf_report *report, enum hf_count_by by, struct hf_slice name, struct hf_slice reason)
 {
+	struct hf_buffer *key = &report->key;
 	struct hf_count *count;
-	size_t len = 1 + name.len + 1 + reason.len;
-	char few[512], *key = len <= sizeof(few) ? few : malloc(len);
 
-	if (!key) {
+	hf_buffer_clear(key);
+	if (!hf_buffer_append(key, &(char){(char)by}, 1) || !hf_put_pair(key, name, reason)) {
 		return NULL;
 	}
-	key[0] = (char)by;
-	memcpy(key + 1, name.data, name.len);
-	key[1 + name.len] = '\0';
-	memcpy(key + 2 + name.len, reason.data, reason.len);
-	HASH_FIND(hh, report->counts, key, len, count);
+	HASH_FIND(hh, report->counts, key->data, key->len, count);
 	if (!count) {
-		count = calloc(1, sizeof(*count) + len);
+		count = calloc(1, sizeof(*count) + key->len);
 		if (count) {
-			memcpy(count->key, key, len);
-			count->key_len = len;
+			memcpy(count->key, key->data, key->len);
+			count->key_len = key->len;
 			count->by = by;
 			count->name = hf_slice_from(count->key + 1, name.len);
 			count->reason = hf_slice_from(count->key + 2 + name.len, reason.len);
-			HASH_ADD(hh, report->counts, key, len, count);
+			HASH_ADD(hh, report->counts, key, count->key_len, count);
 		}
-	}
-	if (key != few) {
-		free(key);
 	}
 	return count;
 }
@@ -151,4 +146,5 @@ void hf_report_free(struct hf_report *report)
 		HASH_DEL(report->counts, count);
 		free(count);
 	}
+	hf_buffer_free(&report->key);
 }

@@ -5,6 +5,7 @@
 
 #include <uthash.h>
 
+#include "codec/buffer.h"
 #include "query/query.h"
 
 enum hf_count_by { HF_COUNT_ALL, HF_COUNT_SESSION, HF_COUNT_IDENTITY, HF_COUNT_REFUSAL };
@@ -28,6 +29,7 @@ struct hf_count {
 
 struct hf_report {
 	struct hf_count *counts; /* uthash, sorted: all, then sessions, identities, refusals, each by name */
+	struct hf_buffer key;    /* scratch */
 };
 
 /* Count what the query asks for. HF_OK, and as hf_query_open. Free in every case. */

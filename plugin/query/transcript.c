@@ -421,6 +421,7 @@ void hf_transcript_free(struct hf_transcript *transcript)
 	struct hf_turn_receipts *receipts, *next_receipts;
 	struct hf_turn_name *name, *next_name;
 
+	hf_buffer_free(&transcript->key);
 	for (size_t i = 0; i < transcript->count; i++) {
 		hf_buffer_free(&transcript->turns[i].text);
 		hf_buffer_free(&transcript->turns[i].texts);

@@ -90,6 +90,7 @@ struct hf_transcript {
 	struct hf_turn_device *devices;    /* uthash */
 	struct hf_turn_device **numbered;  /* the same, by number */
 	struct hf_turn_receipts *receipts; /* uthash */
+	struct hf_buffer key;              /* scratch */
 };
 
 /* Read a session. HF_OK, and as hf_query_open. Free in every case. */

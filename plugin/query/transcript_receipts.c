@@ -3,32 +3,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "query/query_internal.h"
 #include "query/transcript.h"
 
 static struct hf_turn_device *device_of(struct hf_transcript *transcript, const struct hf_audit *record)
 {
+	struct hf_buffer *key = &transcript->key;
 	struct hf_turn_device *device;
-	size_t len = record->identity.len + 1 + record->device.len;
-	char *key = malloc(len);
 
-	if (!key) {
+	hf_buffer_clear(key);
+	if (!hf_put_pair(key, record->identity, record->device)) {
 		return NULL;
 	}
-	memcpy(key, record->identity.data, record->identity.len);
-	key[record->identity.len] = '\0';
-	memcpy(key + record->identity.len + 1, record->device.data, record->device.len);
-	HASH_FIND(hh, transcript->devices, key, len, device);
+	HASH_FIND(hh, transcript->devices, key->data, key->len, device);
 	if (!device) {
-		device = calloc(1, sizeof(*device) + len);
+		device = calloc(1, sizeof(*device) + key->len);
 		if (device) {
-			memcpy(device->key, key, len);
+			memcpy(device->key, key->data, key->len);
 			device->identity = hf_slice_from(device->key, record->identity.len);
 			device->device = hf_slice_from(device->key + record->identity.len + 1, record->device.len);
 			device->number = (uint32_t)HASH_COUNT(transcript->devices);
-			HASH_ADD(hh, transcript->devices, key, len, device);
+			HASH_ADD(hh, transcript->devices, key, key->len, device);
 		}
 	}
-	free(key);
 	return device;
 }
 
