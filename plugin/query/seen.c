@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/number.h"
+
 #define SENT                                                                                                           \
 	(UINT32_C(1) << HF_RECEIPT_SENT | UINT32_C(1) << HF_RECEIPT_UNACKNOWLEDGED |                                       \
 		UINT32_C(1) << HF_RECEIPT_ACKNOWLEDGED | UINT32_C(1) << HF_RECEIPT_LATER |                                     \
@@ -29,17 +31,14 @@ struct hf_seen {
 /* Take a key with a slash apart. False: it is none. */
 static bool take_key(struct hf_seen *seen, struct hf_slice resume, const char *slash)
 {
-	char *end, number[24];
-	size_t len = (size_t)(slash - resume.data), rest = resume.len - len - 1;
+	size_t len = (size_t)(slash - resume.data);
+	struct hf_slice number = hf_slice_from(slash + 1, resume.len - len - 1);
 
-	if (len >= sizeof(seen->resumed) || rest == 0 || rest >= sizeof(number) || slash[1] < '1' || slash[1] > '9') {
+	if (len >= sizeof(seen->resumed) || !hf_number_parse(number, &seen->resumed_given) || seen->resumed_given == 0) {
 		return false;
 	}
 	memcpy(seen->resumed, resume.data, len);
-	memcpy(number, slash + 1, rest);
-	number[rest] = '\0';
-	seen->resumed_given = strtoull(number, &end, 10);
-	return *end == '\0';
+	return true;
 }
 
 static enum hf_reason open_cursor(struct hf_seen *seen, const struct hf_query *query, struct hf_slice resume)

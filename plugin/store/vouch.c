@@ -31,8 +31,8 @@
  *   any case, and a seal must name the key that is in force where it stands.
  * - Removed blocks: the seal that stands for them is in the digest of the one behind it. There always is one, as the
  *   record of the removal is sealed. Nothing has the digest of the seal before them any more: it is checked.
- * - What no seal covers, and an end that was cut off: signatures have nothing to say about these. Checkpoints have;
- * they are compared byte by byte with the seal that they are of, and one of them fixes all seals before it.
+ * - What no seal covers, and an end that was cut off: signatures have nothing to say about these. Checkpoints have:
+ *   they are compared byte by byte with the seal that they are of, and one of them fixes all seals before it.
  *
  * When anything is bad, the walk is made once more with each signature checked (verify.c), to name the first that is.
  */

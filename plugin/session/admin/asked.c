@@ -72,22 +72,21 @@ void hf_asked_pass(struct hf_hub *hub)
 static struct hf_asked *look_up(struct hf_hub *hub, struct hf_audit *record, bool *made)
 {
 	size_t len = put_key(record, NULL);
-	struct hf_asked *asked, *found, *new = malloc(sizeof(*new) + len);
+	struct hf_asked *found, *asked = malloc(sizeof(*asked) + len);
 
 	*made = false;
-	if (!new) {
+	if (!asked) {
 		return NULL;
 	}
-	put_key(record, new->key);
-	HASH_FIND(hh, hub->asked, new->key, len, found);
+	put_key(record, asked->key);
+	HASH_FIND(hh, hub->asked, asked->key, len, found);
 	if (found) {
-		free(new);
+		free(asked);
 		return found;
 	}
 	if (hub->asked_bytes + len > BYTES_MAX) {
 		hf_asked_pass(hub);
 	}
-	asked = new;
 	asked->record = *record;
 	asked->record.count = 0;
 	asked->again = false;

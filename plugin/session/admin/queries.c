@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Questions to the audit. These run on a thread of their own: see inquiries.c. */
+#include "codec/number.h"
 #include "query/rows.h"
 #include "session/admin/admin.h"
 
@@ -186,14 +187,9 @@ enum hf_reason hf_admin_seen_by(struct hf_admin *admin, cJSON *data)
 
 static enum hf_reason first_of(struct hf_admin *admin, uint64_t *first)
 {
-	char *end;
-
 	*first = 0;
-	if (admin->arguments.after.len > 0) {
-		*first = strtoull(admin->arguments.after.data, &end, 10);
-		if (admin->arguments.after.data[0] < '0' || admin->arguments.after.data[0] > '9' || *end) {
-			return invalid(admin, "'after' is what a page before had as 'next'");
-		}
+	if (admin->arguments.after.len > 0 && !hf_number_parse(admin->arguments.after, first)) {
+		return invalid(admin, "'after' is what a page before had as 'next'");
 	}
 	return HF_OK;
 }
