@@ -23,16 +23,6 @@ struct refusal refusal;
 static uint64_t others;
 static unsigned writing; /* inside the broker's own writing: the hub may keep books, no more */
 
-struct own {
-	unsigned session;
-	struct hf_buffer payload;
-	struct own *next;
-};
-static struct own *own_first, **own_last = &own_first;
-static bool state_retained[SESSIONS], state_untold[SESSIONS];
-static uint64_t state_of[SESSIONS];       /* the session's head when its state was last told */
-static struct hf_buffer newest[SESSIONS]; /* that state */
-
 /* ---- lists of messages */
 
 bool message_add(struct messages *messages, const struct message *message)
@@ -251,129 +241,7 @@ static uint16_t next_mid(uint16_t *last)
 
 /* ---- documents */
 
-static bool is_gap(unsigned index, unsigned session, struct hf_slice payload, struct message *made)
-{
-	struct reader *reader = &world->readers[index];
-	struct hf_buffer wanted = {.data = NULL};
-	bool same = false;
-
-	for (uint64_t lsn = 1; lsn <= world->head && !same; lsn++) {
-		const struct entry *entry = &world->entries[lsn];
-		struct debt *debt = &reader->debts[lsn];
-		bool passed_over =
-			entry_unfit(index, lsn) && lsn > reader->sent && entry_may(index, lsn) && debt->gap_extra == 0;
-		bool due = debt->gap == GAP_OWED || debt->gap == GAP_MAYBE;
-		if (entry->session == session && (due || debt->gap_extra > 0 || passed_over)) {
-			hf_buffer_clear(&wanted);
-			uint64_t first = due ? debt->gap_first : !passed_over && debt->extra_first ? debt->extra_first : lsn;
-			same = hf_document_gap(&wanted, world->entries[first].offset, entry->offset, "too-large") &&
-				   hf_slice_equal(payload, hf_buffer_slice(&wanted));
-			if (same && !due && !passed_over) {
-				debt->gap_extra--;
-				debt->either = reader_comes_to(index, lsn);
-				break;
-			}
-			if (same && !due) {
-				reader_passed_over(index, lsn);
-			}
-			if (same) {
-				reader_gap_told(index, first, lsn, made->qos, made->handle);
-				made->lsn = lsn;
-				made->first = first;
-			}
-		}
-	}
-	world->gaps_told += same;
-	hf_buffer_free(&wanted);
-	return same;
-}
-
-/* That something handed over on a connection before may not have come: to who was handed something of the session. */
-static bool is_unconfirmed(unsigned index, unsigned session, struct hf_slice payload)
-{
-	static const char why[] = "unconfirmed";
-	bool named = false;
-
-	for (unsigned i = 0; i < FILTERS; i++) {
-		const struct filter *filter = &world->readers[index].filters[i];
-		named = named || (filter->used && !filter->outside && filter->session == session);
-	}
-	return named && memmem(payload.data, payload.len, why, sizeof(why) - 1) != NULL;
-}
-
-/* What is erased is closed first, and what is open in it ends before that: meanwhile it is as it was. */
-static bool is_erased(unsigned session)
-{
-	return world->erased[session] && !world->erasing;
-}
-
-static bool is_truncation(unsigned index, unsigned session, struct hf_slice payload, struct message *made)
-{
-	struct hf_buffer wanted = {.data = NULL};
-	uint64_t last = log_tail(session) - 1;
-	bool same = false;
-
-	for (uint64_t first = 1; first <= last && !same; first++) {
-		hf_buffer_clear(&wanted);
-		same = hf_document_gap(&wanted, first, last, is_erased(session) ? "erased" : "truncated") &&
-			   hf_slice_equal(payload, hf_buffer_slice(&wanted));
-		if (same) {
-			made->truncation = true;
-			note("  %s: %s %" PRIu64 " to %" PRIu64 " are gone", people[index].device, session_names[session], first,
-				last);
-			reader_truncation_told(index, session, first, last, made->qos, made->handle);
-		}
-	}
-	world->gaps_told += same;
-	hf_buffer_free(&wanted);
-	return same;
-}
-
-static bool is_caught_up_mark(unsigned session, struct hf_slice payload, const char *ended)
-{
-	struct hf_buffer wanted = {.data = NULL};
-	bool same = hf_document_caught_up(&wanted, log_session_head(session), ended) &&
-				hf_slice_equal(payload, hf_buffer_slice(&wanted));
-
-	hf_buffer_free(&wanted);
-	return same;
-}
-
-static bool is_caught_up(unsigned session, struct hf_slice payload)
-{
-	return is_caught_up_mark(session, payload, is_erased(session) ? "erased" : NULL) ||
-		   (world->erasing && is_caught_up_mark(session, payload, "closed"));
-}
-
-static bool is_refusal(unsigned index, unsigned session, struct hf_slice payload)
-{
-	struct hf_buffer wanted = {.data = NULL};
-	struct hf_refusal said = {
-		.reason = refusal.reason, .expected = refusal.reason == HF_SEQ_GAP ? &refusal.next_seq : NULL};
-	if (refusal.because) {
-		said.offset = refusal.because->offset;
-		said.by = refusal.reason == HF_ASK_ANSWERED ? hf_slice_of(log_identity(refusal.because)) : HF_SLICE_NONE;
-	}
-
-	bool same = refusal.expected && refusal.reader == index && refusal.session == session &&
-				hf_document_error(&wanted, hf_slice_of(refusal.topic), &said) &&
-				hf_slice_equal(payload, hf_buffer_slice(&wanted));
-	hf_buffer_free(&wanted);
-	return same;
-}
-
-static const char *hex(struct hf_slice bytes)
-{
-	static char text[300];
-
-	text[0] = '\0';
-	for (size_t i = 0; i < bytes.len && 2 * i + 3 < sizeof(text); i++) {
-		snprintf(text + 2 * i, 3, "%02x", (unsigned char)bytes.data[i]);
-	}
-	return text;
-}
-
-/* A mark or an error: says it what it must, to somebody who asked for it? Its effect counts once it is handed over. */
+/* A mark or an error, to somebody who asked for it. */
 static enum hf_handover hand_document(unsigned index, const struct hf_message *message, struct message *made)
 {
 	int session = session_of(message->session);
@@ -387,17 +255,7 @@ static enum hf_handover hand_document(unsigned index, const struct hf_message *m
 		refusal.told = refusal.told || (strcmp(rest, "error") == 0 && message->qos == 0);
 		return HF_DROPPED;
 	}
-	if (strcmp(rest, "error") == 0) {
-		must(is_refusal(index, (unsigned)session, message->payload), "%s gets an error that it did not make", device);
-		refusal.told = true;
-	} else if (!is_gap(index, (unsigned)session, message->payload, made) &&
-			   !is_unconfirmed(index, (unsigned)session, message->payload) &&
-			   !is_truncation(index, (unsigned)session, message->payload, made)) {
-		must(is_caught_up((unsigned)session, message->payload), "%s gets a mark of %s that is not true: %s", device,
-			session_names[session], hex(message->payload));
-		reader_caught_up(index, (unsigned)session);
-		made->after = world->readers[index].last[session];
-	}
+	check_document(index, (unsigned)session, rest, message->payload, made);
 	enum hf_handover outcome = insert(index, made);
 	note("  %s: %s of %s (%s)", device, rest, session_names[session], outcome == HF_HANDED ? "handed" : "dropped");
 	return outcome;
@@ -601,176 +459,6 @@ void hand_other(unsigned index, const char *topic, uint8_t qos)
 	fill_and_write(index);
 }
 
-static void check_state(struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
-{
-	int index = session_of(session);
-
-	must(index >= 0 && hf_slice_is(rest, "state"), "a retained message of no session, or not its state");
-	must(store_control_failed() || world->erased[index] || log_state_is((unsigned)index, payload),
-		"the state of %s is not true", session_names[index]);
-	hf_buffer_clear(&newest[index]);
-	must(hf_buffer_append(&newest[index], payload.data, payload.len), "out of memory");
-	state_retained[index] = true;
-	state_of[index] = log_session_head((unsigned)index);
-}
-
-static bool is_presence(struct hf_slice rest)
-{
-	return rest.len > 9 && memcmp(rest.data, "presence/", 9) == 0; /* the model knows nothing of it yet */
-}
-
-static void retain(void *unused, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
-{
-	(void)unused;
-	if (is_presence(rest)) {
-		return;
-	}
-	check_state(session, rest, payload);
-}
-
-static void announce(void *unused, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
-{
-	struct own *own = is_presence(rest) ? NULL : calloc(1, sizeof(*own));
-
-	(void)unused;
-	if (is_presence(rest)) {
-		return;
-	}
-	check_state(session, rest, payload);
-	must(own && hf_buffer_append(&own->payload, payload.data, payload.len), "out of memory");
-	own->session = (unsigned)session_of(session);
-	*own_last = own;
-	own_last = &own->next;
-}
-
-static void send_live(void *unused, struct hf_slice session, struct hf_slice rest, struct hf_slice payload)
-{
-	(void)unused;
-	(void)session;
-	(void)rest;
-	(void)payload;
-	must(false, "there is no push gateway to be told");
-}
-
-/* Shared values are there only while a subscription is looked after: the newest of each key that was written. */
-static bool shown[SESSIONS][SHARED_KEYS];
-
-static int key_of(struct hf_slice rest)
-{
-	return rest.len == 9 && memcmp(rest.data, "shared/k", 8) == 0 && rest.data[8] >= '0' &&
-				   rest.data[8] < '0' + SHARED_KEYS
-			   ? rest.data[8] - '0'
-			   : -1;
-}
-
-static void retain_entry(void *unused, const struct hf_entry *entry)
-{
-	int session = session_of(entry->session), key = key_of(entry->topic);
-	struct hf_entry seen = *entry;
-
-	(void)unused;
-	must(session >= 0 && key >= 0 && !shown[session][key], "a shared value is retained twice, or is none");
-	seen.lsn = log_newest((unsigned)session, (unsigned)key);
-	must(seen.lsn > 0, "a shared value is retained that nobody wrote");
-	log_check(&seen);
-	shown[session][key] = true;
-}
-
-static void unretain(void *unused, struct hf_slice session, struct hf_slice rest)
-{
-	int index = session_of(session), key = key_of(rest);
-
-	(void)unused;
-	if (is_presence(rest)) {
-		return;
-	}
-	if (index >= 0 && key >= 0) {
-		must(shown[index][key], "a shared value is removed that is not there");
-		shown[index][key] = false;
-		return;
-	}
-	must(index >= 0 && hf_slice_is(rest, "state") && (state_retained[index] || world->erased[index]),
-		"a retained state is removed that is not there");
-	state_retained[index] = false;
-}
-
-static void deliver_state(
-	unsigned session, unsigned index, const char *filter, uint8_t options, struct hf_slice payload)
-{
-	char topic[64];
-
-	snprintf(topic, sizeof(topic), "sessions/%s/state", session_names[session]);
-	if (!contexts[index].connected || !filter_matches(filter, topic) || world->erased[session]) {
-		return;
-	}
-	bool allowed = hf_may_receive(hub, people[index].device, people[index].identity, topic, payload, false) == HF_OK;
-	bool overtaken = !hf_slice_equal(payload, hf_buffer_slice(&newest[session]));
-	must(allowed == (reads(role_of(index, session)) && !overtaken), "the state of %s for %s: %s",
-		session_names[session], people[index].device, allowed ? "allowed" : "denied");
-	if (allowed) {
-		uint8_t qos = options & 0x03;
-		hand_other(index, topic, qos > 1 ? 1 : qos);
-	}
-}
-
-void deliver_own(void)
-{
-	while (own_first) {
-		struct own *own = own_first;
-		own_first = own->next;
-		if (!own_first) {
-			own_last = &own_first;
-		}
-		for (unsigned index = 0; index < READERS; index++) {
-			for (unsigned i = 0; i < FILTERS && world->readers[index].exists; i++) {
-				const struct filter *filter = &world->readers[index].filters[i];
-				if (filter->used) {
-					deliver_state(own->session, index, filter->plain, filter->options, hf_buffer_slice(&own->payload));
-				}
-			}
-		}
-		hf_buffer_free(&own->payload);
-		free(own);
-	}
-}
-
-/* Each that this client may read and its filter matches must be there, and not given to anybody who may not. */
-static void check_shown(unsigned session, unsigned index, const char *filter)
-{
-	for (unsigned key = 0; key < SHARED_KEYS; key++) {
-		char topic[64];
-		snprintf(topic, sizeof(topic), "sessions/%s/shared/k%u", session_names[session], key);
-		must(!world->erased[session] || !shown[session][key], "a value of %s is shown, which was erased",
-			session_names[session]);
-		if (!filter_matches(filter, topic) || world->erased[session]) {
-			continue;
-		}
-		bool readable = reads(role_of(index, session));
-		must(!readable || shown[session][key] == (log_newest(session, key) > 0), "%s is not shown the value of %s",
-			people[index].device, topic);
-		must((hf_may_receive(hub, people[index].device, people[index].identity, topic, HF_SLICE_NONE, true) == HF_OK) ==
-				 readable,
-			"%s and the value of %s", people[index].device, topic);
-	}
-}
-
-void show_retained(unsigned index, const char *filter)
-{
-	for (unsigned session = 0; session < SESSIONS; session++) {
-		check_shown(session, index, filter);
-	}
-	for (unsigned session = 0; session < SESSIONS; session++) {
-		if (state_retained[session]) {
-			deliver_state(session, index, filter, 1, hf_buffer_slice(&newest[session]));
-		}
-	}
-}
-
-bool state_is_told(unsigned session)
-{
-	return state_of[session] == log_session_head(session);
-}
-
 /* ---- time */
 
 static void wake(void *unused, unsigned int in_ms)
@@ -840,20 +528,15 @@ void tick(void)
 
 void fake_broker(struct hf_broker *out)
 {
-	memset(state_untold, 0, sizeof(state_untold));
 	*out = (struct hf_broker){
 		.hand = hand,
 		.holds = holds,
 		.recall = recall,
 		.flush = flush,
-		.retain = retain,
-		.retain_entry = retain_entry,
-		.announce = announce,
-		.send = send_live,
-		.unretain = unretain,
 		.wake = wake,
 		.now_ms = now_ms,
 		.monotonic_ms = monotonic_ms,
 		.log = say,
 	};
+	fake_retained(out);
 }

@@ -8,6 +8,8 @@
  * Receive Maximum (2.1.2 forgets to: handle_pubrec.c, database.c).
  *
  *     fake.c          struct hf_broker; messages in flight, queued, transmitted
+ *     documents.c     are marks and errors true?
+ *     retained.c      the state of sessions and shared values, retained and published
  *     connections.c   connecting, taking over, going, expiring
  *     requests.c      what clients ask for: publish, subscribe, unsubscribe
  *     clients.c       what clients do with what they get
@@ -100,15 +102,21 @@ bool message_add(struct messages *messages, const struct message *message);
 void message_remove(struct messages *messages, size_t index);
 void messages_free(struct messages *messages);
 
-/* fake.c: a message is on its way out; the broker's own messages; the turn of its loop. */
+/* fake.c: a message is on its way out; one of the broker's own; the turn of its loop. */
 void write_all(unsigned reader);
 void fill_and_write(unsigned reader);
 void left_books(unsigned reader, const struct message *message, enum hf_outcome outcome);
 void hand_other(unsigned reader, const char *topic, uint8_t qos);
-void deliver_own(void);
-void show_retained(unsigned reader, const char *filter);
 void tick(void);
 void watch_store(void); /* does it fail now? */
+
+/* documents.c */
+void check_document(unsigned reader, unsigned session, const char *rest, struct hf_slice payload, struct message *made);
+
+/* retained.c */
+void fake_retained(struct hf_broker *out); /* its part of struct hf_broker */
+void deliver_own(void);
+void show_retained(unsigned reader, const char *filter);
 bool state_is_told(unsigned session);
 
 /* connections.c */
